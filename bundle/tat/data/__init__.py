@@ -1,0 +1,1 @@
+"""How scans are found, listed and read."""

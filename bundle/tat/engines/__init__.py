@@ -1,0 +1,1 @@
+"""Handlers that MONAI and Ignite lack."""

@@ -1,0 +1,1 @@
+"""How a volume meets a two-dimensional network."""

@@ -1,0 +1,1 @@
+"""Scores in physical units, in the paper's protocol."""

@@ -1,0 +1,1 @@
+"""Forward models that make a degraded image from a clean one, in physical units."""
