@@ -1,0 +1,164 @@
+"""TAT, the Task-Adaptive Transformer: one network for PET synthesis, CT denoising and MRI super-resolution.
+
+Source:
+    Yang et al. 2025, "TAT: Task-Adaptive Transformer for All-in-One Medical Image Restoration", arXiv:2512.14550.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from bundle.tat.networks.resampling import downsample, upsample
+from bundle.tat.networks.restormer import Stage, TransformerBlock, hidden_width
+from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, static_kernels
+
+# Three halvings between level 1 and level 4.
+SIZE_MULTIPLE: Final = 8
+N_LEVELS: Final = 4
+
+
+class TAT(nn.Module):
+    """U-shaped transformer whose decoder kernels are generated for each image from its task representation.
+
+    The network is told no task: it infers it. At the defaults it is the paper's network of 41,687,424 parameters.
+
+    Args:
+        in_channels: channels of the degraded image; the output adds a correction to it, so both numbers agree.
+        out_channels: channels of the restored image.
+        dim: width ``C`` of level 1, even; levels 2, 3 and 4 have ``2C``, ``4C`` and ``8C``.
+        num_blocks: transformer blocks of levels 1, 2, 3 and 4 (encoder and decoder alike; level 4 is the latent one).
+        num_refinement_blocks: blocks after the decoder, at full resolution and width ``2C``.
+        heads: attention heads of levels 1, 2, 3 and 4; each divides its level's width.
+        ffn_expansion_factor: hidden width of the feed-forward networks over the level's width.
+        bias: biases in the blocks' convolutions.
+        train_size: side of the training patches in pixels; TLC windows are 1.5 times as large, halved at each level.
+        task_features: width ``F`` of TREN; the task representation has ``4F`` entries.
+        adaptive: generate kernels; ``False`` gives the same U-shape with static kernels, a Restormer.
+        stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
+
+    Shape:
+        image ``(B, C_in, H, W)`` -> restored image of the same shape; ``H`` and ``W`` multiples of 8, any ``B``.
+
+    Raises:
+        ValueError: arguments that do not fit each other, or an image whose sides are not multiples of 8.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        dim: int = 48,
+        num_blocks: Sequence[int] = (4, 6, 6, 8),
+        num_refinement_blocks: int = 4,
+        heads: Sequence[int] = (1, 2, 4, 8),
+        ffn_expansion_factor: float = 2.66,
+        bias: bool = False,
+        train_size: int = 128,
+        task_features: int = 64,
+        adaptive: bool = True,
+        stop_gradient: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_arguments(in_channels, out_channels, dim, num_blocks, heads, train_size)
+        self.adaptive = adaptive
+        self.stop_gradient = stop_gradient
+        widths = [dim * 2**level for level in range(N_LEVELS)]
+        decoder_widths = [widths[1], widths[1], widths[2], widths[3]]
+
+        def stage(level: int, width: int, n_blocks: int, adaptive: bool) -> Stage:
+            window = train_size * 3 // 2 // 2**level
+            return Stage(
+                TransformerBlock(
+                    width, heads[level], window=window, expansion=ffn_expansion_factor, bias=bias, adaptive=adaptive
+                )
+                for _ in range(n_blocks)
+            )
+
+        self.embed = nn.Conv2d(in_channels, dim, 3, padding=1, bias=False)
+        self.encoder1, self.encoder2, self.encoder3 = (
+            stage(level, widths[level], num_blocks[level], False) for level in range(3)
+        )
+        self.down1, self.down2, self.down3 = (downsample(width) for width in widths[:3])
+        self.latent = stage(3, widths[3], num_blocks[3], adaptive)
+        self.up3, self.up2, self.up1 = (upsample(width) for width in widths[:0:-1])
+        # Level 1 keeps both halves of its skip connection, hence no reduction and twice the width.
+        self.reduce3, self.reduce2 = (nn.Conv2d(2 * width, width, 1, bias=bias) for width in widths[2:0:-1])
+        self.decoder3, self.decoder2, self.decoder1 = (
+            stage(level, decoder_widths[level], num_blocks[level], adaptive) for level in (2, 1, 0)
+        )
+        self.refinement = stage(0, decoder_widths[0], num_refinement_blocks, adaptive)
+        self.head = nn.Sequential(
+            nn.Conv2d(5 * dim, dim, 3, padding=1, bias=bias),
+            nn.GELU(),
+            nn.Conv2d(dim, dim, 1, bias=bias),
+            nn.Conv2d(dim, out_channels, 3, padding=1, bias=bias),
+        )
+        self.tren = TREN(widths[3], task_features) if adaptive else None
+        self.weight_generation = (
+            WeightGeneration(
+                4 * task_features,
+                attention_channels=[3 * width for width in decoder_widths[::-1]],
+                feed_forward_channels=[2 * hidden_width(width, ffn_expansion_factor) for width in decoder_widths[::-1]],
+            )
+            if adaptive
+            else None
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Restore degraded images ``(B, C, H, W)``, scaled to [0, 1] by their modality's range."""
+        level1, level2, level3, level4 = self.encode(image)
+        kernels = self.generate_kernels(level4)
+        latent = self.latent(level4, kernels.latent)
+        decoded3 = self.decoder3(self.reduce3(torch.cat([self.up3(latent), level3], 1)), kernels.level3)
+        decoded2 = self.decoder2(self.reduce2(torch.cat([self.up2(decoded3), level2], 1)), kernels.level2)
+        decoded1 = self.decoder1(torch.cat([self.up1(decoded2), level1], 1), kernels.level1)
+        refined = self.refinement(decoded1, kernels.level1)
+        return image + self.head(torch.cat([level1, decoded1, refined], 1))
+
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features of levels 1 to 3 after their blocks, and the input of the latent blocks."""
+        height, width = image.shape[-2], image.shape[-1]
+        if height % 8 != 0 or width % 8 != 0:
+            raise ValueError(f"image of {height} x {width} pixels: both must be multiples of 8, use DivisiblePadd(k=8)")
+        level1 = self.encoder1(self.embed(image))
+        level2 = self.encoder2(self.down1(level1))
+        level3 = self.encoder3(self.down2(level2))
+        return level1, level2, level3, self.down3(level3)
+
+    def generate_kernels(self, level4: Tensor) -> TaskKernels:
+        """Kernels for each image from its level-4 features; none in a static network."""
+        if self.tren is None or self.weight_generation is None:
+            return static_kernels()
+        source = level4.detach() if self.stop_gradient else level4
+        return self.weight_generation(self.tren(source))
+
+    @torch.jit.export
+    def task_representation(self, image: Tensor) -> Tensor:
+        """TREN's vector ``Z`` of each image: ``(B, C, H, W) -> (B, 4F)``.
+
+        Raises:
+            ValueError: the network is static and has no task representation.
+        """
+        if self.tren is None:
+            raise ValueError("a static network has no task representation: build TAT(adaptive=True)")
+        return self.tren(self.encode(image)[3])
+
+
+def _check_arguments(
+    in_channels: int, out_channels: int, dim: int, num_blocks: Sequence[int], heads: Sequence[int], train_size: int
+) -> None:
+    """Refuse arguments that no network can be built from, naming the value and the bound."""
+    if in_channels != out_channels:
+        raise ValueError(f"{in_channels} channels in and {out_channels} out: the output corrects the input, use equal")
+    if dim < 2 or dim % 2:
+        raise ValueError(f"dim is {dim}: it must be a positive even number")
+    for name, values in (("num_blocks", num_blocks), ("heads", heads)):
+        if len(values) != N_LEVELS or min(values) < 1:
+            raise ValueError(f"{name} is {tuple(values)}: it must be {N_LEVELS} positive numbers, one for each level")
+    for level, n_heads in enumerate(heads):
+        if dim * 2**level % n_heads:
+            raise ValueError(f"{n_heads} heads do not divide the width {dim * 2**level} of level {level + 1}")
+    if train_size < SIZE_MULTIPLE or train_size % SIZE_MULTIPLE:
+        raise ValueError(f"train_size is {train_size}: it must be a positive multiple of {SIZE_MULTIPLE}")

@@ -1,0 +1,72 @@
+"""TLC, test-time local conversion: attention over windows of about the training size, whatever the size of the image.
+
+Channel attention sums over all pixels of its map. A network trained on patches meets other statistics on whole images;
+cutting the map into overlapping windows a little larger than the training patch brings the statistics back.
+
+Source:
+    Chu et al. 2022, arXiv:2112.04491.
+"""
+
+import torch
+from torch import Tensor
+
+
+def window_starts(size: int, window: int) -> list[int]:
+    """Where the windows along one axis begin: evenly spaced, the last one flush with the border.
+
+    Args:
+        size: length of the axis in pixels.
+        window: length of a window in pixels; one window covers an axis that is not longer.
+
+    Returns:
+        Increasing starts, the first 0; together the windows cover every pixel.
+    """
+    n_windows = (size - 1) // window + 1
+    last = max(size - window, 0)
+    step = max((last + n_windows - 2) // max(n_windows - 1, 1), 1)
+    starts = [0]
+    while starts[-1] < last:
+        starts.append(min(starts[-1] + step, last))
+    return starts
+
+
+def split_windows(features: Tensor, window: int) -> list[Tensor]:
+    """Cut a map into overlapping windows, row by row.
+
+    Args:
+        features: ``(B, C, H, W)``.
+        window: side of a window in pixels; a shorter axis is taken whole.
+
+    Returns:
+        Views ``(B, C, min(H, window), min(W, window))``.
+    """
+    parts: list[Tensor] = []
+    for top in window_starts(features.shape[-2], window):
+        for left in window_starts(features.shape[-1], window):
+            parts.append(features[:, :, top : top + window, left : left + window])
+    return parts
+
+
+def merge_windows(parts: list[Tensor], height: int, width: int, window: int) -> Tensor:
+    """Put windows back in their places and average where they overlap; undoes ``split_windows``.
+
+    Args:
+        parts: windows ``(B, C, h, w)`` in the order of ``split_windows``; the channels may have changed since.
+        height: height ``H`` of the whole map.
+        width: width ``W`` of the whole map.
+        window: the side that the map was split with.
+
+    Returns:
+        The map ``(B, C, H, W)``.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    total = parts[0].new_zeros((parts[0].shape[0], parts[0].shape[1], height, width))
+    n_covering = parts[0].new_zeros((height, width))
+    index = 0
+    for top in window_starts(height, window):
+        for left in window_starts(width, window):
+            total[:, :, top : top + window, left : left + window] += parts[index]
+            n_covering[top : top + window, left : left + window] += 1
+            index += 1
+    return torch.div(total, n_covering)

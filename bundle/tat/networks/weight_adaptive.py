@@ -1,0 +1,74 @@
+"""The depthwise convolution whose kernels a network generates for each image."""
+
+import math
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class BlockKernels(NamedTuple):
+    """Kernels generated for the blocks of one level; all blocks of a level share them.
+
+    Attributes:
+        attention: kernels of the attention's depthwise convolution, ``(B, 3C, 1, 3, 3)``.
+        feed_forward: kernels of the feed-forward's depthwise convolution, ``(B, 2 * hidden, 1, 3, 3)``.
+    """
+
+    attention: Tensor
+    feed_forward: Tensor
+
+
+class DepthwiseConv(nn.Module):
+    """3x3 depthwise convolution with a shared kernel, or with ``shared + adaptation * generated`` for each sample.
+
+    Args:
+        channels: number of channels ``C``.
+        bias: add a learned bias to each channel.
+        adaptive_std: standard deviation that the shared kernel of an adaptive convolution starts with; ``None`` makes
+            the convolution static, with PyTorch's own start.
+
+    Shape:
+        features ``(B, C, H, W)``, generated ``(B, C, 1, 3, 3)`` -> ``(B, C, H, W)``.
+
+    Source:
+        Yang et al. 2025, arXiv:2512.14550, the weight-adaptive transformer block. ``adaptation`` is the paper's lambda;
+        it starts at 0, so training starts from a static network.
+    """
+
+    def __init__(self, channels: int, *, bias: bool, adaptive_std: Optional[float] = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+        if adaptive_std is None:
+            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+            self.adaptation = None
+        else:
+            nn.init.normal_(self.weight, std=adaptive_std)
+            self.adaptation = nn.Parameter(torch.zeros(channels, 1, 1, 1))
+
+    def forward(self, features: Tensor, generated: Optional[Tensor] = None) -> Tensor:
+        """Convolve each sample with its own kernels, or all with the shared ones."""
+        adaptation = self.adaptation
+        if adaptation is None or generated is None:
+            return F.conv2d(features, self.weight, self.bias, padding=1, groups=self.weight.shape[0])
+        return depthwise_per_sample(features, self.weight + adaptation * generated, self.bias)
+
+
+def depthwise_per_sample(features: Tensor, kernels: Tensor, bias: Optional[Tensor]) -> Tensor:
+    """Depthwise convolution with other kernels for each sample, as one grouped convolution over ``B * C`` channels.
+
+    Args:
+        features: ``(B, C, H, W)``.
+        kernels: ``(B, C, 1, 3, 3)``.
+        bias: ``(C,)`` or ``None``.
+
+    Returns:
+        ``(B, C, H, W)``.
+    """
+    batch, channels, height, width = features.shape
+    flat = features.reshape(1, batch * channels, height, width)
+    convolved = F.conv2d(flat, kernels.reshape(batch * channels, 1, 3, 3), padding=1, groups=batch * channels)
+    convolved = convolved.reshape(batch, channels, height, width)
+    return convolved if bias is None else convolved + bias[:, None, None]

@@ -1,0 +1,132 @@
+"""TREN: from an image's deepest features to its task representation, and on to its kernels."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bundle.tat.networks.weight_adaptive import BlockKernels
+
+
+class TaskKernels(NamedTuple):
+    """Generated kernels of each decoder level; a static network has none.
+
+    Attributes:
+        latent: kernels of the latent blocks, width ``8C``.
+        level3: kernels of the decoder blocks at level 3, width ``4C``.
+        level2: kernels of the decoder blocks at level 2, width ``2C``.
+        level1: kernels shared by the decoder blocks at level 1 and the refinement blocks, width ``2C``.
+    """
+
+    latent: Optional[BlockKernels]
+    level3: Optional[BlockKernels]
+    level2: Optional[BlockKernels]
+    level1: Optional[BlockKernels]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with a GELU between them, added to their input: ``(B, C, H, W) -> (B, C, H, W)``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the two convolutions find."""
+        return features + self.conv2(F.gelu(self.conv1(features)))
+
+
+class TREN(nn.Module):
+    """Task representation extraction network: which task, and how hard, told from the image alone.
+
+    Args:
+        channels: width ``8C`` of the level-4 features; divisible by 16.
+        task_features: width ``F`` of the first convolutions; the representation has ``4F`` entries.
+
+    Shape:
+        level-4 features ``(B, 8C, H/8, W/8)`` -> task representation ``Z (B, 4F)``.
+
+    Source:
+        arXiv:2512.14550, task representation extraction network.
+    """
+
+    def __init__(self, channels: int, task_features: int) -> None:
+        super().__init__()
+        self.extract = nn.Sequential(
+            nn.PixelShuffle(4),
+            nn.Conv2d(channels // 16, task_features, 3, padding=1),
+            nn.GELU(),
+            ResidualBlock(task_features),
+            ResidualBlock(task_features),
+            nn.Conv2d(task_features, task_features, 3, padding=1, bias=False),
+            nn.GELU(),
+            nn.Conv2d(task_features, task_features * 2, 3, padding=1, bias=False),
+            nn.GELU(),
+            nn.Conv2d(task_features * 2, task_features * 4, 3, padding=1, bias=False),
+            nn.GELU(),
+        )
+        self.represent = nn.Sequential(
+            nn.Linear(task_features * 4, task_features * 4, bias=False),
+            nn.GELU(),
+            nn.Linear(task_features * 4, task_features * 4, bias=False),
+            nn.GELU(),
+        )
+
+    def forward(self, level4: Tensor) -> Tensor:
+        """Look at the whole image, then name its task in ``4F`` numbers."""
+        return self.represent(self.extract(level4).mean(dim=(-2, -1)))
+
+
+class KernelHead(nn.Module):
+    """Linear layer and GELU that turn a representation into depthwise kernels: ``(B, Z) -> (B, C, 1, 3, 3)``.
+
+    Args:
+        n_features: length ``Z`` of the task representation.
+        channels: number of channels ``C`` that get a kernel each.
+    """
+
+    def __init__(self, n_features: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_features, channels * 9, bias=False)
+
+    def forward(self, representation: Tensor) -> Tensor:
+        """Generate one 3x3 kernel for each sample and channel."""
+        return F.gelu(self.linear(representation)).reshape(representation.shape[0], -1, 1, 3, 3)
+
+
+class WeightGeneration(nn.Module):
+    """Eight heads that generate the kernels of the four decoder levels from one task representation.
+
+    Args:
+        n_features: length ``Z`` of the task representation.
+        attention_channels: ``3 * width`` of (latent, level 3, level 2, level 1).
+        feed_forward_channels: ``2 * hidden`` of the same levels.
+
+    Shape:
+        task representation ``(B, Z)`` -> kernels of each level.
+    """
+
+    def __init__(
+        self, n_features: int, attention_channels: Sequence[int], feed_forward_channels: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.attention = nn.ModuleList(KernelHead(n_features, channels) for channels in attention_channels)
+        self.feed_forward = nn.ModuleList(KernelHead(n_features, channels) for channels in feed_forward_channels)
+
+    def forward(self, representation: Tensor) -> TaskKernels:
+        """Generate the kernels of all levels."""
+        attention = [head(representation) for head in self.attention]
+        feed_forward = [head(representation) for head in self.feed_forward]
+        return TaskKernels(
+            latent=BlockKernels(attention[0], feed_forward[0]),
+            level3=BlockKernels(attention[1], feed_forward[1]),
+            level2=BlockKernels(attention[2], feed_forward[2]),
+            level1=BlockKernels(attention[3], feed_forward[3]),
+        )
+
+
+def static_kernels() -> TaskKernels:
+    """No generated kernels: what a static network's decoder gets."""
+    return TaskKernels(latent=None, level3=None, level2=None, level1=None)
