@@ -1,0 +1,237 @@
+"""Reading one DICOM series as a volume, with its geometry checked and its rescale applied slice by slice."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from monai.data import ImageReader
+
+from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
+
+# Distances between neighbouring slices may differ by this part of their median: real series, obliques above all, wander
+# by a few per cent, while a missing slice doubles one distance.
+SPACING_TOLERANCE: Final = 0.1
+# Slices must be parallel and stand on one line: direction cosines may differ by this much.
+ORIENTATION_TOLERANCE: Final = 1e-3
+# DICOM's axes point to the left, back and head of the patient; NIfTI's and MONAI's to the right, front and head.
+LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+Dataset = Any  # pydicom is imported where it is used: programs that read NIfTI alone need not load it
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file has the DICOM preamble, or none and the elements that an image must have.
+
+    Args:
+        path: an existing file.
+    """
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+    from pydicom.misc import is_dicom
+
+    if is_dicom(path):
+        return True
+    if path.suffix.lower() not in (".dcm", ".ima"):
+        return False
+    try:
+        return "SOPClassUID" in pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    except (InvalidDicomError, OSError, ValueError):
+        return False
+
+
+class DicomSeriesReader(ImageReader):
+    """MONAI reader of one DICOM series: a folder that holds it, or a single file.
+
+    Slices are ordered by their position along the slice normal, whatever their names and numbers. Rescale Slope and
+    Intercept (0028,1053), (0028,1052) are applied to each slice in float32, since PET slices have slopes of their own.
+
+    The array is ``(columns, rows, slices)``, the affine maps its indices to RAS millimetres, and the metadata names
+    the ``modality`` as (0008,0060) has it.
+
+    Raises:
+        RefusedInputError: no images, more than one series, colour or multi-frame images, no position, slices that are
+            missing, duplicate, not parallel or not evenly spaced, or pixels that cannot be decoded.
+
+    Source:
+        DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
+    """
+
+    def verify_suffix(self, filename: Sequence[str] | str) -> bool:
+        """Whether the path is a folder or a DICOM file."""
+        path = Path(filename if isinstance(filename, str) else filename[0])
+        return path.is_dir() or is_dicom_file(path)
+
+    def read(self, data: Sequence[str] | str, **_: object) -> list[Dataset]:
+        """Read and order the slices of the series.
+
+        Args:
+            data: folder or file; of a sequence the first is taken.
+
+        Returns:
+            pydicom data sets, first slice first.
+        """
+        path = Path(data if isinstance(data, str) else data[0])
+        slices = read_images(path)
+        check_one_series(slices, path)
+        return order_slices(slices, path)
+
+    def get_data(self, img: list[Dataset]) -> tuple[np.ndarray, dict[str, Any]]:
+        """The volume and its metadata.
+
+        Args:
+            img: what ``read`` returned.
+
+        Returns:
+            Array ``(columns, rows, slices)`` in float32 and a dictionary with ``affine`` (RAS, mm), ``modality``,
+            ``spatial_shape`` and ``original_channel_dim``.
+        """
+        volume = np.stack([rescaled_pixels(image).T for image in img], axis=-1)
+        affine = LPS_TO_RAS @ affine_lps(img)
+        metadata = {
+            "affine": affine,
+            "original_affine": affine.copy(),
+            "spatial_shape": np.asarray(volume.shape),
+            "original_channel_dim": "no_channel",
+            "space": "RAS",
+            "modality": str(img[0].get("Modality", "")),
+        }
+        return volume, metadata
+
+
+def read_images(path: Path) -> list[Dataset]:
+    """Read every DICOM image of a folder (not of its subfolders), or one file.
+
+    Args:
+        path: folder or file.
+
+    Returns:
+        Data sets that have pixels, in the order of their names.
+
+    Raises:
+        RefusedInputError: there is none.
+    """
+    import pydicom
+
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    images = [pydicom.dcmread(file, force=True) for file in files if is_dicom_file(file)]
+    images = [image for image in images if "PixelData" in image]
+    if not images:
+        raise RefusedInputError(f"{path} holds no DICOM images")
+    return images
+
+
+def check_one_series(images: Sequence[Dataset], path: Path) -> None:
+    """Refuse images that do not make up one series of plain grey slices.
+
+    Args:
+        images: data sets.
+        path: where they come from, for the message.
+
+    Raises:
+        RefusedInputError: see ``DicomSeriesReader``.
+    """
+    # Not every real series has a SeriesInstanceUID; an empty one is an identity like any other.
+    identities = {(str(image.get("SeriesInstanceUID", "")), image.Rows, image.Columns) for image in images}
+    if len(identities) > 1:
+        raise RefusedInputError(f"{path} holds {len(identities)} series or matrix sizes: pass a folder with one series")
+    for image in images:
+        if image.get("SamplesPerPixel", 1) != 1 or image.get("PhotometricInterpretation") != "MONOCHROME2":
+            raise RefusedInputError(f"{path} holds {image.get('PhotometricInterpretation')} images: only MONOCHROME2 is restored")
+        if int(image.get("NumberOfFrames", 1)) != 1:
+            raise RefusedInputError(f"{path} holds a multi-frame image: only one frame a file is supported")
+        missing = [name for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing") if not image.get(name)]
+        if missing:
+            raise RefusedInputError(f"{path} holds an image without {', '.join(missing)}: its geometry is unknown")
+
+
+def order_slices(images: Sequence[Dataset], path: Path) -> list[Dataset]:
+    """Order slices along their normal and refuse gaps.
+
+    Args:
+        images: data sets of one series.
+        path: where they come from, for the message.
+
+    Returns:
+        The data sets, ordered by position; towards the head, the left or the back, whichever is the normal's sense.
+
+    Raises:
+        RefusedInputError: slices are not parallel, duplicate, missing or unevenly spaced.
+    """
+    orientations = np.array([image.ImageOrientationPatient for image in images], dtype=float)
+    if np.abs(orientations - orientations[0]).max() > ORIENTATION_TOLERANCE:
+        raise RefusedInputError(f"{path} holds slices that are not parallel: pass one series of parallel slices")
+    normal = slice_normal(images[0])
+    distances = np.array([position(image) @ normal for image in images])
+    order = np.argsort(distances, kind="stable")
+    gaps = np.diff(distances[order])
+    if gaps.size:
+        median = float(np.median(gaps))
+        uneven = np.flatnonzero(np.abs(gaps - median) > SPACING_TOLERANCE * median + 1e-6)
+        if median <= 0 or uneven.size:
+            where = int(uneven[0]) if uneven.size else 0
+            raise RefusedInputError(
+                f"{path}: slices {where + 1} and {where + 2} of {len(images)} are {gaps[where]:.3f} mm apart, the others "
+                f"{median:.3f} mm: a slice is missing, duplicate or of another series"
+            )
+    return [images[index] for index in order]
+
+
+def affine_lps(images: Sequence[Dataset]) -> np.ndarray:
+    """Affine from ``(column, row, slice)`` indices to LPS millimetres.
+
+    Args:
+        images: ordered data sets of one series.
+
+    Returns:
+        ``(4, 4)``; the slice step is the mean step from the first to the last slice, so that a slanted stack keeps its
+        slant; a single slice steps along its normal by its thickness.
+
+    Source:
+        DICOM PS3.3 C.7.6.2.1.1, equation C.7.6.2.1-1.
+    """
+    first, last = images[0], images[-1]
+    along_row, along_column = np.asarray(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    row_spacing, column_spacing = (float(spacing) for spacing in first.PixelSpacing)
+    if len(images) > 1:
+        step = (position(last) - position(first)) / (len(images) - 1)
+    else:
+        step = slice_normal(first) * float(first.get("SliceThickness") or 1.0)
+    affine = np.eye(4)
+    affine[:3, 0] = along_row * column_spacing
+    affine[:3, 1] = along_column * row_spacing
+    affine[:3, 2] = step
+    affine[:3, 3] = position(first)
+    return affine
+
+
+def position(image: Dataset) -> np.ndarray:
+    """Centre of the first pixel [mm, LPS], Image Position (Patient) (0020,0032)."""
+    return np.asarray(image.ImagePositionPatient, dtype=float)
+
+
+def slice_normal(image: Dataset) -> np.ndarray:
+    """Unit normal of a slice [LPS], from Image Orientation (Patient) (0020,0037)."""
+    along_row, along_column = np.asarray(image.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    normal = np.cross(along_row, along_column)
+    return normal / np.linalg.norm(normal)
+
+
+def rescaled_pixels(image: Dataset) -> np.ndarray:
+    """Pixels ``(rows, columns)`` in the unit that the rescale leads to (HU for CT), float32.
+
+    Raises:
+        RefusedInputError: the pixels are compressed in a way that no installed decoder reads, or damaged.
+    """
+    try:
+        stored = image.pixel_array
+    except Exception as error:
+        # pydicom and its decoders raise many kinds; all mean that this slice cannot be had.
+        reason = str(error).strip().splitlines()[0]
+        raise RefusedInputError(f"the pixels of a slice cannot be decoded: {reason}") from error
+    slope = np.float32(image.get("RescaleSlope") or 1.0)
+    intercept = np.float32(image.get("RescaleIntercept") or 0.0)
+    return stored.astype(np.float32) * slope + intercept

@@ -1,0 +1,33 @@
+"""Which files are scans, told by their names."""
+
+from pathlib import Path
+from typing import Final
+
+NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
+NRRD_SUFFIXES: Final = (".nrrd",)
+DICOM_SUFFIXES: Final = (".dcm", ".ima")
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether the name is that of a NIfTI file."""
+    return path.name.lower().endswith(NIFTI_SUFFIXES)
+
+
+def is_nrrd(path: Path) -> bool:
+    """Whether the name is that of an NRRD file."""
+    return path.name.lower().endswith(NRRD_SUFFIXES)
+
+
+def case_name(path: Path) -> str:
+    """The name of a scan: its file's name without the suffix, or its DICOM folder's name.
+
+    Args:
+        path: path of a file or folder; it need not exist.
+
+    Returns:
+        ``head`` for ``head.nii.gz``, ``1.2.840.1`` for a folder of that name.
+    """
+    for suffix in sorted((*NIFTI_SUFFIXES, *NRRD_SUFFIXES, *DICOM_SUFFIXES), key=len, reverse=True):
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return path.name

@@ -1,0 +1,87 @@
+"""Loading weights, all of them or none."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor, nn
+
+from bundle.tat.refusal import RefusedInputError
+
+# A message names this many parameters of each kind and counts the rest.
+N_NAMES_SHOWN: Final = 3
+
+
+class WeightsLoader:
+    """Handler that loads a flat state dict into the network when a run starts.
+
+    Args:
+        path: weights file, read with ``weights_only=True``.
+        network: network that the weights must fit exactly.
+    """
+
+    def __init__(self, path: str, network: nn.Module) -> None:
+        self.path = path
+        self.network = network
+
+    def attach(self, engine: Engine) -> None:
+        """Load when ``engine`` starts."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, _: Engine) -> None:
+        """Load the weights."""
+        load_weights(self.network, self.path)
+
+
+def load_weights(network: nn.Module, path: str) -> None:
+    """Load a state dict into a network, refusing anything but an exact fit.
+
+    Args:
+        network: network to load into.
+        path: file that ``torch.save`` wrote, a state dict and nothing else.
+
+    Raises:
+        RefusedInputError: the file is missing, damaged, no plain state dict, or of another architecture.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise RefusedInputError(f"weights {file} do not exist: pass --ckpt_path")
+    try:
+        state_dict = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise RefusedInputError(f"weights {file} cannot be read: the file is damaged or holds more than tensors") from error
+    if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
+        raise RefusedInputError(f"weights {file} are not a flat state dict of tensors")
+    check_fit(network.state_dict(), state_dict, file)
+    network.load_state_dict(state_dict)
+
+
+def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], file: Path) -> None:
+    """Refuse weights that differ from a network's in names or shapes, saying in what.
+
+    Args:
+        expected: the network's state dict.
+        given: the file's.
+        file: for the message.
+
+    Raises:
+        RefusedInputError: they differ.
+    """
+    differences = {
+        "missing": sorted(expected.keys() - given.keys()),
+        "unexpected": sorted(given.keys() - expected.keys()),
+        "of another shape": sorted(
+            name for name in expected.keys() & given.keys() if expected[name].shape != given[name].shape
+        ),
+    }
+    found = [_summary(kind, names) for kind, names in differences.items() if names]
+    if found:
+        raise RefusedInputError(f"weights {file} are of another architecture than the network: {'; '.join(found)}")
+
+
+def _summary(kind: str, names: list[str]) -> str:
+    shown = ", ".join(names[:N_NAMES_SHOWN])
+    return f"{len(names)} {kind} ({shown}{', ...' if len(names) > N_NAMES_SHOWN else ''})"

@@ -1,0 +1,78 @@
+"""Reading a scan, whatever its format."""
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+
+from monai.config import KeysCollection
+from monai.data import ImageReader, ITKReader, MetaTensor, NibabelReader
+from monai.transforms import LoadImage, MapTransform
+
+from bundle.tat.data.dicom_series import DicomSeriesReader, is_dicom_file
+from bundle.tat.data.formats import is_nifti, is_nrrd
+from bundle.tat.refusal import RefusedInputError
+
+
+class LoadScand(MapTransform):
+    """Load NIfTI, NRRD or a DICOM series into a channel-first ``MetaTensor`` in float32 with its RAS affine.
+
+    MONAI's ``LoadImaged`` with the reader chosen by what the path is, instead of by trial: a file that cannot be read
+    is refused in one sentence, and a DICOM series is checked (see ``DicomSeriesReader``).
+
+    Args:
+        keys: keys that hold paths.
+        allow_missing_keys: skip a key that is absent.
+
+    Shape:
+        path -> ``(C, W, H[, D])``, ``C`` is 1 unless the file has a fourth dimension.
+
+    Raises:
+        RefusedInputError: the path does not exist, is of another format, or cannot be decoded.
+    """
+
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        # Every call names its reader; naming one here keeps MONAI from setting up all the readers it knows.
+        self._loader = LoadImage(reader=NibabelReader, image_only=True, ensure_channel_first=True)
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        """Replace each path by the image it names."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self._load(Path(str(d[key])))
+        return d
+
+    def _load(self, path: Path) -> MetaTensor:
+        reader = reader_for(path)
+        try:
+            return self._loader(str(path), reader=reader)
+        except RefusedInputError:
+            raise
+        except Exception as error:
+            # Decoders raise anything from EOFError to RuntimeError; whichever it is, this file cannot be used.
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise RefusedInputError(f"cannot read {path}: {reason}") from error
+
+
+def reader_for(path: Path) -> ImageReader:
+    """The reader of a path's format.
+
+    Args:
+        path: a NIfTI, NRRD or DICOM file, or a folder with one DICOM series.
+
+    Returns:
+        A MONAI reader.
+
+    Raises:
+        RefusedInputError: the path does not exist or is of another format.
+    """
+    if not path.exists():
+        raise RefusedInputError(f"{path} does not exist")
+    if path.is_dir():
+        return DicomSeriesReader()
+    if is_nifti(path):
+        return NibabelReader()
+    if is_nrrd(path):
+        return ITKReader()
+    if is_dicom_file(path):
+        return DicomSeriesReader()
+    raise RefusedInputError(f"{path} is neither NIfTI (.nii, .nii.gz), NRRD (.nrrd) nor DICOM")

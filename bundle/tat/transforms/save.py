@@ -1,0 +1,68 @@
+"""Writing a restored scan: whole, or not at all."""
+
+import os
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+
+from monai.config import KeysCollection
+from monai.data import MetaTensor, NibabelWriter
+from monai.transforms import MapTransform
+
+from bundle.tat.data.formats import case_name
+from bundle.tat.refusal import RefusedInputError
+
+
+class SaveRestoredd(MapTransform):
+    """Save each image as ``<output_dir>/<name>/<name>_restored.nii.gz`` in float32, with the affine it came with.
+
+    ``<name>`` is the input's file name without its suffix, or its DICOM folder's name. A reader of the output folder
+    never sees half a file: it appears under its name only when it is complete.
+
+    Args:
+        keys: keys that hold channel-first ``MetaTensor`` images.
+        output_dir: folder, made when the first image is saved.
+        allow_missing_keys: skip a key that is absent.
+
+    Raises:
+        RefusedInputError: the folder or the file cannot be written.
+    """
+
+    def __init__(self, keys: KeysCollection, output_dir: str, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.output_dir = Path(output_dir).expanduser()
+
+    def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
+        """Save, and leave the data as they are."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            image = d[key]
+            if not isinstance(image, MetaTensor):
+                raise TypeError(f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name")
+            name = case_name(Path(str(image.meta["filename_or_obj"])))
+            write_nifti(image, self.output_dir / name / f"{name}_restored.nii.gz")
+        return d
+
+
+def write_nifti(image: MetaTensor, path: Path) -> None:
+    """Write a NIfTI file atomically: under a temporary name first, flushed to the disk, then renamed.
+
+    Args:
+        image: ``(1, W, H[, D])`` with a RAS affine [mm].
+        path: file to write; its folder is made, an older file is replaced.
+
+    Raises:
+        RefusedInputError: the file system does not let us.
+    """
+    writer = NibabelWriter()
+    writer.set_data_array(image[0], channel_dim=None, squeeze_end_dims=False, spatial_ndim=None)
+    writer.set_metadata(image.meta, resample=False)
+    temporary = path.with_name(f".{os.getpid()}_{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer.write(str(temporary))
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error
