@@ -1,5 +1,6 @@
 """Telling a user in one line why a scan was refused."""
 
+import logging
 import sys
 from types import TracebackType
 
@@ -13,6 +14,13 @@ def show_in_one_line() -> None:
     so the refusal is looked for among the causes. Any other error keeps its traceback.
     """
     sys.excepthook = _excepthook
+    for engine in ("SupervisedTrainer", "SupervisedEvaluator"):
+        logging.getLogger(f"ignite.engine.engine.{engine}").addFilter(_is_no_echo)
+
+
+def _is_no_echo(record: logging.LogRecord) -> bool:
+    """Whether a log line is more than Ignite's echo of an exception that is on its way up anyway."""
+    return "is terminating due to exception" not in record.getMessage()
 
 
 def find_refusal(error: BaseException | None) -> RefusedInputError | None:

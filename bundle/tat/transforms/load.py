@@ -1,5 +1,6 @@
 """Reading a scan, whatever its format."""
 
+import warnings
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
@@ -31,8 +32,10 @@ class LoadScand(MapTransform):
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
-        # Every call names its reader; naming one here keeps MONAI from setting up all the readers it knows.
-        self._loader = LoadImage(reader=NibabelReader, image_only=True, ensure_channel_first=True)
+        with warnings.catch_warnings():
+            # LoadImage sets up every reader that it knows and warns of decoders that we do not ask for.
+            warnings.simplefilter("ignore")
+            self._loader = LoadImage(image_only=True, ensure_channel_first=True)
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         """Replace each path by the image it names."""

@@ -1,0 +1,21 @@
+import os
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+# Properties are checked on the same examples everywhere, so that a failure on one machine is one on all.
+settings.register_profile(
+    "default", max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def pytest_configure() -> None:
+    # Waiting threads that spin take the cores away from the other test processes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,0 +1,157 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from bundle.tat.networks import TAT
+from tests.helper import assert_batch_independent
+
+SMALL = {
+    "dim": 8,
+    "num_blocks": (1, 1, 1, 1),
+    "num_refinement_blocks": 1,
+    "heads": (1, 2, 4, 8),
+    "task_features": 4,
+    "train_size": 32,
+}
+multiples_of_8 = st.integers(1, 10).map(lambda n: 8 * n)
+
+
+def small(**changes) -> TAT:
+    """A tiny network in which every parameter matters, the factors of the generated kernels included."""
+    torch.manual_seed(0)
+    network = TAT(**{**SMALL, **changes}).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("adaptation"):
+                nn.init.normal_(parameter, std=0.5)
+    return network
+
+
+def test_paper_network_has_the_papers_size():
+    network = TAT()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 41_687_424
+    generation = [network.tren, network.weight_generation]
+    assert sum(parameter.numel() for module in generation for parameter in module.parameters()) == 15_411_520
+
+
+@given(height=multiples_of_8, width=multiples_of_8)
+def test_any_multiple_of_8_keeps_its_shape(height, width):
+    image = torch.rand(1, 1, height, width)
+    with torch.inference_mode():
+        assert small()(image).shape == image.shape
+
+
+@pytest.mark.parametrize("size", [(32, 32), (16, 24), (32, 56), (104, 80)])
+def test_samples_of_a_batch_do_not_meet(size):
+    torch.manual_seed(1)
+    assert_batch_independent(small(), torch.rand(3, 1, *size))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dim": 2, "heads": (1, 1, 1, 1)}, {"dim": 6, "heads": (3, 2, 1, 6)}, {"dim": 10}, {"dim": 16, "heads": (16, 1, 2, 4)}],
+    ids=str,
+)
+def test_any_even_width_that_the_heads_divide(changes):
+    changes.setdefault("heads", (1, 2, 4, 8))
+    with torch.inference_mode():
+        assert torch.isfinite(small(**changes)(torch.rand(2, 1, 40, 24))).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dim": 7}, "dim is 7"),
+        ({"dim": 0}, "dim is 0"),
+        ({"heads": (3, 2, 4, 8)}, "3 heads do not divide the width 8 of level 1"),
+        ({"heads": (1, 2, 4)}, "heads is"),
+        ({"num_blocks": (1, 0, 1, 1)}, "num_blocks is"),
+        ({"out_channels": 2}, "1 channels in and 2 out"),
+        ({"train_size": 100}, "train_size is 100"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TAT(**{**SMALL, **changes})
+
+
+@pytest.mark.parametrize("size", [(100, 64), (64, 100), (7, 8)])
+def test_other_sizes_are_refused_with_the_remedy(size):
+    with pytest.raises(ValueError, match=r"multiples of 8, use DivisiblePadd\(k=8\)"):
+        small()(torch.rand(1, 1, *size))
+
+
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_scripted_network_equals_eager_at_three_sizes(adaptive):
+    network = small(adaptive=adaptive)
+    scripted = torch.jit.script(network)
+    for size in ((2, 1, 32, 32), (1, 1, 24, 40), (3, 1, 72, 104)):
+        image = torch.rand(size)
+        with torch.inference_mode():
+            torch.testing.assert_close(scripted(image), network(image), rtol=1e-5, atol=1e-6)
+
+
+def test_scripted_network_refuses_other_sizes():
+    with pytest.raises(torch.jit.Error, match="multiples of 8"):
+        torch.jit.script(small())(torch.rand(1, 1, 30, 32))
+
+
+def test_without_adaptation_it_is_the_static_network():
+    adaptive = small()
+    with torch.no_grad():
+        for name, parameter in adaptive.named_parameters():
+            if name.endswith("adaptation"):
+                parameter.zero_()
+    static = small(adaptive=False)
+    shared = {name: value for name, value in adaptive.state_dict().items() if name in static.state_dict()}
+    static.load_state_dict(shared)
+    image = torch.rand(2, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(adaptive(image), static(image))
+
+
+def test_training_starts_as_a_static_network():
+    network = TAT(**SMALL)
+    factors = [parameter for name, parameter in network.named_parameters() if name.endswith("adaptation")]
+    assert len(factors) == 10
+    assert all(bool((factor == 0).all()) for factor in factors)
+
+
+def test_kernels_depend_on_the_image():
+    network = small()
+    image = torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        kernels = network.generate_kernels(network.encode(image)[3])
+    assert kernels.latent.attention.shape == (2, 3 * 64, 1, 3, 3)
+    assert not torch.allclose(kernels.latent.attention[0], kernels.latent.attention[1])
+
+
+def test_task_representation():
+    network = small()
+    image = torch.rand(3, 1, 40, 24)
+    with torch.inference_mode():
+        assert network.task_representation(image).shape == (3, 4 * SMALL["task_features"])
+    with pytest.raises(ValueError, match="static network"):
+        small(adaptive=False).task_representation(image)
+
+
+@pytest.mark.parametrize("stop_gradient", [True, False])
+def test_stop_gradient_keeps_the_kernels_gradient_out_of_the_encoder(stop_gradient):
+    network = small(stop_gradient=stop_gradient)
+    kernels = network.generate_kernels(network.encode(torch.rand(1, 1, 16, 16))[3])
+    kernels.level1.attention.sum().backward()
+    reached = network.embed.weight.grad is not None and bool(network.embed.weight.grad.any())
+    assert reached is not stop_gradient
+
+
+def test_forward_keeps_no_state():
+    network = small()
+    before = set(vars(network))
+    image = torch.rand(1, 1, 32, 40)
+    with torch.inference_mode():
+        first = network(image)
+        network(torch.rand(2, 1, 64, 64))
+        assert torch.equal(network(image), first)
+    assert set(vars(network)) == before

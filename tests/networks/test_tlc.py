@@ -1,0 +1,43 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundle.tat.networks.tlc import merge_windows, split_windows, window_starts
+from tests.helper import assert_covers_once
+
+sizes = st.integers(1, 60)
+
+
+@given(size=st.integers(1, 2000), window=st.integers(1, 400))
+def test_windows_cover_the_axis_evenly(size, window):
+    starts = window_starts(size, window)
+    assert starts[0] == 0
+    assert starts[-1] == max(size - window, 0)
+    steps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    assert all(0 < step <= window for step in steps)
+    assert len(set(steps[:-1])) <= 1
+
+
+@given(height=sizes, width=sizes, window=st.integers(1, 40))
+def test_merge_undoes_split(height, width, window):
+    features = torch.rand(2, 3, height, width)
+    merged = merge_windows(split_windows(features, window), height, width, window)
+    torch.testing.assert_close(merged, features)
+
+
+@given(height=sizes, width=sizes, window=st.integers(1, 40))
+def test_windows_are_a_partition_of_unity(height, width, window):
+    assert_covers_once(
+        lambda features: split_windows(features, window),
+        lambda parts: merge_windows(parts, height, width, window),
+        shape=(1, 1, height, width),
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "starts"),
+    [(128, [0]), (192, [0]), (193, [0, 1]), (256, [0, 64]), (320, [0, 128]), (512, [0, 160, 320])],
+)
+def test_windows_of_the_papers_first_level(size, starts):
+    assert window_starts(size, 192) == starts
