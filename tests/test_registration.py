@@ -14,7 +14,9 @@ from bundle.tat.networks import TAT
     ["TAT", "monai.networks.nets.TAT", "monai.networks.nets.tat.TAT", "bundle.tat.networks.TAT"],
 )
 def test_every_name_in_a_config_is_the_same_class(target):
-    parser = ConfigParser({"imports": ["$import bundle.tat"], "network": {"_target_": target, "dim": 8, "task_features": 4}})
+    parser = ConfigParser(
+        {"imports": ["$import bundle.tat"], "network": {"_target_": target, "dim": 8, "task_features": 4}}
+    )
     assert type(parser.get_parsed_content("network")) is TAT
 
 

@@ -27,7 +27,9 @@ def test_there_and_back(adaptive):
 def test_missing_and_unexpected_names_are_listed():
     weights = reference_state_dict()
     weights["latent.0.attn.other"] = weights.pop("latent.0.attn.dw_kernel")
-    with pytest.raises(ValueError, match=r"1 missing \['latent.0.attn.dw_kernel'\], 1 unexpected \['latent.0.attn.other'\]"):
+    with pytest.raises(
+        ValueError, match=r"1 missing \['latent.0.attn.dw_kernel'\], 1 unexpected \['latent.0.attn.other'\]"
+    ):
         from_reference(weights)
 
 

@@ -51,7 +51,12 @@ def test_samples_of_a_batch_do_not_meet(size):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"dim": 2, "heads": (1, 1, 1, 1)}, {"dim": 6, "heads": (3, 2, 1, 6)}, {"dim": 10}, {"dim": 16, "heads": (16, 1, 2, 4)}],
+    [
+        {"dim": 2, "heads": (1, 1, 1, 1)},
+        {"dim": 6, "heads": (3, 2, 1, 6)},
+        {"dim": 10},
+        {"dim": 16, "heads": (16, 1, 2, 4)},
+    ],
     ids=str,
 )
 def test_any_even_width_that_the_heads_divide(changes):

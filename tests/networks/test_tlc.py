@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -14,7 +16,7 @@ def test_windows_cover_the_axis_evenly(size, window):
     starts = window_starts(size, window)
     assert starts[0] == 0
     assert starts[-1] == max(size - window, 0)
-    steps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(starts)]
     assert all(0 < step <= window for step in steps)
     assert len(set(steps[:-1])) <= 1
 

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from monai.config import PathLike
 from monai.data import ImageReader
+from monai.utils import ensure_tuple
+from numpy.typing import NDArray
 
 from bundle.tat.refusal import RefusedInputError
 
@@ -60,12 +63,12 @@ class DicomSeriesReader(ImageReader):
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
     """
 
-    def verify_suffix(self, filename: Sequence[str] | str) -> bool:
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether the path is a folder or a DICOM file."""
-        path = Path(filename if isinstance(filename, str) else filename[0])
+        path = Path(ensure_tuple(filename)[0])
         return path.is_dir() or is_dicom_file(path)
 
-    def read(self, data: Sequence[str] | str, **_: object) -> list[Dataset]:
+    def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> list[Dataset]:
         """Read and order the slices of the series.
 
         Args:
@@ -74,12 +77,12 @@ class DicomSeriesReader(ImageReader):
         Returns:
             pydicom data sets, first slice first.
         """
-        path = Path(data if isinstance(data, str) else data[0])
+        path = Path(ensure_tuple(data)[0])
         slices = read_images(path)
         check_one_series(slices, path)
         return order_slices(slices, path)
 
-    def get_data(self, img: list[Dataset]) -> tuple[np.ndarray, dict[str, Any]]:
+    def get_data(self, img: list[Dataset]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The volume and its metadata.
 
         Args:
@@ -180,7 +183,7 @@ def order_slices(images: Sequence[Dataset], path: Path) -> list[Dataset]:
     return [images[index] for index in order]
 
 
-def affine_lps(images: Sequence[Dataset]) -> np.ndarray:
+def affine_lps(images: Sequence[Dataset]) -> NDArray[np.float64]:
     """Affine from ``(column, row, slice)`` indices to LPS millimetres.
 
     Args:
@@ -208,19 +211,20 @@ def affine_lps(images: Sequence[Dataset]) -> np.ndarray:
     return affine
 
 
-def position(image: Dataset) -> np.ndarray:
+def position(image: Dataset) -> NDArray[np.float64]:
     """Centre of the first pixel [mm, LPS], Image Position (Patient) (0020,0032)."""
     return np.asarray(image.ImagePositionPatient, dtype=float)
 
 
-def slice_normal(image: Dataset) -> np.ndarray:
+def slice_normal(image: Dataset) -> NDArray[np.float64]:
     """Unit normal of a slice [LPS], from Image Orientation (Patient) (0020,0037)."""
     along_row, along_column = np.asarray(image.ImageOrientationPatient, dtype=float).reshape(2, 3)
     normal = np.cross(along_row, along_column)
-    return normal / np.linalg.norm(normal)
+    unit: NDArray[np.float64] = normal / np.linalg.norm(normal)
+    return unit
 
 
-def rescaled_pixels(image: Dataset) -> np.ndarray:
+def rescaled_pixels(image: Dataset) -> NDArray[np.float32]:
     """Pixels ``(rows, columns)`` in the unit that the rescale leads to (HU for CT), float32.
 
     Raises:
@@ -234,4 +238,5 @@ def rescaled_pixels(image: Dataset) -> np.ndarray:
         raise RefusedInputError(f"the pixels of a slice cannot be decoded: {reason}") from error
     slope = np.float32(image.get("RescaleSlope") or 1.0)
     intercept = np.float32(image.get("RescaleIntercept") or 0.0)
-    return stored.astype(np.float32) * slope + intercept
+    rescaled: NDArray[np.float32] = stored.astype(np.float32) * slope + intercept
+    return rescaled

@@ -65,8 +65,9 @@ class RestorationMetric(Metric):
 
     def iteration_completed(self, engine: Engine) -> None:
         """Take the volumes from the engine's output and their modalities from its batch."""
-        pairs = zip(engine.state.output, engine.state.batch, strict=True)
-        self.update([{**batch, **output} for output, batch in pairs])
+        outputs: Sequence[Mapping[str, Any]] = engine.state.output  # type: ignore[assignment]
+        batches: Sequence[Mapping[str, Any]] = engine.state.batch  # type: ignore[assignment]
+        self.update([{**batch, **output} for output, batch in zip(outputs, batches, strict=True)])
 
     def completed(self, engine: Engine, name: str) -> None:
         """Publish each task's score and their mean."""

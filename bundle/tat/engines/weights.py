@@ -52,7 +52,9 @@ def load_weights(network: nn.Module, path: str) -> None:
     try:
         state_dict = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise RefusedInputError(f"weights {file} cannot be read: the file is damaged or holds more than tensors") from error
+        raise RefusedInputError(
+            f"weights {file} cannot be read: the file is damaged or holds more than tensors"
+        ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise RefusedInputError(f"weights {file} are not a flat state dict of tensors")
     check_fit(network.state_dict(), state_dict, file)

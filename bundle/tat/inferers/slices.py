@@ -1,14 +1,17 @@
 """Restoring a volume slice by slice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-import torch
 import torch
 from monai.inferers import SliceInferer
 from torch import Tensor
 from tqdm import tqdm
 
 _N_AXES = 3
+
+# As MONAI declares it; ours returns one tensor.
+Network = Callable[..., Tensor | Sequence[Tensor] | dict[Any, Tensor]]
 
 
 class RestorationSliceInferer(SliceInferer):
@@ -35,18 +38,17 @@ class RestorationSliceInferer(SliceInferer):
         self.show_progress = progress
 
     @torch.inference_mode()
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor]) -> Tensor:
+    def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
         """Restore every slice of each volume."""
         n_slices = inputs.shape[0] * inputs.shape[self.spatial_dim + 2]
         with tqdm(total=n_slices, unit="slice", desc="restoring", disable=not self.show_progress) as bar:
 
             def restore(slices: Tensor) -> Tensor:
-                restored = restore_varying(slices, network)
+                restored = restore_varying(slices, lambda varying: cast(Tensor, network(varying, *args, **kwargs)))
                 bar.update(len(slices))
                 return restored
 
-            restored: Tensor = super().__call__(inputs, restore)
-        return restored
+            return cast(Tensor, super().__call__(inputs, restore))
 
 
 def restore_varying(slices: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:

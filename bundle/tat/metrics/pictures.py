@@ -66,7 +66,7 @@ def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], inde
     Source:
         PS3.3 C.7.6.1.1.1 (Patient Orientation) names the directions; the hanging is the customary one.
     """
-    orientation = nibabel.io_orientation(affine)[:2]  # type: ignore[no-untyped-call]
+    orientation = nibabel.io_orientation(affine)[:2]
     # World axes are right, anterior, superior: whichever is later belongs on the vertical, and on screen every one of
     # them runs from its positive end (top, or viewer's left) to its negative end.
     axes = sorted((0, 1), key=lambda axis: -orientation[axis, 0])

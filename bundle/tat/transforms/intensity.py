@@ -128,7 +128,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
                 "%d of %d voxels (%.3g %%) lie outside [%g, %g] %s and were clipped",
                 n_clipped, image.numel(), 100 * n_clipped / image.numel(), bounds.low, bounds.high, bounds.unit,
             )  # fmt: skip
-        self.push_transform(scaled, extra_info={"modality": modality.value, "scale": scale})
+        self.push_transform(scaled, extra_info={"modality": modality.value, "scale": scale})  # type: ignore[no-untyped-call]
         return scaled
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -47,13 +47,14 @@ class LoadScand(MapTransform):
     def _load(self, path: Path) -> MetaTensor:
         reader = reader_for(path)
         try:
-            return self._loader(str(path), reader=reader)
+            image: MetaTensor = self._loader(str(path), reader=reader)
         except RefusedInputError:
             raise
         except Exception as error:
             # Decoders raise anything from EOFError to RuntimeError; whichever it is, this file cannot be used.
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RefusedInputError(f"cannot read {path}: {reason}") from error
+        return image
 
 
 def reader_for(path: Path) -> ImageReader:

@@ -1,11 +1,14 @@
 """Writing a restored scan: whole, or not at all."""
 
+import contextlib
 import os
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
+import nibabel
+import numpy as np
 from monai.config import KeysCollection
-from monai.data import MetaTensor, NibabelWriter
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from bundle.tat.data.formats import case_name
@@ -37,7 +40,9 @@ class SaveRestoredd(MapTransform):
         for key in self.key_iterator(d):
             image = d[key]
             if not isinstance(image, MetaTensor):
-                raise TypeError(f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name")
+                raise TypeError(
+                    f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name"
+                )
             name = case_name(Path(str(image.meta["filename_or_obj"])))
             write_nifti(image, self.output_dir / name / f"{name}_restored.nii.gz")
         return d
@@ -53,16 +58,19 @@ def write_nifti(image: MetaTensor, path: Path) -> None:
     Raises:
         RefusedInputError: the file system does not let us.
     """
-    writer = NibabelWriter()
-    writer.set_data_array(image[0], channel_dim=None, squeeze_end_dims=False, spatial_ndim=None)
-    writer.set_metadata(image.meta, resample=False)
+    # nibabel itself, since MONAI's writer changes the number of dimensions of slices and one-slice volumes.
+    nifti = nibabel.Nifti1Image(image[0].cpu().numpy().astype(np.float32, copy=False), image.affine.cpu().numpy())
+    nifti.set_sform(nifti.affine, code="scanner")
+    nifti.set_qform(nifti.affine, code="scanner")
+    nifti.header.set_xyzt_units("mm")
     temporary = path.with_name(f".{os.getpid()}_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer.write(str(temporary))
+        nibabel.save(nifti, temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error

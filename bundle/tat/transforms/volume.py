@@ -1,10 +1,10 @@
 """What TAT can restore: one channel, three dimensions, finite numbers."""
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 
 from bundle.tat.refusal import RefusedInputError
@@ -31,7 +31,7 @@ class EnsureVolumed(MapTransform, InvertibleTransform):
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
 
-    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Check each image and make it three-dimensional."""
         d = dict(data)
         for key in self.key_iterator(d):
@@ -40,11 +40,11 @@ class EnsureVolumed(MapTransform, InvertibleTransform):
             n_spatial = image.ndim - 1
             if n_spatial < _N_SPATIAL:
                 image = image.unsqueeze(-1)
-            self.push_transform(image, extra_info={"n_spatial": n_spatial})
+            self.push_transform(image, extra_info={"n_spatial": n_spatial})  # type: ignore[no-untyped-call]
             d[key] = image
         return d
 
-    def inverse(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Take away the dimension that was added."""
         d = dict(data)
         for key in self.key_iterator(d):

@@ -1,0 +1,103 @@
+import json
+import re
+import subprocess
+
+import pytest
+
+from bundle.tat.version import VERSION
+from tests.configs.conftest import CONFIGS, ROOT, content
+
+FILES = sorted(path.name for path in CONFIGS.glob("*.json") if path.name != "metadata.json")
+
+
+def ids(config: dict) -> set[str]:
+    """Top-level ids, and those of sections that are no components themselves."""
+    found = set()
+    for key, value in config.items():
+        is_section = isinstance(value, dict) and "_target_" not in value
+        found |= {f"{key}#{inner}" for inner in value} if is_section else {key}
+    return found
+
+
+def strings(value) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in strings(item)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_id_is_documented(name):
+    rows = re.findall(r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE)
+    documented = {id_ for id_, files in rows if name.removesuffix(".json") in files.split(", ")}
+    assert ids(content(name)) <= documented, "ids that docs/config-ids.md does not list for this file"
+
+
+def test_no_documented_id_is_gone():
+    rows = re.findall(r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE)
+    for id_, files in rows:
+        for file in files.split(", "):
+            if f"{file}.json" in FILES and file not in {"small"}:
+                assert id_ in ids(content(f"{file}.json")), f"{id_} is not in {file}.json"
+
+
+@pytest.mark.parametrize("name", [*FILES, "metadata.json"])
+def test_configs_are_ascii_and_formatted(name):
+    text = (CONFIGS / name).read_bytes().decode("ascii")
+    assert text == json.dumps(json.loads(text), indent=4) + "\n"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_expressions_are_short(name):
+    long = [text for text in strings(content(name)) if text.startswith("$") and len(text) > 60]
+    assert not long
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_handlers_hold_only_components(name):
+    config = content(name)
+    for section in (config, config.get("train", {}), config.get("validate", {})):
+        assert all(isinstance(handler, dict) for handler in section.get("handlers", []))
+
+
+def test_validation_walks_like_inference():
+    """What must be written twice, since inference.json has to be whole, is the same."""
+
+    def steps(transforms):
+        return [{key: value for key, value in step.items() if key not in {"keys", "modality", "mri_scale"}} for step in transforms]
+
+    inference = steps(content("inference.json")["preprocessing"]["transforms"])
+    validation = steps(content("train.json")["validate"]["preprocessing"]["transforms"])
+    assert [step["_target_"] for step in inference] == [step["_target_"] for step in validation]
+    assert inference[-1] | {"k": None} == validation[-1] | {"k": None}
+
+
+def test_metadata_copies_are_identical_and_current():
+    real, copy = CONFIGS / "metadata.json", ROOT / "metadata.json"
+    assert real.read_bytes() == copy.read_bytes()
+    assert not copy.is_symlink()
+    metadata = json.loads(real.read_text())
+    assert metadata["version"] == VERSION
+    assert VERSION in metadata["changelog"]
+    assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_metadata_pins_what_the_constraints_pin():
+    metadata = content("metadata.json")
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+    expected = metadata["required_packages_version"] | {
+        "monai": metadata["monai_version"],
+        "torch": metadata["pytorch_version"],
+        "numpy": metadata["numpy_version"],
+    }
+    assert {name: pinned[name] for name in expected} == expected
+
+
+def test_nothing_is_too_large_for_a_repository():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    if listed.returncode:
+        pytest.skip("not a git checkout: there is no list of the files that are kept")
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert not [str(path) for path in files if path.is_file() and path.stat().st_size > 10_000_000]
+    assert not (ROOT / "bundle" / "__init__.py").exists()

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from bundle.tat.data.datalist import find_scans, read_datalist
+from bundle.tat.data.formats import case_name
+from tests.scans import blobs, write_dicom_series, write_nifti
+
+
+@pytest.fixture
+def volume():
+    return blobs((4, 5, 3), 0, 100)
+
+
+def names(path, **options):
+    return [item["image"].rsplit("/", 1)[-1] for item in find_scans(str(path), **options)]
+
+
+def test_a_file_is_itself(tmp_path, volume):
+    assert names(write_nifti(tmp_path / "a b.nii.gz", volume)) == ["a b.nii.gz"]
+
+
+def test_a_folder_is_its_volumes_in_order(tmp_path, volume):
+    for name in ("b.nii", "a.nii.gz", "c.nrrd", ".hidden.nii", "notes.txt"):
+        write_nifti(tmp_path / "x.nii", volume).rename(tmp_path / name)
+    assert names(tmp_path) == ["a.nii.gz", "b.nii", "c.nrrd"]
+
+
+def test_a_dicom_folder_is_one_scan_and_a_study_is_its_series(tmp_path, volume):
+    for series in ("first", "second"):
+        write_dicom_series(tmp_path / "study" / series, volume)
+    assert names(tmp_path / "study" / "first") == ["first"]
+    assert names(tmp_path / "study") == ["first", "second"]
+
+
+def test_a_datalist_is_its_section(tmp_path, volume):
+    write_nifti(tmp_path / "images" / "a.nii.gz", volume)
+    entry = {"image": "images/a.nii.gz", "modality": "CT"}
+    (tmp_path / "list.json").write_text(json.dumps({"testing": [entry], "training": []}))
+    assert find_scans(str(tmp_path / "list.json")) == [{"image": str(tmp_path / "images" / "a.nii.gz"), "modality": "CT"}]
+    assert find_scans(str(tmp_path / "list.json"), section="training") == []
+    with pytest.raises(ValueError, match=r"has no section 'validation', only \['testing', 'training'\]"):
+        find_scans(str(tmp_path / "list.json"), section="validation")
+
+
+def test_every_missing_file_of_a_datalist_is_named(tmp_path):
+    (tmp_path / "list.json").write_text(json.dumps({"testing": [{"image": "a.nii", "label": "b.nii"}]}))
+    with pytest.raises(ValueError, match=r"2 files .* do not exist: .*a\.nii, .*b\.nii"):
+        read_datalist(str(tmp_path / "list.json"), "testing")
+
+
+def test_a_broken_datalist_is_refused(tmp_path):
+    (tmp_path / "list.json").write_text("{")
+    with pytest.raises(ValueError, match="cannot read the datalist"):
+        find_scans(str(tmp_path / "list.json"))
+
+
+def test_refusals(tmp_path, volume):
+    with pytest.raises(ValueError, match="does not exist: pass a scan"):
+        find_scans(str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="holds no NIfTI, NRRD or DICOM scan"):
+        find_scans(str(tmp_path))
+    write_nifti(tmp_path / "a.nii", volume)
+    write_nifti(tmp_path / "a.nii.gz", volume)
+    with pytest.raises(ValueError, match="are both named a: rename one"):
+        find_scans(str(tmp_path))
+    (tmp_path / "a.nii").unlink()
+    write_dicom_series(tmp_path, volume)
+    with pytest.raises(ValueError, match="and DICOM: pass one of them"):
+        find_scans(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("a.b.nii.gz", "a.b"), ("A.NII", "A"), ("x.nrrd", "x"), ("1.2.3", "1.2.3"), (".nii", ".nii")]
+)
+def test_case_name(tmp_path, file, name):
+    assert case_name(tmp_path / file) == name

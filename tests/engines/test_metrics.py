@@ -1,0 +1,32 @@
+import pytest
+import torch
+from ignite.engine import Engine
+
+from bundle.tat.engines.metrics import RestorationMetric
+from bundle.tat.metrics.restoration import evaluate_volume
+
+
+def volumes(modality: str, scale: float, n_slices: int, noise: float) -> dict:
+    label = torch.rand(1, 24, 20, n_slices) * scale
+    return {"label": label, "pred": label + noise * scale * torch.randn(label.shape), "modality": modality}
+
+
+def run(data: list[dict], score: str) -> dict[str, float]:
+    def step(engine, volume):
+        engine.state.batch = [{"modality": volume["modality"]}]
+        return [{key: volume[key] for key in ("pred", "label")}]
+
+    engine = Engine(step)
+    RestorationMetric(score).attach(engine, f"val_{score}")
+    return engine.run(data).metrics
+
+
+@pytest.mark.parametrize("score", ["psnr", "ssim", "rmse"])
+def test_tasks_count_equally_and_slices_within_a_task(score):
+    data = [volumes("CT", 200, 3, 0.1), volumes("CT", 200, 5, 0.2), volumes("PET", 9, 2, 0.05)]
+    one, two, pet = (
+        getattr(evaluate_volume(entry["pred"][0], entry["label"][0], entry["modality"]), score) for entry in data
+    )
+    metrics = run(data, score)
+    ct = (3 * one + 5 * two) / 8
+    assert metrics == pytest.approx({f"val_{score}_CT": ct, f"val_{score}_PET": pet, f"val_{score}": (ct + pet) / 2})

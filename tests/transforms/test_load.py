@@ -1,0 +1,76 @@
+import gzip
+
+import itk
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from bundle.tat.transforms.load import LoadScand
+from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
+
+
+def load(path):
+    return LoadScand("image")({"image": str(path)})["image"]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64])
+def test_nifti(tmp_path, suffix, dtype):
+    volume = blobs((5, 7, 3), 0, 200).astype(dtype)
+    image = load(write_nifti(tmp_path / f"a scan{suffix}", volume))
+    assert image.dtype is torch.float32
+    np.testing.assert_array_equal(image[0].numpy(), volume.astype(np.float32))
+    np.testing.assert_allclose(image.affine.numpy(), oblique_affine(), atol=1e-4)
+
+
+def test_nrrd_has_the_geometry_of_the_same_nifti(tmp_path):
+    volume = blobs((5, 7, 3), -100, 200)
+    nifti = load(write_nifti(tmp_path / "a.nii.gz", volume))
+    itk.imwrite(itk.imread(str(tmp_path / "a.nii.gz"), itk.F), str(tmp_path / "a.nrrd"))
+    nrrd = load(tmp_path / "a.nrrd")
+    torch.testing.assert_close(nrrd.as_tensor(), nifti.as_tensor())
+    np.testing.assert_allclose(nrrd.affine.numpy(), nifti.affine.numpy(), atol=1e-4)
+
+
+def test_dicom_folder_and_single_file(tmp_path):
+    stored = blobs((4, 6, 5), -1000, 1000).astype(np.int16)
+    paths = write_dicom_series(tmp_path / "series", stored)
+    folder, file = load(tmp_path / "series"), load(paths[0])
+    assert folder.shape == (1, 5, 6, 4)
+    assert file.shape == (1, 5, 6, 1)
+    assert folder.meta["modality"] == file.meta["modality"] == "CT"
+
+
+def test_fourth_dimension_becomes_channels(tmp_path):
+    path = tmp_path / "time.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 3, 2), dtype=np.float32), np.eye(4)), path)
+    assert load(path).shape == (2, 4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("broken.nii.gz", gzip.compress(b"not a scan"), r"cannot read .*broken\.nii\.gz"),
+        ("empty.nii", b"", r"cannot read .*empty\.nii"),
+        ("broken.nrrd", b"NRRD0004\ntype: nonsense\n\n", r"cannot read .*broken\.nrrd"),
+        ("picture.png", b"\x89PNG", "is neither NIfTI"),
+        ("text.dcm", b"hello", "is neither NIfTI"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / name)
+
+
+def test_truncated_nifti_is_refused(tmp_path):
+    path = write_nifti(tmp_path / "cut.nii.gz", blobs((20, 20, 5), 0, 1))
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ValueError, match=r"cannot read .*cut\.nii\.gz"):
+        load(path)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        load(tmp_path / "nowhere.nii.gz")

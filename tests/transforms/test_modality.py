@@ -1,0 +1,41 @@
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from bundle.tat.transforms.modality import ResolveModalityd
+
+
+def image(modality: str | None = None) -> MetaTensor:
+    return MetaTensor(torch.zeros(1, 2, 2), meta={} if modality is None else {"modality": modality})
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_list", "said", "expected"),
+    [
+        ("MR", None, None, "MRI"),
+        ("PT", None, None, "PET"),
+        (None, "CT", None, "CT"),
+        (None, None, "pet", "PET"),
+        ("CT", "ct", "CT", "CT"),
+        ("", None, "MRI", "MRI"),
+    ],
+)
+def test_whoever_knows_is_believed(in_file, in_list, said, expected):
+    data = {"image": image(in_file)} | ({"modality": in_list} if in_list else {})
+    assert ResolveModalityd("image", modality=said)(data)["modality"] == expected
+
+
+def test_silence_is_refused_with_what_to_pass():
+    with pytest.raises(ValueError, match="pass --modality CT, --modality PET or --modality MRI"):
+        ResolveModalityd("image")({"image": image()})
+
+
+def test_contradiction_is_refused():
+    with pytest.raises(ValueError, match="the file says MRI, --modality says CT"):
+        ResolveModalityd("image", modality="CT")({"image": image("MR")})
+
+
+@pytest.mark.parametrize("word", ["US", "NM", "XA"])
+def test_other_modalities_are_refused(word):
+    with pytest.raises(ValueError, match=f"modality '{word}' is not one that TAT restores"):
+        ResolveModalityd("image")({"image": image(word)})
