@@ -29,13 +29,17 @@ def strings(value) -> list[str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_id_is_documented(name):
-    rows = re.findall(r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE
+    )
     documented = {id_ for id_, files in rows if name.removesuffix(".json") in files.split(", ")}
     assert ids(content(name)) <= documented, "ids that docs/config-ids.md does not list for this file"
 
 
 def test_no_documented_id_is_gone():
-    rows = re.findall(r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE
+    )
     for id_, files in rows:
         for file in files.split(", "):
             if f"{file}.json" in FILES and file not in {"small"}:
@@ -65,7 +69,10 @@ def test_validation_walks_like_inference():
     """What must be written twice, since inference.json has to be whole, is the same."""
 
     def steps(transforms):
-        return [{key: value for key, value in step.items() if key not in {"keys", "modality", "mri_scale"}} for step in transforms]
+        return [
+            {key: value for key, value in step.items() if key not in {"keys", "modality", "mri_scale"}}
+            for step in transforms
+        ]
 
     inference = steps(content("inference.json")["preprocessing"]["transforms"])
     validation = steps(content("train.json")["validate"]["preprocessing"]["transforms"])

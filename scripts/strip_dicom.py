@@ -1,0 +1,61 @@
+"""Copy a DICOM series without anything that tells whose it is, when or where it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+# Kept: the image, its geometry and how it was acquired. Whatever is not named here goes, private elements included.
+KEPT = """
+    ImageType SOPClassUID Modality Manufacturer SeriesDescription ScanningSequence SequenceVariant ScanOptions
+    MRAcquisitionType SequenceName SliceThickness RepetitionTime EchoTime NumberOfAverages EchoNumbers
+    MagneticFieldStrength SpacingBetweenSlices NumberOfPhaseEncodingSteps EchoTrainLength PixelBandwidth
+    AcquisitionMatrix InPlanePhaseEncodingDirection FlipAngle PatientPosition SeriesNumber InstanceNumber
+    ImagePositionPatient ImageOrientationPatient SliceLocation SamplesPerPixel PhotometricInterpretation Rows Columns
+    PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation SmallestImagePixelValue LargestImagePixelValue
+    RescaleIntercept RescaleSlope RescaleType PixelData
+""".split()  # noqa: SIM905 - one a line would bury the code
+# Type 2 in PS3.3: these have to be there, and may be empty.
+EMPTY = """
+    PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID
+    AccessionNumber PositionReferenceIndicator
+""".split()  # noqa: SIM905 - one a line would bury the code
+
+
+def strip_series(paths: Sequence[Path], folder: Path) -> None:
+    """Write stripped copies, with new identifiers that are the same for the same source.
+
+    Args:
+        paths: files of one series.
+        folder: where ``slice_01.dcm`` and so on go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(paths, start=1):
+        stripped = strip(pydicom.dcmread(path))
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = stripped.SOPClassUID
+        meta.MediaStorageSOPInstanceUID = stripped.SOPInstanceUID
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        name = folder / f"slice_{number:02d}.dcm"
+        FileDataset(
+            str(name), stripped, preamble=b"\0" * 128, file_meta=meta, is_implicit_VR=False, is_little_endian=True
+        ).save_as(name)
+
+
+def strip(source: Dataset) -> Dataset:
+    """Copy what is kept of one slice, and replace its identifiers."""
+    stripped = Dataset()
+    for keyword in KEPT:
+        if keyword in source:
+            stripped.add(source[keyword])
+    for keyword in EMPTY:
+        setattr(stripped, keyword, "")
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID"):
+        setattr(stripped, keyword, generate_uid(prefix="2.25.", entropy_srcs=[keyword, str(source.get(keyword, ""))]))
+    stripped.PatientIdentityRemoved = "YES"
+    stripped.DeidentificationMethod = "Kept: image, geometry and acquisition only"
+    return stripped
