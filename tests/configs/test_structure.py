@@ -27,6 +27,12 @@ def strings(value) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def documented_ids() -> list[tuple[str, str]]:
+    """Rows of the tables: an id, and the files that it stands in."""
+    text = (ROOT / "docs" / "config-ids.md").read_text()
+    return re.findall(r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_id_is_documented(name):
     rows = re.findall(

