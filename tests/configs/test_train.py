@@ -82,7 +82,7 @@ def test_training_learns(foreign_directory, pairs):
     losses = []
 
     trainer.add_event_handler(
-        Events.ITERATION_COMPLETED, lambda engine: losses.append(float(engine.state.output["loss"]))
+        Events.ITERATION_COMPLETED, lambda engine: losses.append(engine.state.output["loss"].item())
     )
     workflow.run()
     assert np.mean(losses[-6:]) < np.mean(losses[:6])
