@@ -32,8 +32,8 @@ def affine_of(codes: tuple[str, ...], *, tilt: float = 0.0) -> np.ndarray:
     return affine
 
 
-@pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
-@pytest.mark.parametrize("flips", itertools.product((False, True), repeat=3), ids=str)
+@pytest.mark.parametrize("edges", list(EDGES.values()), ids=list(EDGES))
+@pytest.mark.parametrize("flips", list(itertools.product((False, True), repeat=3)), ids=str)
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
 def test_a_slice_hangs_upright_however_it_is_stored(edges, flips, swapped, tilt):
