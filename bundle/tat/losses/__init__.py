@@ -1,0 +1,5 @@
+"""Training losses; they see numbers, never a modality."""
+
+from bundle.tat.losses.task_balancing import TaskAdaptiveLoss, from_reference, to_reference
+
+__all__ = ["TaskAdaptiveLoss", "from_reference", "to_reference"]

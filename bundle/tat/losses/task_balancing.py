@@ -1,0 +1,162 @@
+"""Loss weights that follow each sample's difficulty, so that no task starves.
+
+Source:
+    Yang et al. 2025, arXiv:2512.14550, task-adaptive loss balancing, as the authors' released code computes it.
+    The form is that of uncertainty weighting, Kendall et al. 2018, arXiv:1705.07115.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Keeps the weight finite where the estimate crosses 0.
+EPSILON: Final = 1e-8
+N_FEATURES: Final = 3
+WIDTH: Final = 16
+HIDDEN_WIDTH: Final = 256
+
+_REFERENCE_NAMES: Final = MappingProxyType(
+    {
+        f"weight_estimator.{theirs}.{kind}": f"estimator.{ours}.{kind}"
+        for theirs, ours in (
+            ("fc_in", "project_in"),
+            ("res_block.norm", "norm"),
+            ("res_block.fc1", "expand"),
+            ("res_block.fc2", "contract"),
+            ("fc_out", "project_out"),
+        )
+        for kind in ("weight", "bias")
+    }
+)
+
+
+class SampleLosses(NamedTuple):
+    """What one step's loss is made of, for each sample.
+
+    Attributes:
+        error: mean absolute error ``(B,)``.
+        weight: factor that the error is multiplied by ``(B,)``.
+        penalty: what keeps the weight from falling to 0 ``(B,)``.
+    """
+
+    error: Tensor
+    weight: Tensor
+    penalty: Tensor
+
+
+class UncertaintyEstimator(nn.Module):
+    """From three measures of a sample's difficulty to its uncertainty ``s``: ``(B, 3) -> (B,)``; 1 at the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project_in = nn.Linear(N_FEATURES, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.expand = nn.Linear(WIDTH, HIDDEN_WIDTH)
+        self.contract = nn.Linear(HIDDEN_WIDTH, WIDTH)
+        self.project_out = nn.Linear(WIDTH, 1)
+        nn.init.zeros_(self.project_out.weight)
+        nn.init.ones_(self.project_out.bias)
+
+    def forward(self, difficulty: Tensor) -> Tensor:
+        """Estimate the uncertainty ``s`` of each sample."""
+        features = self.project_in(difficulty)
+        features = features + self.contract(F.gelu(self.expand(self.norm(features))))
+        return self.project_out(features).squeeze(-1)
+
+
+class TaskAdaptiveLoss(nn.Module):
+    r"""L1 loss in which each sample's weight is estimated from its difficulty.
+
+    .. math::
+        L = \frac{1}{B} \sum_i \frac{l_i}{2 s_i^2 + \epsilon} + \frac{1}{2} \log(1 + s_i^2)
+
+    with the mean absolute error ``l_i`` and the uncertainty ``s_i`` estimated from (error of the input, change made by
+    the network, error of the prediction). No task is named; the gradient reaches the network through ``l_i`` alone.
+
+    Args:
+        min_uncertainty: the authors let ``s`` cross 0, where the weight explodes; a positive bound takes
+            ``s^2 + min_uncertainty^2`` in place of ``s^2`` in the weight, so that no weight exceeds
+            ``0.5 / min_uncertainty^2``. 0 computes what the authors compute.
+
+    Shape:
+        image, pred and label ``(B, C, H, W)`` -> scalar.
+
+    Raises:
+        ValueError: ``min_uncertainty`` is negative.
+        FloatingPointError: an error is NaN or infinite; says how many samples.
+    """
+
+    def __init__(self, min_uncertainty: float = 0.0) -> None:
+        super().__init__()
+        if min_uncertainty < 0:
+            raise ValueError(f"min_uncertainty is {min_uncertainty}: pass 0 or a positive bound")
+        self.min_uncertainty = min_uncertainty
+        self.estimator = UncertaintyEstimator()
+
+    def forward(self, image: Tensor, pred: Tensor, label: Tensor) -> Tensor:
+        """Weighted error of the batch, with the penalty of its weights."""
+        losses = self.sample_losses(image, pred, label)
+        return (losses.weight * losses.error + losses.penalty).mean()
+
+    def sample_losses(self, image: Tensor, pred: Tensor, label: Tensor) -> SampleLosses:
+        """Error, weight and penalty of each sample, to train with or to watch."""
+        error = _mean_absolute(pred - label)
+        n_bad = int((~torch.isfinite(error)).sum())
+        if n_bad:
+            raise FloatingPointError(
+                f"the loss of {n_bad} of {len(error)} samples is NaN or infinite: lower the learning rate "
+                "or clip the gradient"
+            )
+        difficulty = torch.stack([_mean_absolute(image - label), _mean_absolute(image - pred), error], dim=-1)
+        squared = self.estimator(difficulty.detach()).square()
+        weight = 0.5 / (squared + self.min_uncertainty**2 + EPSILON)
+        return SampleLosses(error=error, weight=weight, penalty=0.5 * torch.log1p(squared))
+
+
+def _mean_absolute(difference: Tensor) -> Tensor:
+    """Mean magnitude of each sample: ``(B, ...) -> (B,)``."""
+    return difference.abs().flatten(start_dim=1).mean(dim=1)
+
+
+def from_reference(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the parameters of the authors' estimator to those of ``TaskAdaptiveLoss``; undone by ``to_reference``.
+
+    Args:
+        state_dict: the authors' parameters, with their ``weight_estimator.`` prefix.
+
+    Returns:
+        A state dict for ``TaskAdaptiveLoss``.
+
+    Raises:
+        ValueError: names are missing or unexpected; the message lists them.
+    """
+    return _renamed(state_dict, _REFERENCE_NAMES)
+
+
+def to_reference(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the parameters of ``TaskAdaptiveLoss`` to those of the authors' estimator; undone by ``from_reference``.
+
+    Args:
+        state_dict: parameters of a ``TaskAdaptiveLoss``.
+
+    Returns:
+        A state dict in the authors' naming.
+
+    Raises:
+        ValueError: names are missing or unexpected; the message lists them.
+    """
+    return _renamed(state_dict, {ours: theirs for theirs, ours in _REFERENCE_NAMES.items()})
+
+
+def _renamed(state_dict: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    missing, unexpected = sorted(names.keys() - state_dict.keys()), sorted(state_dict.keys() - names.keys())
+    if missing or unexpected:
+        raise ValueError(
+            f"not the parameters of this loss: {len(missing)} missing {missing}, "
+            f"{len(unexpected)} unexpected {unexpected}"
+        )
+    return {names[name]: value for name, value in state_dict.items()}
