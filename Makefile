@@ -19,7 +19,7 @@ help: ## list the verbs
 setup: $(READY) ## make .venv with everything installed, pinned
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "the pinned packages need Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is needed; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,dev]'
 	@touch $@
@@ -36,8 +36,8 @@ data/datalist.json: | $(READY)
 
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
 
-train: data ## train the small network on data/; writes models/model.pt
-	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json']"
+train: data ## train the small network on data/; writes runs/small/model.pt, goes on where it was stopped
+	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json']" --ckpt_dir runs/small
 
 benchmark-quality: data ## score models/model.pt on the public test split
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing
@@ -63,4 +63,4 @@ test-integration: $(READY) ## run the slow tests and those that need other progr
 	$(BIN)/python -m pytest -m 'slow or integration'
 
 clean: ## remove what the other verbs made, but not data/
-	rm -rf $(VENV) demo eval build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

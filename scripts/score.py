@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from bundle.tat.metrics.baselines import MethodScores, compare_methods
 from bundle.tat.metrics.cases import read_cases
+from bundle.tat.metrics.table import write_csv
 from bundle.tat.modality import EVALUATION_WINDOWS
 from bundle.tat.refusal import RefusedInputError
 
@@ -20,19 +19,11 @@ NOTE = """Scores are means over slices in the paper's evaluation windows; a gain
 input. The Gaussian's sigma is the best one for these very data (an oracle): no plain in-plane Gaussian does better."""
 
 
-def write_csv(rows: Sequence[MethodScores], table: Path) -> None:
-    """Write one line for each case and method, whole or not at all."""
-    table.parent.mkdir(parents=True, exist_ok=True)
-    partial = table.with_name(table.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for row in rows:
-            who = {"modality": row.modality.value, "case": row.case, "method": row.method, "sigma": row.sigma}
-            writer.writerow({**who, "unit": EVALUATION_WINDOWS[row.modality].unit, **asdict(row.scores)})
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(table)
+def as_row(row: MethodScores) -> dict[str, object]:
+    """One line of the table, its columns in order."""
+    who = {"modality": row.modality.value, "case": row.case, "method": row.method, "sigma": row.sigma}
+    cells = {**who, "unit": EVALUATION_WINDOWS[row.modality].unit, **asdict(row.scores)}
+    return {name: cells[name] for name in COLUMNS}
 
 
 def mean(rows: Sequence[MethodScores], name: str) -> float:
@@ -68,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = compare_methods(read_cases(options.datalist, options.section, options.restored))
     except RefusedInputError as error:
         sys.exit(str(error))
-    write_csv(rows, options.table)
+    write_csv(options.table, [as_row(row) for row in rows])
     for modality in dict.fromkeys(row.modality for row in rows):
         group = [row for row in rows if row.modality is modality]
         print_means(group, modality.value, EVALUATION_WINDOWS[modality].unit)

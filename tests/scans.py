@@ -58,6 +58,7 @@ def write_dicom_series(
     slopes: tuple[float, ...] | None = None,
     intercept: float = 0.0,
     series_uid: str = "1.2.3",
+    units: str = "GML",
 ) -> list[Path]:
     """Write int16 pixels (slices, rows, columns) as one file a slice, the file names in scrambled order."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +79,8 @@ def write_dicom_series(
         image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
         image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 1
         image.RescaleSlope, image.RescaleIntercept = (slopes[index] if slopes else 1.0), intercept
+        if modality == "PT":
+            image.Units = units
         image.PixelData = np.ascontiguousarray(pixels, dtype="<i2").tobytes()
         image.save_as(path, **({"enforce_file_format": True} if int(pydicom.__version__[0]) >= 3 else {}))
         paths.append(path)

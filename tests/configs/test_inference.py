@@ -89,9 +89,9 @@ def test_command_line_from_a_foreign_directory(foreign_directory, weights):
 
     refused = subprocess.run([*command, "--output_dir", "NO"], capture_output=True, text=True, check=False)  # noqa: S603
     assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith(
-        "refused: nothing tells the modality of this scan: pass --modality"
-    )
+    last = refused.stderr.splitlines()[-1]
+    assert last.startswith("refused: ")
+    assert "a file with spaces.nii.gz: nothing tells the modality of this scan: pass --modality CT" in last
     assert "Traceback" not in refused.stderr
     assert not (foreign_directory / "NO").exists()
 

@@ -35,17 +35,13 @@ def documented_ids() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_id_is_documented(name):
-    rows = re.findall(
-        r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE
-    )
+    rows = documented_ids()
     documented = {id_ for id_, files in rows if name.removesuffix(".json") in files.split(", ")}
     assert ids(content(name)) <= documented, "ids that docs/config-ids.md does not list for this file"
 
 
 def test_no_documented_id_is_gone():
-    rows = re.findall(
-        r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", (ROOT / "docs" / "config-ids.md").read_text(), re.MULTILINE
-    )
+    rows = documented_ids()
     for id_, files in rows:
         for file in files.split(", "):
             if f"{file}.json" in FILES and file not in {"small"}:

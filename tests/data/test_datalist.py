@@ -1,5 +1,6 @@
 import json
 
+import pydicom
 import pytest
 
 from bundle.tat.data.datalist import find_scans, read_datalist
@@ -37,8 +38,11 @@ def test_a_datalist_is_its_section(tmp_path, volume):
     write_nifti(tmp_path / "images" / "a.nii.gz", volume)
     entry = {"image": "images/a.nii.gz", "modality": "CT"}
     (tmp_path / "list.json").write_text(json.dumps({"testing": [entry], "training": []}))
-    assert find_scans(str(tmp_path / "list.json")) == [{"image": str(tmp_path / "images" / "a.nii.gz"), "modality": "CT"}]
-    assert find_scans(str(tmp_path / "list.json"), section="training") == []
+    assert find_scans(str(tmp_path / "list.json")) == [
+        {"image": str(tmp_path / "images" / "a.nii.gz"), "modality": "CT"}
+    ]
+    with pytest.raises(ValueError, match="section 'training' .* is empty"):
+        find_scans(str(tmp_path / "list.json"), section="training")
     with pytest.raises(ValueError, match=r"has no section 'validation', only \['testing', 'training'\]"):
         find_scans(str(tmp_path / "list.json"), section="validation")
 
@@ -75,3 +79,36 @@ def test_refusals(tmp_path, volume):
 )
 def test_case_name(tmp_path, file, name):
     assert case_name(tmp_path / file) == name
+
+
+def test_an_entry_without_an_image_is_refused(tmp_path):
+    (tmp_path / "list.json").write_text(json.dumps({"testing": [{"label": "a.nii"}]}))
+    with pytest.raises(ValueError, match="has an entry without 'image'"):
+        find_scans(str(tmp_path / "list.json"))
+
+
+def test_folders_without_images_are_no_scans(tmp_path, volume):
+    """A study from an archive: a DICOMDIR on top, series below, a report without pixels."""
+    series = write_dicom_series(tmp_path / "a" / "series", volume)
+    report = pydicom.dcmread(series[0])
+    for name in ("Rows", "Columns", "PixelData"):
+        delattr(report, name)
+    (tmp_path / "report").mkdir()
+    report.save_as(tmp_path / "report" / "sr.dcm")
+    report.save_as(tmp_path / "DICOMDIR")
+    write_dicom_series(tmp_path / "top", volume)
+    assert names(tmp_path) == ["series", "top"]
+
+
+def test_paths_are_made_whole(tmp_path, volume, monkeypatch):
+    """`..` must not become the name of a scan, and so of a file outside the output folder."""
+    write_dicom_series(tmp_path / "series" / "inner", volume)
+    (tmp_path / "series" / "inner" / "deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "series" / "inner" / "deeper")
+    assert names("..") == ["inner"]
+
+
+def test_a_folder_named_by_a_number(tmp_path, volume, monkeypatch):
+    write_dicom_series(tmp_path / "2024", volume)
+    monkeypatch.chdir(tmp_path)
+    assert [item["image"] for item in find_scans(2024)] == [str(tmp_path / "2024")]

@@ -20,7 +20,9 @@ def stored_pixels(n_slices: int = 5) -> np.ndarray:
     return blobs((n_slices, 6, 7), -500, 500).astype(np.int16)
 
 
-@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, -1), OBLIQUE], ids=["axial", "sagittal", "oblique"])
+@pytest.mark.parametrize(
+    "orientation", [(1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, -1), OBLIQUE], ids=["axial", "sagittal", "oblique"]
+)
 def test_values_and_geometry_equal_simpleitks(tmp_path, orientation):
     row, column = np.reshape(orientation, (2, 3))
     step = tuple(np.cross(row, column) * 2.5)
@@ -85,6 +87,10 @@ def edit(path, **tags):
         ({"PhotometricInterpretation": "MONOCHROME1"}, "only MONOCHROME2"),
         ({"NumberOfFrames": 3}, "multi-frame"),
         ({"PixelData": b"\0\0"}, "cannot be decoded"),
+        ({"ImagePositionPatient": [40.0, -20.0, 35.0]}, r"slice 3 of 5 lies 50\.000 mm beside the line"),
+        ({"PixelSpacing": [1.6, 1.2]}, "holds 2 pixel spacings"),
+        ({"RescaleSlope": 0}, "Rescale Slope 0"),
+        ({"ModalityLUTSequence": [pydicom.Dataset()]}, "look-up table"),
     ],
 )
 def test_a_slice_that_does_not_fit_is_refused(tmp_path, tags, message):
@@ -97,6 +103,29 @@ def test_missing_slice_is_refused_with_the_gap(tmp_path):
     write_dicom_series(tmp_path, stored_pixels(6))[2].unlink()
     with pytest.raises(ValueError, match=r"slices 2 and 3 of 5 are 5\.000 mm apart, the others 2\.500 mm"):
         read(tmp_path)
+
+
+def test_a_slice_that_lost_its_rescale_is_refused(tmp_path):
+    path = write_dicom_series(tmp_path, stored_pixels(), intercept=-1024.0)[2]
+    image = pydicom.dcmread(path)
+    del image.RescaleIntercept
+    image.save_as(path)
+    with pytest.raises(ValueError, match="holds 2 units"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("units", ["BQML", "CNTS", ""])
+def test_pet_in_another_unit_than_suv_is_refused(tmp_path, units):
+    write_dicom_series(tmp_path, stored_pixels(), modality="PT", units=units)
+    with pytest.raises(ValueError, match=f"PET in {units or 'an unknown unit'}: TAT restores SUV"):
+        read(tmp_path)
+
+
+def test_files_that_are_left_out_are_counted(tmp_path, caplog):
+    write_dicom_series(tmp_path, stored_pixels())
+    (tmp_path / "LICENSE").write_text("not an image")
+    assert read(tmp_path)[0].shape == (7, 6, 5)
+    assert "1 of 6 files in the DICOM folder are no images and were left out" in caplog.text
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

@@ -79,6 +79,13 @@ def test_clipped_voxels_are_counted_and_reported(caplog):
     assert "2 of 4 voxels (50 %) lie outside [-1024, 3072] HU and were clipped" in caplog.text
 
 
+@pytest.mark.parametrize(("modality", "value"), [("PET", 5000.0), ("MRI", -3.0), ("CT", 30000.0)])
+def test_an_image_in_another_unit_is_refused_by_name(modality, value):
+    image = MetaTensor(torch.full((1, 3, 3), value), meta={"filename_or_obj": "/scans/a.nii"})
+    with pytest.raises(ValueError, match=r"/scans/a\.nii: 9 of 9 voxels .* this is another modality or unit"):
+        ScaleByModalityd("image")({"image": image, "modality": modality})
+
+
 def test_nothing_is_reported_when_nothing_is_clipped(caplog):
     ScaleByModalityd("image")({"image": MetaTensor(torch.zeros(1, 3, 3)), "modality": "CT"})
     assert caplog.text == ""

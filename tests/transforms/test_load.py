@@ -64,6 +64,20 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, content, message
         load(tmp_path / name)
 
 
+def test_complex_nifti_is_refused(tmp_path):
+    path = tmp_path / "complex.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.full((4, 5, 3), 3 + 4j, dtype=np.complex64), np.eye(4)), path)
+    with pytest.raises(ValueError, match="is complex: pass its magnitude"):
+        load(path)
+
+
+def test_two_dimensional_nrrd_has_a_whole_affine(tmp_path):
+    itk.imwrite(itk.GetImageFromArray(np.ones((4, 6), dtype=np.float32)), str(tmp_path / "flat.nrrd"))
+    image = load(tmp_path / "flat.nrrd")
+    assert image.shape == (1, 6, 4)
+    assert image.affine.shape == (4, 4)
+
+
 def test_truncated_nifti_is_refused(tmp_path):
     path = write_nifti(tmp_path / "cut.nii.gz", blobs((20, 20, 5), 0, 1))
     path.write_bytes(path.read_bytes()[:-400])

@@ -26,6 +26,19 @@ def test_values_shape_and_affine_are_kept(tmp_path_factory, shape):
     np.testing.assert_allclose(saved.get_qform(), oblique_affine(), atol=1e-3)
 
 
+def test_no_two_geometries_in_one_file(tmp_path):
+    """A tilted gantry shears the affine; the quaternion cannot say so and must not say something else."""
+    image = restored()
+    sheared = oblique_affine()
+    sheared[:3, 2] += sheared[:3, 1] * 0.3
+    image.affine = torch.from_numpy(sheared)
+    SaveRestoredd("pred", output_dir=str(tmp_path))({"pred": image})
+    saved = nibabel.load(tmp_path / "case one" / "case one_restored.nii.gz")
+    np.testing.assert_allclose(saved.affine, sheared, atol=1e-4)
+    assert int(saved.header["qform_code"]) == 0
+    assert int(saved.header["sform_code"]) == 1
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [("/a/head.v2.nii.gz", "head.v2"), ("/a/head.nrrd", "head"), ("/a/1.2.840.5", "1.2.840.5"), ("/a/x.DCM", "x")],

@@ -1,6 +1,7 @@
 """Which scans to restore or to learn from."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
 
     Args:
         dataset_dir: a NIfTI, NRRD or DICOM file; a folder of NIfTI and NRRD files; a folder with one DICOM series; a
-            study folder whose subfolders each hold one DICOM series; or a datalist JSON.
+            study folder, all folders below which are searched for one DICOM series each; or a datalist JSON.
         section: the list to take from a datalist JSON.
 
     Returns:
@@ -26,7 +27,8 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
     Raises:
         RefusedInputError: the path does not exist, holds no scan, mixes formats, or two scans would have one name.
     """
-    path = Path(dataset_dir).expanduser().absolute()
+    # What looks like a number on the command line comes as one.
+    path = Path(os.path.abspath(Path(str(dataset_dir)).expanduser()))  # noqa: PTH100 - drops `..`, keeps links
     if not path.exists():
         raise RefusedInputError(f"{path} does not exist: pass a scan, a folder of scans or a DICOM series")
     if path.suffix == ".json":
@@ -35,6 +37,8 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
         items = [{"image": str(path)}]
     else:
         items = [{"image": str(scan)} for scan in _scans_in_folder(path)]
+    if not items:
+        raise RefusedInputError(f"section {section!r} of {path} is empty: there is no scan to restore")
     _check_names(items)
     return items
 
@@ -63,6 +67,8 @@ def read_datalist(datalist_file: str, section: str) -> list[Item]:
         raise RefusedInputError(f"the datalist {path} has no section {section!r}, only {sorted(content)}") from None
     for entry in entries:
         entry.update({key: str(path.parent / entry[key]) for key in ("image", "label") if key in entry})
+    if any("image" not in entry for entry in entries):
+        raise RefusedInputError(f"the datalist {path} has an entry without 'image' in section {section!r}")
     missing = [entry[key] for entry in entries for key in ("image", "label") if not Path(entry.get(key, path)).exists()]
     if missing:
         raise RefusedInputError(f"{len(missing)} files of the datalist {path} do not exist: {', '.join(missing)}")
@@ -70,20 +76,16 @@ def read_datalist(datalist_file: str, section: str) -> list[Item]:
 
 
 def _scans_in_folder(folder: Path) -> list[Path]:
-    """Files in a folder, or the folder itself or its subfolders where they hold DICOM."""
+    """NIfTI and NRRD files in a folder, or every folder with DICOM images from here down."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     volumes = [path for path in files if is_nifti(path) or is_nrrd(path)]
-    has_dicom = any(is_dicom_file(path) for path in files if path not in volumes)
-    if volumes and has_dicom:
+    others = (path for path in folder.rglob("*") if path.is_file() and path not in volumes)
+    series = sorted({path.parent for path in others if is_dicom_file(path)})
+    if volumes and series:
         raise RefusedInputError(f"{folder} holds NIfTI or NRRD files and DICOM: pass one of them")
-    if volumes:
-        return volumes
-    if has_dicom:
-        return [folder]
-    series = sorted({path.parent for path in folder.rglob("*") if path.is_file() and is_dicom_file(path)})
-    if not series:
+    if not volumes and not series:
         raise RefusedInputError(f"{folder} holds no NIfTI, NRRD or DICOM scan")
-    return series
+    return volumes or series
 
 
 def _check_names(items: list[Item]) -> None:

@@ -1,7 +1,7 @@
 """Reading one DICOM series as a volume, with its geometry checked and its rescale applied slice by slice."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,14 +11,15 @@ from monai.data import ImageReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
+from bundle.tat.data.formats import DICOM_SUFFIXES
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
 
-# Distances between neighbouring slices may differ by this part of their median: real series, obliques above all, wander
-# by a few per cent, while a missing slice doubles one distance.
+# Distances between neighbouring slices may differ by this part of their median, and slices may lie as far beside the line
+# of the others: real series, obliques above all, wander by a few per cent, while a missing slice doubles one distance.
 SPACING_TOLERANCE: Final = 0.1
-# Slices must be parallel and stand on one line: direction cosines may differ by this much.
+# Slices must be parallel: direction cosines may differ by this much.
 ORIENTATION_TOLERANCE: Final = 1e-3
 # DICOM's axes point to the left, back and head of the patient; NIfTI's and MONAI's to the right, front and head.
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -27,7 +28,7 @@ Dataset = Any  # pydicom is imported where it is used: programs that read NIfTI 
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Whether a file has the DICOM preamble, or none and the elements that an image must have.
+    """Whether a file is a DICOM image: it has pixels, which a DICOMDIR, a report or a contour set has not.
 
     Args:
         path: an existing file.
@@ -36,12 +37,11 @@ def is_dicom_file(path: Path) -> bool:
     from pydicom.errors import InvalidDicomError
     from pydicom.misc import is_dicom
 
-    if is_dicom(path):
-        return True
-    if path.suffix.lower() not in (".dcm", ".ima"):
+    # Without the preamble anything could be read as DICOM, so the name must say that it is.
+    if not is_dicom(path) and path.suffix.lower() not in DICOM_SUFFIXES:
         return False
     try:
-        return "SOPClassUID" in pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        return "Rows" in pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except (InvalidDicomError, OSError, ValueError):
         return False
 
@@ -56,8 +56,9 @@ class DicomSeriesReader(ImageReader):
     the ``modality`` as (0008,0060) has it.
 
     Raises:
-        RefusedInputError: no images, more than one series, colour or multi-frame images, no position, slices that are
-            missing, duplicate, not parallel or not evenly spaced, or pixels that cannot be decoded.
+        RefusedInputError: no images, more than one series, colour or multi-frame images, no position, PET in another
+            unit than SUV, slices that are missing, duplicate, not parallel, not evenly spaced or out of line, or pixels
+            that cannot be decoded.
 
     Source:
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
@@ -109,7 +110,7 @@ def read_images(path: Path) -> list[Dataset]:
     """Read every DICOM image of a folder (not of its subfolders), or one file.
 
     Args:
-        path: folder or file.
+        path: folder or file. Files of a folder that are no DICOM images are counted in the log.
 
     Returns:
         Data sets that have pixels, in the order of their names.
@@ -121,14 +122,15 @@ def read_images(path: Path) -> list[Dataset]:
 
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     images = [pydicom.dcmread(file, force=True) for file in files if is_dicom_file(file)]
-    images = [image for image in images if "PixelData" in image]
     if not images:
         raise RefusedInputError(f"{path} holds no DICOM images")
+    if len(images) < len(files):
+        logger.warning("%d of %d files in the DICOM folder are no images and were left out", len(files) - len(images), len(files))
     return images
 
 
 def check_one_series(images: Sequence[Dataset], path: Path) -> None:
-    """Refuse images that do not make up one series of plain grey slices.
+    """Refuse images that do not make up one series of plain grey slices in a known unit.
 
     Args:
         images: data sets.
@@ -138,17 +140,42 @@ def check_one_series(images: Sequence[Dataset], path: Path) -> None:
         RefusedInputError: see ``DicomSeriesReader``.
     """
     # Not every real series has a SeriesInstanceUID; an empty one is an identity like any other.
-    identities = {(str(image.get("SeriesInstanceUID", "")), image.Rows, image.Columns) for image in images}
-    if len(identities) > 1:
-        raise RefusedInputError(f"{path} holds {len(identities)} series or matrix sizes: pass a folder with one series")
+    distinct: dict[str, set[Any]] = {
+        "series": {str(image.get("SeriesInstanceUID", "")) for image in images},
+        "matrix sizes": {(image.Rows, image.Columns) for image in images},
+        "pixel spacings": {str(image.get("PixelSpacing")) for image in images},
+        "units (rescale, Units)": {(*_rescale_tags(image), str(image.get("Units", ""))) for image in images},
+    }
+    for what, identities in distinct.items():
+        if len(identities) > 1:
+            raise RefusedInputError(f"{path} holds {len(identities)} {what}: pass a folder with one series")
     for image in images:
-        if image.get("SamplesPerPixel", 1) != 1 or image.get("PhotometricInterpretation") != "MONOCHROME2":
-            raise RefusedInputError(f"{path} holds {image.get('PhotometricInterpretation')} images: only MONOCHROME2 is restored")
-        if int(image.get("NumberOfFrames", 1)) != 1:
-            raise RefusedInputError(f"{path} holds a multi-frame image: only one frame a file is supported")
-        missing = [name for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing") if not image.get(name)]
-        if missing:
-            raise RefusedInputError(f"{path} holds an image without {', '.join(missing)}: its geometry is unknown")
+        for reason in _reasons_against(image):
+            raise RefusedInputError(f"{path} holds {reason}")
+
+
+def _rescale_tags(image: Dataset) -> tuple[bool, bool]:
+    """Which of the two rescale elements an image has; a series has them in all its images or in none."""
+    return "RescaleSlope" in image, "RescaleIntercept" in image
+
+
+def _reasons_against(image: Dataset) -> Iterator[str]:
+    """Why an image cannot be restored."""
+    if image.get("SamplesPerPixel", 1) != 1 or image.get("PhotometricInterpretation") != "MONOCHROME2":
+        yield f"{image.get('PhotometricInterpretation')} images: only MONOCHROME2 is restored"
+    if int(image.get("NumberOfFrames") or 1) != 1:
+        yield "a multi-frame image: only one frame a file is supported"
+    geometry = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+    missing = [name for name in geometry if not image.get(name)]
+    if missing:
+        yield f"an image without {', '.join(missing)}: its geometry is unknown"
+    if "ModalityLUTSequence" in image:
+        yield "an image whose unit is given by a look-up table: only a linear rescale is supported"
+    if image.get("RescaleSlope") == 0:
+        yield "an image with Rescale Slope 0: its values are lost"
+    # Units (0054,1001), PS3.3 C.8.9.1: GML is g/ml, that is SUV by body weight.
+    if image.get("Modality") == "PT" and image.get("Units") != "GML":
+        yield f"PET in {image.get('Units') or 'an unknown unit'}: TAT restores SUV (Units GML), convert it first"
 
 
 def order_slices(images: Sequence[Dataset], path: Path) -> list[Dataset]:
@@ -162,25 +189,36 @@ def order_slices(images: Sequence[Dataset], path: Path) -> list[Dataset]:
         The data sets, ordered by position; towards the head, the left or the back, whichever is the normal's sense.
 
     Raises:
-        RefusedInputError: slices are not parallel, duplicate, missing or unevenly spaced.
+        RefusedInputError: slices are not parallel, duplicate, missing, unevenly spaced or out of line.
     """
     orientations = np.array([image.ImageOrientationPatient for image in images], dtype=float)
     if np.abs(orientations - orientations[0]).max() > ORIENTATION_TOLERANCE:
         raise RefusedInputError(f"{path} holds slices that are not parallel: pass one series of parallel slices")
     normal = slice_normal(images[0])
-    distances = np.array([position(image) @ normal for image in images])
-    order = np.argsort(distances, kind="stable")
-    gaps = np.diff(distances[order])
-    if gaps.size:
-        median = float(np.median(gaps))
-        uneven = np.flatnonzero(np.abs(gaps - median) > SPACING_TOLERANCE * median + 1e-6)
-        if median <= 0 or uneven.size:
-            where = int(uneven[0]) if uneven.size else 0
-            raise RefusedInputError(
-                f"{path}: slices {where + 1} and {where + 2} of {len(images)} are {gaps[where]:.3f} mm apart, the others "
-                f"{median:.3f} mm: a slice is missing, duplicate or of another series"
-            )
-    return [images[index] for index in order]
+    ordered = sorted(images, key=lambda image: float(position(image) @ normal))
+    if len(ordered) > 1:
+        _check_line([position(image) for image in ordered], normal, path)
+    return ordered
+
+
+def _check_line(positions: Sequence[NDArray[np.float64]], normal: NDArray[np.float64], path: Path) -> None:
+    """Refuse positions [mm] that are not evenly spaced on one line."""
+    gaps = np.diff(np.array(positions) @ normal)
+    median = float(np.median(gaps))
+    uneven = np.flatnonzero(np.abs(gaps - median) > SPACING_TOLERANCE * median)
+    if median <= 0 or uneven.size:
+        where = int(uneven[0]) if uneven.size else 0
+        raise RefusedInputError(
+            f"{path}: slices {where + 1} and {where + 2} of {len(positions)} are {gaps[where]:.3f} mm apart, the others "
+            f"{median:.3f} mm: a slice is missing, duplicate or of another series"
+        )
+    line = np.linspace(positions[0], positions[-1], len(positions))
+    sideways = np.linalg.norm((np.array(positions) - line) @ (np.eye(3) - np.outer(normal, normal)), axis=1)
+    if sideways.max() > SPACING_TOLERANCE * median:
+        raise RefusedInputError(
+            f"{path}: slice {int(sideways.argmax()) + 1} of {len(positions)} lies {sideways.max():.3f} mm beside the line of "
+            "the others: pass one series"
+        )
 
 
 def affine_lps(images: Sequence[Dataset]) -> NDArray[np.float64]:
@@ -236,7 +274,7 @@ def rescaled_pixels(image: Dataset) -> NDArray[np.float32]:
         # pydicom and its decoders raise many kinds; all mean that this slice cannot be had.
         reason = str(error).strip().splitlines()[0]
         raise RefusedInputError(f"the pixels of a slice cannot be decoded: {reason}") from error
-    slope = np.float32(image.get("RescaleSlope") or 1.0)
-    intercept = np.float32(image.get("RescaleIntercept") or 0.0)
+    slope = np.float32(image.get("RescaleSlope", 1.0))
+    intercept = np.float32(image.get("RescaleIntercept", 0.0))
     rescaled: NDArray[np.float32] = stored.astype(np.float32) * slope + intercept
     return rescaled

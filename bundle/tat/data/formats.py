@@ -6,6 +6,7 @@ from typing import Final
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 NRRD_SUFFIXES: Final = (".nrrd",)
 DICOM_SUFFIXES: Final = (".dcm", ".ima")
+PICKLE_SUFFIXES: Final = (".bin",)
 
 
 def is_nifti(path: Path) -> bool:
@@ -18,6 +19,11 @@ def is_nrrd(path: Path) -> bool:
     return path.name.lower().endswith(NRRD_SUFFIXES)
 
 
+def is_pickle(path: Path) -> bool:
+    """Whether the name is that of a pickled slice of the authors' data."""
+    return path.name.lower().endswith(PICKLE_SUFFIXES)
+
+
 def case_name(path: Path) -> str:
     """The name of a scan: its file's name without the suffix, or its DICOM folder's name.
 
@@ -27,7 +33,8 @@ def case_name(path: Path) -> str:
     Returns:
         ``head`` for ``head.nii.gz``, ``1.2.840.1`` for a folder of that name.
     """
-    for suffix in sorted((*NIFTI_SUFFIXES, *NRRD_SUFFIXES, *DICOM_SUFFIXES), key=len, reverse=True):
+    suffixes = (*NIFTI_SUFFIXES, *NRRD_SUFFIXES, *DICOM_SUFFIXES, *PICKLE_SUFFIXES)
+    for suffix in sorted(suffixes, key=len, reverse=True):
         if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
             return path.name[: -len(suffix)]
     return path.name

@@ -1,53 +1,116 @@
 """Batches with an equal number of samples of each task, from sets of unequal size."""
 
+import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
-from torch.utils.data import Sampler
+from monai.data import Dataset as MonaiDataset
+from monai.transforms import Randomizable
+from torch.utils.data import Dataset, Sampler
 
 
-class TaskBalancedBatchSampler(Sampler[list[int]]):
+class Draw(NamedTuple):
+    """One sample to be drawn.
+
+    Attributes:
+        item: its place in the datalist.
+        seed: seed of the random transforms that it goes through this time.
+    """
+
+    item: int
+    seed: int
+
+
+class TaskBalancedBatchSampler(Sampler[list[Draw]]):
     """Endless batches that hold ``n_per_task`` samples of each task, whatever the sizes of their sets.
 
-    Each task's samples come in a shuffled order of their own that starts anew when it is used up, so a small set is
-    seen more often and no set is cut short. The order is a function of the seed and of nothing else.
+    Each task's samples come in a shuffled order of their own that is shuffled anew when it is used up, so a small set
+    is seen more often and no set is cut short. What is drawn, and with which random crop, depends on the seed and on
+    the draw's place in the stream alone: training that is resumed at step ``n`` sees what it would have seen, with any
+    number of loader processes, and ``n_ranks`` ranks together draw what one process with as many times
+    ``n_per_task`` would draw.
 
     Args:
         data: datalist entries; a volume that says ``n_slices`` is drawn that many times in each pass.
-        n_per_task: samples of each task in a batch.
-        seed: seed of the order.
+        n_per_task: samples of each task in a batch of one rank.
+        seed: seed of the order and of the samples' own seeds.
+        rank: which of the ranks draws.
+        n_ranks: how many ranks draw; no two draw the same sample of a pass.
         task_key: the entry that names a sample's task.
 
+    Attributes:
+        n_batches_done: batches that were drawn before the iteration starts.
+
     Raises:
-        ValueError: there is no sample, or ``n_per_task`` is not positive.
+        ValueError: there is no sample, ``n_per_task`` is not positive, or ``rank`` is none of the ranks.
     """
 
     def __init__(
-        self, data: Sequence[dict[str, Any]], n_per_task: int, *, seed: int = 0, task_key: str = "modality"
+        self,
+        data: Sequence[dict[str, Any]],
+        n_per_task: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        n_ranks: int = 1,
+        task_key: str = "modality",
     ) -> None:
         if not data:
             raise ValueError("no samples to draw batches from: the training list is empty")
         if n_per_task < 1:
             raise ValueError(f"n_per_task is {n_per_task}: at least one sample of each task is needed")
+        if not 0 <= rank < n_ranks:
+            raise ValueError(f"rank {rank} is none of {n_ranks} ranks")
         self.n_per_task = n_per_task
         self.seed = seed
+        self.rank = rank
+        self.n_ranks = n_ranks
+        self.n_batches_done = 0
         self.tickets: dict[str, list[int]] = {}
         for index, entry in enumerate(data):
             self.tickets.setdefault(str(entry[task_key]), []).extend([index] * int(entry.get("n_slices", 1)))
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Draw]]:
         """Draw batches for ever, tasks in alphabetical order."""
-        streams = [
-            self._stream(self.tickets[task], self.seed + number) for number, task in enumerate(sorted(self.tickets))
-        ]
+        streams = [self._stream(task) for task in sorted(self.tickets)]
         while True:
             yield [next(stream) for stream in streams for _ in range(self.n_per_task)]
 
-    @staticmethod
-    def _stream(tickets: list[int], seed: int) -> Iterator[int]:
-        """Shuffle one task's samples, hand them out, and start again."""
-        generator = torch.Generator().manual_seed(seed)
+    def _stream(self, task: str) -> Iterator[Draw]:
+        """Hand out this rank's part of one task's samples, from the first batch that is not done."""
+        tickets, shuffled_pass, order = self.tickets[task], -1, [0]
+        batch = self.n_batches_done
         while True:
-            for position in torch.randperm(len(tickets), generator=generator).tolist():
-                yield tickets[position]
+            first = (batch * self.n_ranks + self.rank) * self.n_per_task
+            for place in range(first, first + self.n_per_task):
+                n_pass, position = divmod(place, len(tickets))
+                if n_pass != shuffled_pass:
+                    generator = torch.Generator().manual_seed(self._seed(task, "pass", n_pass))
+                    order, shuffled_pass = torch.randperm(len(tickets), generator=generator).tolist(), n_pass
+                yield Draw(tickets[order[position]], self._seed(task, "draw", place))
+            batch += 1
+
+    def _seed(self, *what: object) -> int:
+        """A seed for one use of randomness, told apart from all others by name."""
+        return zlib.crc32("/".join(map(str, (self.seed, *what))).encode())
+
+
+class DrawnDataset(Dataset[Any]):
+    """A MONAI data set whose random transforms are seeded by each draw.
+
+    Args:
+        dataset: data set, cached or not, whose ``transform`` can be seeded.
+    """
+
+    def __init__(self, dataset: MonaiDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.dataset)
+
+    def __getitem__(self, draw: Draw) -> Any:
+        """The sample, with the random transforms that the draw's seed stands for."""
+        cast(Randomizable, self.dataset.transform).set_random_state(seed=draw.seed)
+        return self.dataset[draw.item]

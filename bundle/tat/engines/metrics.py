@@ -21,16 +21,14 @@ class RestorationMetric(Metric):
 
     Args:
         score: ``psnr`` [dB], ``ssim``, or ``rmse`` in the modality's unit.
-        slice_axis: axis of the slices in a volume.
 
     Shape:
         decollated engine output: dictionaries with ``pred`` and ``label`` ``(1, W, H, D)`` in physical units, and a
         batch whose entries name the ``modality``.
     """
 
-    def __init__(self, score: Literal["psnr", "ssim", "rmse"] = "psnr", slice_axis: int = -1) -> None:
+    def __init__(self, score: Literal["psnr", "ssim", "rmse"] = "psnr") -> None:
         self.score = score
-        self.slice_axis = slice_axis
         super().__init__()
 
     @reinit__is_reduced
@@ -49,7 +47,7 @@ class RestorationMetric(Metric):
         for volume in output:
             modality = Modality(volume["modality"])
             pred, label = (torch.as_tensor(volume[key])[0] for key in ("pred", "label"))
-            scores = evaluate_volume(pred, label, modality, slice_axis=self.slice_axis)
+            scores = evaluate_volume(pred, label, modality)
             index = _MODALITIES.index(modality)
             self._total[index] += getattr(scores, self.score) * scores.n_slices
             self._n_slices[index] += scores.n_slices

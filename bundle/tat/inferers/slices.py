@@ -8,6 +8,8 @@ from monai.inferers import SliceInferer
 from torch import Tensor
 from tqdm import tqdm
 
+from bundle.tat.refusal import RefusedInputError
+
 _N_AXES = 3
 
 # As MONAI declares it; ours returns one tensor.
@@ -28,12 +30,14 @@ class RestorationSliceInferer(SliceInferer):
         ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network.
 
     Raises:
-        ValueError: ``slice_axis`` is no axis of a volume.
+        RefusedInputError: ``slice_axis`` is no axis of a volume.
     """
 
     def __init__(self, slice_axis: int = -1, slice_batch_size: int = 4, progress: bool = True) -> None:
         if not -_N_AXES <= slice_axis < _N_AXES:
-            raise ValueError(f"slice_axis is {slice_axis}: pass 0, 1 or 2, or -1, -2 or -3 to count from the end")
+            raise RefusedInputError(
+                f"slice_axis is {slice_axis}: pass 0, 1 or 2, or -1, -2 or -3 to count from the end"
+            )
         super().__init__(roi_size=(-1, -1), spatial_dim=slice_axis % _N_AXES, sw_batch_size=slice_batch_size)
         self.show_progress = progress
 

@@ -6,6 +6,7 @@ the squares and the square of the mean): with intensities in the thousands, floa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bundle.tat.metrics.checks import checked_pair, checked_range, one_slice
 from bundle.tat.modality import EVALUATION_WINDOWS, Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
 
@@ -62,8 +64,8 @@ def psnr(pred: Tensor, label: Tensor, data_range: float | Tensor) -> Tensor:
     Raises:
         RefusedInputError: shapes differ or are not 4-D, a value is not finite, or ``data_range`` is not positive.
     """
-    pred, label = _checked(pred, label)
-    peak = _checked_range(data_range, label)
+    pred, label = checked_pair(pred, label)
+    peak = checked_range(data_range, label)
     relative_error = (pred - label).square().mean(dim=(1, 2, 3)) / peak.square()
     return -10.0 * torch.log10(relative_error.clamp_min(10.0 ** (-PSNR_CEILING_DB / 10.0)))
 
@@ -90,8 +92,8 @@ def ssim(pred: Tensor, label: Tensor, data_range: float | Tensor) -> Tensor:
     Source:
         Wang et al. 2004, doi:10.1109/TIP.2003.819861, eq. 13.
     """
-    pred, label = _checked(pred, label)
-    peak = _checked_range(data_range, label).view(-1, 1, 1, 1)
+    pred, label = checked_pair(pred, label)
+    peak = checked_range(data_range, label).view(-1, 1, 1, 1)
     c1, c2 = (SSIM_K1 * peak).square(), (SSIM_K2 * peak).square()
     maps = torch.stack([pred, label, pred.square(), label.square(), pred * label])
     mean_pred, mean_label, square_pred, square_label, product = _local_mean(maps)
@@ -119,7 +121,7 @@ def rmse(pred: Tensor, label: Tensor) -> Tensor:
     Raises:
         RefusedInputError: shapes differ or are not 4-D, or a value is not finite.
     """
-    pred, label = _checked(pred, label)
+    pred, label = checked_pair(pred, label)
     return (pred - label).square().mean(dim=(1, 2, 3)).sqrt()
 
 
@@ -147,7 +149,7 @@ def evaluate_pair(pred: Tensor, label: Tensor, modality: Modality | str) -> dict
         Yang et al. 2025, arXiv:2512.14550, and the evaluation in github.com/Yaziwel/TAT.
     """
     window = EVALUATION_WINDOWS[parse_modality(modality)]
-    pred, label = (image.clamp(window.low, window.high) for image in _checked(_one_slice(pred), _one_slice(label)))
+    pred, label = (image.clamp(window.low, window.high) for image in checked_pair(one_slice(pred), one_slice(label)))
     data_range = _label_range(label) or window.width
     return {
         "psnr": psnr(pred, label, data_range).item(),
@@ -156,11 +158,13 @@ def evaluate_pair(pred: Tensor, label: Tensor, modality: Modality | str) -> dict
     }
 
 
-def evaluate_volume(pred: Tensor, label: Tensor, modality: Modality | str, *, slice_axis: int = -1) -> VolumeScores:
-    """Score a restored volume: the mean of :func:`evaluate_pair` over its slices.
+def evaluate_slices(
+    pred: Tensor, label: Tensor, modality: Modality | str, *, slice_axis: int = -1
+) -> dict[int, dict[str, float]]:
+    """Score each slice of a restored volume by :func:`evaluate_pair`.
 
     A slice whose label is constant within the evaluation window (all air, say) shows nothing to restore, and its PSNR
-    would measure the stand-in for its range. Such slices are left out of the means and counted in ``n_constant``.
+    would measure the stand-in for its range. Such slices are left out.
 
     Args:
         pred: restored volume, in the modality's unit.
@@ -172,69 +176,53 @@ def evaluate_volume(pred: Tensor, label: Tensor, modality: Modality | str, *, sl
         pred and label three-dimensional; ``(H, W, D)`` for the default ``slice_axis``.
 
     Returns:
-        The mean scores and the two counts.
+        The scores by the slice's index; one entry or more.
 
     Raises:
         RefusedInputError: shapes differ or are not 3-D, a value is not finite, or no slice can be scored.
     """
-    pred, label = _checked(pred, label, n_axes=3)
+    pred, label = checked_pair(pred, label, n_axes=3)
     window = EVALUATION_WINDOWS[parse_modality(modality)]
     pairs = list(zip(pred.unbind(slice_axis), label.unbind(slice_axis), strict=True))
-    scored = [pair for pair in pairs if _label_range(pair[1].clamp(window.low, window.high))]
-    if not scored:
+    scores = {
+        index: evaluate_pair(*pair, modality)
+        for index, pair in enumerate(pairs)
+        if _label_range(pair[1].clamp(window.low, window.high))
+    }
+    if not scores:
         raise RefusedInputError(
             f"all {len(pairs)} slices have a constant label within [{window.low:g}, {window.high:g}] {window.unit}: "
             "nothing can be scored, check the label's unit and the modality"
         )
-    scores = [evaluate_pair(*pair, modality) for pair in scored]
-    means = {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
-    return VolumeScores(**means, n_slices=len(scored), n_constant=len(pairs) - len(scored))
+    return scores
 
 
-def _checked(pred: Tensor, label: Tensor, *, n_axes: int = 4) -> tuple[Tensor, Tensor]:
-    """Two equally shaped, finite arrays as plain float64 tensors; ``(B, C, H, W)`` unless ``n_axes`` says otherwise."""
-    if pred.shape != label.shape:
-        shapes = f"prediction {tuple(pred.shape)} and label {tuple(label.shape)}"
-        raise RefusedInputError(f"{shapes} differ in shape: score against the clean image of the same grid")
-    if pred.ndim != n_axes or pred.numel() == 0:
-        wanted = "(B, C, H, W)" if n_axes == 4 else "a volume with three axes"
-        raise RefusedInputError(f"shape {tuple(pred.shape)} is not {wanted}, each of length 1 or more: reshape it")
-    for name, image in (("prediction", pred), ("label", label)):
-        n_bad = int(image.isfinite().logical_not().sum())
-        if n_bad:
-            raise RefusedInputError(
-                f"{n_bad} of {image.numel()} values of the {name} are NaN or infinite, a score needs finite ones: "
-                "find out where they come from, or crop them away"
-            )
-    return _plain(pred), _plain(label)
+def mean_scores(slices: Mapping[int, Mapping[str, float]], *, n_constant: int) -> VolumeScores:
+    """Average what :func:`evaluate_slices` gives.
+
+    Args:
+        slices: scores by the slice's index.
+        n_constant: how many slices were left out.
+
+    Returns:
+        The means and both counts.
+    """
+    means = {name: sum(score[name] for score in slices.values()) / len(slices) for name in ("psnr", "ssim", "rmse")}
+    return VolumeScores(**means, n_slices=len(slices), n_constant=n_constant)
 
 
-def _plain(image: Tensor) -> Tensor:
-    # A MetaTensor would carry its geometry through every operation, and scores have none.
-    return image.detach().as_subclass(Tensor).to(torch.float64)
+def evaluate_volume(pred: Tensor, label: Tensor, modality: Modality | str, *, slice_axis: int = -1) -> VolumeScores:
+    """Score a restored volume: the mean of :func:`evaluate_slices`, whose arguments and refusals these are.
 
+    A single image ``(H, W)`` is a volume of one slice.
 
-def _checked_range(data_range: float | Tensor, label: Tensor) -> Tensor:
-    """``data_range`` as a positive float64 tensor of shape ``(1,)`` or ``(B,)``."""
-    peak = torch.as_tensor(data_range, dtype=torch.float64, device=label.device).reshape(-1)
-    if peak.numel() not in (1, len(label)):
-        raise RefusedInputError(f"{peak.numel()} data ranges for {len(label)} images: pass one, or one for each image")
-    if not bool((peak.isfinite() & (peak > 0.0)).all()):
-        raise RefusedInputError(
-            f"data range {peak.tolist()} is not positive and finite: for a constant label pass the width of the "
-            "evaluation window, as evaluate_pair does"
-        )
-    return peak
-
-
-def _one_slice(image: Tensor) -> Tensor:
-    """A view ``(1, 1, H, W)`` of one slice."""
-    if image.ndim < 2 or image.shape[:-2].numel() != 1:
-        raise RefusedInputError(
-            f"shape {tuple(image.shape)} is not one slice, (H, W) or (1, 1, H, W): pass slices one by one, "
-            "each has a data range of its own"
-        )
-    return image.reshape(1, 1, *image.shape[-2:])
+    Returns:
+        The mean scores over the slices that can be scored, and how many were left out as ``n_constant``.
+    """
+    if label.ndim == 2:
+        pred, label = pred.unsqueeze(slice_axis), label.unsqueeze(slice_axis)
+    slices = evaluate_slices(pred, label, modality, slice_axis=slice_axis)
+    return mean_scores(slices, n_constant=label.shape[slice_axis] - len(slices))
 
 
 def _label_range(label: Tensor) -> float:

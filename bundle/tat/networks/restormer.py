@@ -160,10 +160,39 @@ class TransformerBlock(nn.Module):
 
 
 class Stage(nn.ModuleList):
-    """The transformer blocks of one level, one after the other, all with the same generated kernels."""
+    """The transformer blocks of one level, one after the other, all with the same generated kernels.
+
+    Args:
+        n_blocks: number of blocks.
+        channels: width ``C``.
+        n_heads: number of attention heads.
+        window: side of the TLC windows in pixels at this level.
+        expansion: expansion of the feed-forward networks.
+        bias: biases in the convolutions.
+        adaptive: let generated kernels adapt the depthwise convolutions.
+
+    Shape:
+        features ``(B, C, H, W)`` -> ``(B, C, H, W)``.
+    """
+
+    def __init__(
+        self,
+        n_blocks: int,
+        channels: int,
+        n_heads: int,
+        *,
+        window: int,
+        expansion: float,
+        bias: bool,
+        adaptive: bool,
+    ) -> None:
+        super().__init__(
+            TransformerBlock(channels, n_heads, window=window, expansion=expansion, bias=bias, adaptive=adaptive)
+            for _ in range(n_blocks)
+        )
 
     def forward(self, features: Tensor, kernels: Optional[BlockKernels] = None) -> Tensor:
-        """Run the blocks: ``(B, C, H, W) -> (B, C, H, W)``."""
+        """Run the blocks."""
         for block in self:
             features = block(features, kernels)
         return features

@@ -5,13 +5,14 @@ Source:
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from bundle.tat.networks.resampling import downsample, upsample
-from bundle.tat.networks.restormer import Stage, TransformerBlock, hidden_width
+from bundle.tat.networks.restormer import Stage
 from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, static_kernels
 
 # Three halvings between level 1 and level 4.
@@ -62,33 +63,28 @@ class TAT(nn.Module):
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads, train_size)
-        self.adaptive = adaptive
         self.stop_gradient = stop_gradient
+        stage = partial(Stage, expansion=ffn_expansion_factor, bias=bias)
+        windows = [train_size * 3 // 2 // 2**level for level in range(N_LEVELS)]
         widths = [dim * 2**level for level in range(N_LEVELS)]
-        decoder_widths = [widths[1], widths[1], widths[2], widths[3]]
-
-        def stage(level: int, width: int, n_blocks: int, adaptive: bool) -> Stage:
-            window = train_size * 3 // 2 // 2**level
-            return Stage(
-                TransformerBlock(
-                    width, heads[level], window=window, expansion=ffn_expansion_factor, bias=bias, adaptive=adaptive
-                )
-                for _ in range(n_blocks)
-            )
+        # Level 1 keeps both halves of its skip connection, hence no reduction and twice the width.
+        decoder_widths = [widths[1], *widths[1:]]
 
         self.embed = nn.Conv2d(in_channels, dim, 3, padding=1, bias=False)
         self.encoder1, self.encoder2, self.encoder3 = (
-            stage(level, widths[level], num_blocks[level], False) for level in range(3)
+            stage(num_blocks[level], widths[level], heads[level], window=windows[level], adaptive=False)
+            for level in range(3)
         )
         self.down1, self.down2, self.down3 = (downsample(width) for width in widths[:3])
-        self.latent = stage(3, widths[3], num_blocks[3], adaptive)
         self.up3, self.up2, self.up1 = (upsample(width) for width in widths[:0:-1])
-        # Level 1 keeps both halves of its skip connection, hence no reduction and twice the width.
         self.reduce3, self.reduce2 = (nn.Conv2d(2 * width, width, 1, bias=bias) for width in widths[2:0:-1])
-        self.decoder3, self.decoder2, self.decoder1 = (
-            stage(level, decoder_widths[level], num_blocks[level], adaptive) for level in (2, 1, 0)
+        self.decoder1, self.decoder2, self.decoder3, self.latent = (
+            stage(num_blocks[level], width, heads[level], window=windows[level], adaptive=adaptive)
+            for level, width in enumerate(decoder_widths)
         )
-        self.refinement = stage(0, decoder_widths[0], num_refinement_blocks, adaptive)
+        self.refinement = stage(
+            num_refinement_blocks, decoder_widths[0], heads[0], window=windows[0], adaptive=adaptive
+        )
         self.head = nn.Sequential(
             nn.Conv2d(5 * dim, dim, 3, padding=1, bias=bias),
             nn.GELU(),
@@ -97,13 +93,7 @@ class TAT(nn.Module):
         )
         self.tren = TREN(widths[3], task_features) if adaptive else None
         self.weight_generation = (
-            WeightGeneration(
-                4 * task_features,
-                attention_channels=[3 * width for width in decoder_widths[::-1]],
-                feed_forward_channels=[2 * hidden_width(width, ffn_expansion_factor) for width in decoder_widths[::-1]],
-            )
-            if adaptive
-            else None
+            WeightGeneration(4 * task_features, decoder_widths[::-1], ffn_expansion_factor) if adaptive else None
         )
 
     def forward(self, image: Tensor) -> Tensor:

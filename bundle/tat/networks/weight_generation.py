@@ -6,6 +6,7 @@ from typing import NamedTuple, Optional
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bundle.tat.networks.restormer import hidden_width
 from bundle.tat.networks.weight_adaptive import BlockKernels
 
 
@@ -101,19 +102,19 @@ class WeightGeneration(nn.Module):
 
     Args:
         n_features: length ``Z`` of the task representation.
-        attention_channels: ``3 * width`` of (latent, level 3, level 2, level 1).
-        feed_forward_channels: ``2 * hidden`` of the same levels.
+        widths: widths of the decoder's levels: latent, 3, 2, 1.
+        expansion: expansion of the feed-forward networks.
 
     Shape:
         task representation ``(B, Z)`` -> kernels of each level.
     """
 
-    def __init__(
-        self, n_features: int, attention_channels: Sequence[int], feed_forward_channels: Sequence[int]
-    ) -> None:
+    def __init__(self, n_features: int, widths: Sequence[int], expansion: float) -> None:
         super().__init__()
-        self.attention = nn.ModuleList(KernelHead(n_features, channels) for channels in attention_channels)
-        self.feed_forward = nn.ModuleList(KernelHead(n_features, channels) for channels in feed_forward_channels)
+        self.attention = nn.ModuleList(KernelHead(n_features, 3 * width) for width in widths)
+        self.feed_forward = nn.ModuleList(
+            KernelHead(n_features, 2 * hidden_width(width, expansion)) for width in widths
+        )
 
     def forward(self, representation: Tensor) -> TaskKernels:
         """Generate the kernels of all levels."""

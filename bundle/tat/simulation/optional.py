@@ -1,4 +1,4 @@
-"""Late import of what only simulation needs: inference runs without it."""
+"""Late import of what only simulation or evaluation needs: inference runs without it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from importlib import import_module
 from typing import Any
 
 
-def import_optional(name: str) -> Any:
-    """Import a module of the optional packages ``simulation``.
+def import_optional(name: str, *, extra: str = "simulation") -> Any:
+    """Import a module of an optional package.
 
     Args:
         name: the module, such as ``astra`` or ``scipy.ndimage``.
+        extra: the extra of the distribution that installs it.
 
     Returns:
         The module.
@@ -21,6 +22,4 @@ def import_optional(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ImportError(
-            f'simulation needs {name}: pip install "tat-medical-image-restoration[simulation]"'
-        ) from error
+        raise ImportError(f'{extra} needs {name}: pip install "tat-medical-image-restoration[{extra}]"') from error

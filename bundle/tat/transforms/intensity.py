@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Hashable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from monai.config import KeysCollection
@@ -18,8 +18,13 @@ from bundle.tat.modality import (
     Modality,
 )
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.source import naming_source
 
 logger = logging.getLogger(__name__)
+
+# Padding around a round field of view is a fifth of the image, metal and noise are less. Where most is out of range,
+# the numbers are in another unit.
+MAX_SHARE_CLIPPED: Final = 0.5
 
 MriScale = Literal["percentile", "fixed"]
 
@@ -88,7 +93,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         any -> the same.
 
     Raises:
-        RefusedInputError: ``mri_scale`` is neither.
+        RefusedInputError: ``mri_scale`` is neither, or most of an image is out of range.
 
     Source:
         Ranges: arXiv:2512.14550, section on data.
@@ -121,13 +126,10 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         return d
 
     def _forward(self, image: MetaTensor, modality: Modality, bounds: IntensityRange, scale: float) -> MetaTensor:
+        with naming_source(image):
+            n_clipped = check_range(image, bounds, scale=scale)
         scaled: MetaTensor = to_unit_range(image, bounds, scale=scale)  # type: ignore[assignment]
-        scaled.meta["n_clipped"] = n_clipped = _count_outside(image, bounds, scale)
-        if n_clipped:
-            logger.warning(
-                "%d of %d voxels (%.3g %%) lie outside [%g, %g] %s and were clipped",
-                n_clipped, image.numel(), 100 * n_clipped / image.numel(), bounds.low, bounds.high, bounds.unit,
-            )  # fmt: skip
+        scaled.meta["n_clipped"] = n_clipped
         self.push_transform(scaled, extra_info={"modality": modality.value, "scale": scale})  # type: ignore[no-untyped-call]
         return scaled
 
@@ -141,7 +143,27 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         return d
 
 
-def _count_outside(image: Tensor, bounds: IntensityRange, scale: float) -> int:
-    """How many voxels ``to_unit_range`` clips."""
+def check_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> int:
+    """Count and report the voxels that ``to_unit_range`` clips, and refuse an image that is mostly clipped.
+
+    Args:
+        image: intensities.
+        bounds: the range.
+        scale: factor that brings the image to the unit of ``bounds``.
+
+    Returns:
+        Number of voxels outside the range.
+
+    Raises:
+        RefusedInputError: so many lie outside that the unit or the modality must be another.
+    """
     scaled = image * scale
-    return int(torch.count_nonzero((scaled < bounds.low) | (scaled > bounds.high)))
+    n_outside = int(torch.count_nonzero((scaled < bounds.low) | (scaled > bounds.high)))
+    share = n_outside / image.numel()
+    where = f"[{bounds.low:g}, {bounds.high:g}] {bounds.unit}"
+    text = f"{n_outside} of {image.numel()} voxels ({100 * share:.3g} %) lie outside {where}"
+    if share > MAX_SHARE_CLIPPED:
+        raise RefusedInputError(f"{text}: this is another modality or unit")
+    if n_outside:
+        logger.warning("%s and were clipped", text)
+    return n_outside

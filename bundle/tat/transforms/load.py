@@ -4,18 +4,23 @@ import warnings
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
+import nibabel
+import numpy as np
 from monai.config import KeysCollection
 from monai.data import ImageReader, ITKReader, MetaTensor, NibabelReader
+from monai.data.utils import to_affine_nd
 from monai.transforms import LoadImage, MapTransform
 
 from bundle.tat.data.dicom_series import DicomSeriesReader, is_dicom_file
-from bundle.tat.data.formats import is_nifti, is_nrrd
+from bundle.tat.data.formats import is_nifti, is_nrrd, is_pickle
+from bundle.tat.data.reference_layout import PickledSliceReader
 from bundle.tat.refusal import RefusedInputError
 
 
 class LoadScand(MapTransform):
     """Load NIfTI, NRRD or a DICOM series into a channel-first ``MetaTensor`` in float32 with its RAS affine.
 
+    Slices pickled by the authors of the paper (``.bin``) are read too, through an unpickler that admits arrays only.
     MONAI's ``LoadImaged`` with the reader chosen by what the path is, instead of by trial: a file that cannot be read
     is refused in one sentence, and a DICOM series is checked (see ``DicomSeriesReader``).
 
@@ -47,6 +52,7 @@ class LoadScand(MapTransform):
     def _load(self, path: Path) -> MetaTensor:
         reader = reader_for(path)
         try:
+            _check_real(path)
             image: MetaTensor = self._loader(str(path), reader=reader)
         except RefusedInputError:
             raise
@@ -54,14 +60,22 @@ class LoadScand(MapTransform):
             # Decoders raise anything from EOFError to RuntimeError; whichever it is, this file cannot be used.
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RefusedInputError(f"cannot read {path}: {reason}") from error
+        # A 2-D file of some readers comes with a 2-D affine; its third axis points out of the slice.
+        image.affine = to_affine_nd(3, image.affine)
         return image
+
+
+def _check_real(path: Path) -> None:
+    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence."""
+    if is_nifti(path) and np.issubdtype(nibabel.load(path).get_data_dtype(), np.complexfloating):  # type: ignore[attr-defined]
+        raise RefusedInputError(f"{path} is complex: pass its magnitude")
 
 
 def reader_for(path: Path) -> ImageReader:
     """The reader of a path's format.
 
     Args:
-        path: a NIfTI, NRRD or DICOM file, or a folder with one DICOM series.
+        path: a NIfTI, NRRD or DICOM file, a pickled slice, or a folder with one DICOM series.
 
     Returns:
         A MONAI reader.
@@ -77,6 +91,8 @@ def reader_for(path: Path) -> ImageReader:
         return NibabelReader()
     if is_nrrd(path):
         return ITKReader()
+    if is_pickle(path):
+        return PickledSliceReader()
     if is_dicom_file(path):
         return DicomSeriesReader()
     raise RefusedInputError(f"{path} is neither NIfTI (.nii, .nii.gz), NRRD (.nrrd) nor DICOM")

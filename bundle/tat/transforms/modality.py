@@ -8,6 +8,7 @@ from monai.transforms import MapTransform
 
 from bundle.tat.modality import Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.source import naming_source
 
 
 class ResolveModalityd(MapTransform):
@@ -47,7 +48,8 @@ class ResolveModalityd(MapTransform):
                 "the file": image.meta.get("modality") if isinstance(image, MetaTensor) else None,
                 "--modality": self.modality,
             }
-            d[self.modality_key] = agree({who: str(word) for who, word in told.items() if word}).value
+            with naming_source(image):
+                d[self.modality_key] = agree({who: str(word) for who, word in told.items() if word}).value
         return d
 
 

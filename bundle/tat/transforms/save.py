@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Final
 
 import nibabel
 import numpy as np
@@ -13,6 +14,9 @@ from monai.transforms import MapTransform
 
 from bundle.tat.data.formats import case_name
 from bundle.tat.refusal import RefusedInputError
+
+# Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
+AFFINE_TOLERANCE: Final = 1e-3
 
 
 class SaveRestoredd(MapTransform):
@@ -32,7 +36,7 @@ class SaveRestoredd(MapTransform):
 
     def __init__(self, keys: KeysCollection, output_dir: str, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.output_dir = Path(output_dir).expanduser()
+        self.output_dir = Path(str(output_dir)).expanduser()
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         """Save, and leave the data as they are."""
@@ -61,7 +65,10 @@ def write_nifti(image: MetaTensor, path: Path) -> None:
     # nibabel itself, since MONAI's writer changes the number of dimensions of slices and one-slice volumes.
     nifti = nibabel.Nifti1Image(image[0].cpu().numpy().astype(np.float32, copy=False), image.affine.cpu().numpy())
     nifti.set_sform(nifti.affine, code="scanner")
+    # A quaternion cannot hold the shear of a tilted gantry; where it would tell another geometry, it must tell none.
     nifti.set_qform(nifti.affine, code="scanner")
+    if not np.allclose(nifti.get_qform(), nifti.affine, atol=AFFINE_TOLERANCE):
+        nifti.set_qform(None, code="unknown")
     nifti.header.set_xyzt_units("mm")
     temporary = path.with_name(f".{os.getpid()}_{path.name}")
     try:

@@ -8,6 +8,7 @@ from monai.config import KeysCollection
 from monai.transforms import InvertibleTransform, MapTransform
 
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.source import naming_source
 
 _N_SPATIAL = 3
 
@@ -36,7 +37,8 @@ class EnsureVolumed(MapTransform, InvertibleTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             image = d[key]
-            check_volume(image)
+            with naming_source(image):
+                check_volume(image)
             n_spatial = image.ndim - 1
             if n_spatial < _N_SPATIAL:
                 image = image.unsqueeze(-1)

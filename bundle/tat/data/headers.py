@@ -1,0 +1,109 @@
+"""What a scan is, read without its voxels where the format allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from monai.data import NibabelReader
+from numpy.typing import NDArray
+
+from bundle.tat.data.dicom_series import LPS_TO_RAS, affine_lps, check_one_series, is_dicom_file, order_slices
+from bundle.tat.data.formats import is_nifti, is_nrrd, is_pickle
+from bundle.tat.data.reference_layout import PickledSliceReader
+from bundle.tat.modality import Modality, parse_modality
+from bundle.tat.refusal import RefusedInputError
+
+
+@dataclass(frozen=True)
+class Header:
+    """Geometry of a scan.
+
+    Args:
+        shape: sizes of the array axes, two or more.
+        affine: array indices to RAS millimetres, ``(4, 4)``.
+        modality: what a DICOM header says, (0008,0060); ``None`` for other formats.
+    """
+
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+    modality: Modality | None = None
+
+    @property
+    def n_slices(self) -> int:
+        """Slices along the last of three axes; 1 for a single slice."""
+        return self.shape[2] if len(self.shape) > 2 else 1
+
+
+def read_header(path: Path) -> Header:
+    """Read what is to be known before the voxels are.
+
+    Args:
+        path: a NIfTI, NRRD or DICOM file, a pickled slice (read whole: its size stands behind its values), or a folder
+            with one DICOM series (the elements before the pixels of every slice are read).
+
+    Returns:
+        The header.
+
+    Raises:
+        RefusedInputError: the path does not exist, is of another format, or its header cannot be read.
+    """
+    if not path.exists():
+        raise RefusedInputError(f"{path} does not exist")
+    try:
+        if is_nifti(path):
+            return _nifti_header(path)
+        if is_nrrd(path):
+            return _nrrd_header(path)
+        if is_pickle(path):
+            return Header(PickledSliceReader().read(path).shape, LPS_TO_RAS)
+        return _dicom_header(path)
+    except RefusedInputError:
+        raise
+    except Exception as error:
+        # As in LoadScand: decoders raise anything, and any of it means that this file cannot be used.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RefusedInputError(f"cannot read {path}: {reason}") from error
+
+
+def _nifti_header(path: Path) -> Header:
+    image = NibabelReader().read(str(path))
+    n_bytes = image.dataobj.offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+    if path.suffix.lower() == ".nii" and path.stat().st_size < n_bytes:
+        raise RefusedInputError(f"cannot read {path}: it has {path.stat().st_size} bytes of {n_bytes}")
+    return Header(tuple(image.shape), np.asarray(image.affine, dtype=np.float64))
+
+
+def _nrrd_header(path: Path) -> Header:
+    import SimpleITK
+
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    n_axes = reader.GetDimension()
+    affine = np.eye(4)
+    n_spatial = min(n_axes, 3)
+    direction = np.reshape(reader.GetDirection(), (n_axes, n_axes)) * np.asarray(reader.GetSpacing())
+    affine[:n_spatial, :n_spatial] = direction[:n_spatial, :n_spatial]
+    affine[:n_spatial, 3] = reader.GetOrigin()[:n_spatial]
+    return Header(tuple(reader.GetSize()), LPS_TO_RAS @ affine)
+
+
+def _dicom_header(path: Path) -> Header:
+    import pydicom
+
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    images = [
+        pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        for file in files
+        if file.is_file() and is_dicom_file(file)
+    ]
+    images = [image for image in images if "Rows" in image]
+    if not images:
+        raise RefusedInputError(f"{path} is neither NIfTI, NRRD nor DICOM")
+    check_one_series(images, path)
+    images = order_slices(images, path)
+    said = str(images[0].get("Modality", ""))
+    shape = (int(images[0].Columns), int(images[0].Rows), len(images))
+    return Header(shape, LPS_TO_RAS @ affine_lps(images), parse_modality(said) if said else None)

@@ -1,0 +1,168 @@
+"""Training that survives being killed: everything it needs to go on, written whole or not at all."""
+
+import os
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from ignite.engine import Events
+from monai.engines import Evaluator, Trainer
+from torch import nn
+
+from bundle.tat.data.sampler import TaskBalancedBatchSampler
+from bundle.tat.refusal import RefusedInputError
+
+
+class Stateful(Protocol):
+    """Anything with a state dict."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it needs to go on."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Go on from there."""
+
+
+class TrainingCheckpoint:
+    """Handler that saves the whole state of training after each epoch, and goes on from it when training starts again.
+
+    Saved are the objects given, the trainer's step and gradient scaler, the best validation score, and the states of
+    all random generators. The sampler's place in its stream is the step itself. The file is replaced in one move, so
+    that a kill during writing leaves the last one.
+
+    Args:
+        path: file to save to and to go on from; training starts anew when there is none.
+        objects: name -> network, average, loss, optimiser, scheduler: whatever changes while training.
+        sampler: sampler that must go on at the step that training goes on from.
+        evaluator: engine whose best score is kept.
+        is_writer: whether this process writes; one of several ranks does.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        objects: Mapping[str, Stateful],
+        sampler: TaskBalancedBatchSampler,
+        evaluator: Evaluator,
+        is_writer: bool = True,
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self.objects = objects
+        self.sampler = sampler
+        self.evaluator = evaluator
+        self.is_writer = is_writer
+
+    def attach(self, trainer: Trainer) -> None:
+        """Go on when ``trainer`` starts, save after each of its epochs."""
+        trainer.add_event_handler(Events.STARTED, self.resume)
+        if self.is_writer:
+            trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def save(self, trainer: Trainer) -> None:
+        """Write the state of training."""
+        state = {
+            "objects": {name: item.state_dict() for name, item in self.objects.items()},
+            "iteration": trainer.state.iteration,
+            "epoch": trainer.state.epoch,
+            "epoch_length": trainer.state.epoch_length,
+            "scaler": trainer.scaler.state_dict() if trainer.scaler is not None else {},
+            "best_metric": self.evaluator.state.best_metric,
+            "best_metric_epoch": self.evaluator.state.best_metric_epoch,
+            "random": random_states(),
+        }
+        write_atomically(state, self.path)
+
+    def resume(self, trainer: Trainer) -> None:
+        """Go on from the file, if there is one.
+
+        Raises:
+            RefusedInputError: the file is damaged or of another training.
+        """
+        if not self.path.is_file():
+            return
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            for name, item in self.objects.items():
+                item.load_state_dict(state["objects"][name])
+        except Exception as error:
+            # torch raises a dozen kinds for a damaged file and for states that do not fit; the remedy is one.
+            raise RefusedInputError(
+                f"cannot go on from {self.path}, it is damaged or of another training: move it away to start anew"
+            ) from error
+        if state["epoch_length"] != trainer.state.epoch_length:
+            raise RefusedInputError(
+                f"{self.path} was trained with epoch_length {state['epoch_length']}, not {trainer.state.epoch_length}: "
+                "pass the former, or move the file away to start anew"
+            )
+        trainer.state.iteration, trainer.state.epoch = state["iteration"], state["epoch"]
+        if trainer.scaler is not None and state["scaler"]:
+            trainer.scaler.load_state_dict(state["scaler"])
+        self.evaluator.state.best_metric = state["best_metric"]
+        self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
+        self.sampler.n_batches_done = state["iteration"]
+        set_random_states(state["random"])
+        trainer.logger.info("going on from step %d, epoch %d", trainer.state.iteration, trainer.state.epoch)
+
+
+class BestWeights:
+    """Handler that writes the averaged weights, flat, whenever validation has scored higher than ever before.
+
+    Args:
+        path: weights file, such as ``models/model.pt``.
+        network: network whose weights are written.
+        is_writer: whether this process writes; one of several ranks does.
+    """
+
+    def __init__(self, path: str, network: nn.Module, is_writer: bool = True) -> None:
+        self.path = Path(path).expanduser()
+        self.network = network
+        self.is_writer = is_writer
+
+    def attach(self, evaluator: Evaluator) -> None:
+        """Write after validations of ``evaluator``."""
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, evaluator: Evaluator) -> None:
+        """Write, if this validation is the best so far."""
+        if self.is_writer and evaluator.state.best_metric_epoch == evaluator.state.epoch:
+            write_atomically(self.network.state_dict(), self.path)
+
+
+def write_atomically(content: Mapping[str, Any], path: Path) -> None:
+    """Save under a temporary name, flush to the disk, rename: the file is the old one or the new one, never half of it.
+
+    Args:
+        content: what ``torch.save`` writes.
+        path: file to write; its folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}_{path.name}")
+    with temporary.open("wb") as file:
+        torch.save(dict(content), file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def random_states() -> dict[str, Any]:
+    """States of all global random generators, in types that ``torch.load`` reads with ``weights_only=True``."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 - the global generator it is
+    return {
+        "python": random.getstate(),
+        "numpy": (str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    """Put all global random generators back; undoes what was drawn since ``random_states``."""
+    kind, keys, *rest = states["numpy"]
+    random.setstate(states["python"])
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])

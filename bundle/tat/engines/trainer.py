@@ -1,0 +1,83 @@
+"""MONAI's trainer, for losses that look at the degraded image too."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from ignite.engine import Engine
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents
+from monai.utils import CommonKeys
+from torch import Tensor, nn
+
+RestorationLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class RestorationTrainer(SupervisedTrainer):
+    """``SupervisedTrainer`` whose loss is called with image, prediction and label.
+
+    Training stops with a clear error when a loss is no number, before it can spoil the weights.
+
+    Args:
+        loss_function: ``(image, pred, label) -> scalar``, such as ``TaskAdaptiveLoss``.
+        **kwargs: as for MONAI's ``SupervisedTrainer``.
+    """
+
+    def __init__(self, *, loss_function: RestorationLoss, **kwargs: Any) -> None:
+        super().__init__(loss_function=self._loss_of_iteration, **kwargs)
+        self.restoration_loss = loss_function
+
+    def _loss_of_iteration(self, pred: Tensor, label: Tensor) -> Tensor:
+        """What the base class takes for the loss; the image is in the output that it is about to complete."""
+        output: dict[str, Tensor] = self.state.output
+        # Half precision is for the network; the loss divides by squares that half precision cannot hold.
+        with torch.autocast(device_type=pred.device.type, enabled=False):
+            loss = self.restoration_loss(output[CommonKeys.IMAGE], pred.float(), label)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.state.iteration}: lower the learning rate "
+                "or clip the gradient"
+            )
+        return loss
+
+
+class GradientClipper:
+    """Handler that limits the norm of the gradient before each optimiser step.
+
+    Under automatic mixed precision the gradient is unscaled first; with gradient accumulation only the whole gradient
+    is clipped, never a part of it. The norm before clipping is left in ``engine.state.gradient_norm``.
+
+    Args:
+        max_norm: largest norm over all parameters together; ``None`` measures and clips nothing.
+        modules: modules whose parameters the optimiser steps.
+
+    Raises:
+        ValueError: ``max_norm`` is not positive.
+    """
+
+    def __init__(self, max_norm: float | None, modules: list[nn.Module]) -> None:
+        if max_norm is not None and max_norm <= 0:
+            raise ValueError(f"max_norm is {max_norm}: pass a positive norm, or None to clip nothing")
+        self.max_norm = float("inf") if max_norm is None else max_norm
+        self.modules = modules
+
+    def attach(self, engine: Engine) -> None:
+        """Clip after each backward pass of ``engine``."""
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, engine: SupervisedTrainer) -> None:
+        """Clip, if the optimiser is about to step."""
+        if not is_step(engine):
+            return
+        if engine.scaler is not None:
+            engine.scaler.unscale_(engine.optimizer)
+        parameters = [parameter for module in self.modules for parameter in module.parameters()]
+        norm = nn.utils.clip_grad_norm_(parameters, self.max_norm)
+        engine.state.gradient_norm = float(norm)
+
+
+def is_step(engine: SupervisedTrainer) -> bool:
+    """Whether the optimiser steps in this iteration: every ``accumulation_steps``, and at the end of an epoch."""
+    epoch_length = int(engine.state.epoch_length)
+    n_done = (int(engine.state.iteration) - 1) % epoch_length + 1
+    return n_done % int(engine.accumulation_steps) == 0 or n_done == epoch_length

@@ -1,0 +1,205 @@
+"""Degraded images from clean ones, on the fly: pairs to train on where only one side exists."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, RandomizableTransform
+from numpy.typing import NDArray
+
+from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.simulation import ct, mri, pet, uptake
+from bundle.tat.simulation.optional import import_optional
+
+Interval = tuple[float, float]
+
+# Pixels may differ by this part of their side: the projections of CT and PET are of square pixels.
+SQUARE_TOLERANCE = 0.01
+# Uptake [SUV] above which a pixel is in the body: fat and lung, which take up least, have 0.3 and more.
+BODY_UPTAKE = 0.1
+
+
+class Degraded(MapTransform):
+    """Make ``image`` from ``label`` by the forward model of its modality, the same each time.
+
+    An item that has its ``image`` already is left alone, so that pairs and clean images go through one pipeline.
+
+    The dose of CT and the counts of PET are drawn from an interval, by a generator that is seeded with ``seed``, the
+    image's file name and its entry ``draw``, if it has one: another draw for each entry of a list, and the same one
+    whenever it is read, so that the result can be cached and a validation repeats. ``RandDegraded`` draws anew each
+    time.
+
+    CT and PET are measured in transaxial planes, which the affine tells, whatever the order of the axes; MRI in the
+    slices of the last axis. CT takes about 3 s for a slice of 512 x 512 and .8 s for 256 x 256, PET .2 s at 128 x 128,
+    MRI .01 s: let this transform run before the cache (``CacheDataset`` and ``PersistentDataset`` keep what comes
+    before the first random transform).
+
+    What the pairs are worth:
+
+    - **MRI**: exact, since the paper's degradation is a function of the clean image.
+    - **CT**: noise is inserted into projections that are simulated from the image; see ``simulation/ct.py``.
+    - **PET**: the clean image itself is taken for the activity and is measured again without further blur. It already
+      holds the noise of all its counts, so that only the noise by which fewer would differ is added: with a fraction f
+      of the counts, that of f / (1 - f) of them. The body (uptake above 0.1, holes filled) attenuates like water, as
+      no CT is at hand. Negative uptake is measured as none. The result has the noise and the texture of a short scan;
+      scanner and reconstruction are those of ``simulation/pet.py``, not those that made the image.
+
+    Args:
+        keys: key of the clean image, one.
+        image_key: where the degraded one goes.
+        modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
+        dose_fraction: interval of the dose of CT over that of the clean image, in (0, 1].
+        count_fraction: interval of the counts of PET over those of the clean image, in (0, 0.5]; the paper's is 1/12.
+        kspace_factor: MRI keeps one of so many k-space lines along each axis.
+        seed: of the draws.
+
+    Shape:
+        ``(1, W, H)`` or ``(1, W, H, D)`` -> the same, in physical units.
+
+    Raises:
+        RefusedInputError: an interval is not ascending or not in its bounds; the image is no slice or volume, or its
+            transaxial pixels are not square.
+        ImportError: the optional packages ``simulation`` are not installed.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "label",
+        image_key: str = "image",
+        *,
+        modality_key: str = "modality",
+        dose_fraction: Interval = (0.1, 0.5),
+        count_fraction: Interval = (0.04, 0.17),
+        kspace_factor: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(keys)
+        if len(self.keys) != 1:
+            raise RefusedInputError(f"keys are {self.keys}: one clean image makes one degraded image")
+        _check_interval("dose_fraction", dose_fraction, 1.0)
+        _check_interval("count_fraction", count_fraction, 0.5)
+        self.image_key = image_key
+        self.modality_key = modality_key
+        self.dose_fraction = dose_fraction
+        self.count_fraction = count_fraction
+        self.kspace_factor = kspace_factor
+        self.seed = seed
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add the degraded image."""
+        d = dict(data)
+        if self.image_key in d:
+            return d
+        clean: MetaTensor = d[self.keys[0]]
+        random = self._generator(clean, int(d.get("draw", 0)))
+        fractions = {
+            Modality.CT: float(random.uniform(*self.dose_fraction)),
+            Modality.PET: float(random.uniform(*self.count_fraction)),
+        }
+        seed = int(random.integers(2**31))
+        modality = Modality(d[self.modality_key])
+        d[self.image_key] = degrade(
+            clean, modality, fraction=fractions.get(modality, 1.0), kspace_factor=self.kspace_factor, seed=seed
+        )
+        return d
+
+    def _generator(self, clean: MetaTensor, draw: int) -> np.random.Generator:
+        name = str(clean.meta.get("filename_or_obj", "")).replace("\\", "/").rsplit("/", 1)[-1]
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode()), draw])
+
+
+class RandDegraded(RandomizableTransform, Degraded):
+    """``Degraded`` with other dose, counts and noise each time, for as many pairs as there are steps.
+
+    The draws follow ``set_random_state``. Nothing after it is cached: take single slices first (``RandSpatialCropd``
+    with ``roi_size`` ``(-1, -1, 1)``), and give CT to workers of the loader.
+    """
+
+    def __init__(self, keys: KeysCollection = "label", image_key: str = "image", **options: Any) -> None:
+        RandomizableTransform.__init__(self, prob=1.0)
+        Degraded.__init__(self, keys, image_key, **options)
+
+    def _generator(self, clean: MetaTensor, draw: int) -> np.random.Generator:  # noqa: ARG002 - whichever scan it is
+        return np.random.default_rng(self.R.randint(2**31))
+
+
+def degrade(clean: MetaTensor, modality: Modality, *, fraction: float, seed: int, kspace_factor: int = 4) -> MetaTensor:
+    """Degrade a clean image, slice by slice.
+
+    Args:
+        clean: ``(1, W, H)`` or ``(1, W, H, D)`` in physical units, with its affine [mm].
+        modality: which forward model.
+        fraction: dose of CT or counts of PET over those of the clean image.
+        seed: of the noise; each slice has its own.
+        kspace_factor: of MRI.
+
+    Returns:
+        The degraded image, with the metadata of the clean one.
+
+    Raises:
+        RefusedInputError: see ``Degraded``.
+    """
+    if clean.ndim not in (3, 4) or clean.shape[0] != 1:
+        raise RefusedInputError(f"image of shape {tuple(clean.shape)}: pass one slice (1, W, H) or volume (1, W, H, D)")
+    volume = clean[0].numpy(force=True).reshape(*clean.shape[1:3], -1)
+    affine = np.eye(4) if clean.affine.shape != (4, 4) else clean.affine.numpy(force=True)
+    axis = 2 if modality is Modality.MRI else transaxial_axis(affine)
+    slices = np.moveaxis(volume, axis, 0)
+    pixel_size = 1.0 if modality is Modality.MRI else _pixel_size(affine, axis)
+    seeds = np.random.SeedSequence(seed).generate_state(len(slices))
+    low = [
+        _degrade_slice(image, modality, pixel_size, fraction=fraction, seed=int(one), kspace_factor=kspace_factor)
+        for image, one in zip(slices, seeds, strict=True)
+    ]
+    degraded: MetaTensor = clean.clone()
+    degraded[0] = torch.from_numpy(np.moveaxis(np.stack(low), 0, axis).reshape(clean.shape[1:]))
+    return degraded
+
+
+def transaxial_axis(affine: NDArray[Any]) -> int:
+    """Find the array axis that runs from feet to head most nearly, along which transaxial slices are stacked.
+
+    Args:
+        affine: array indices to RAS or LPS millimetres, ``(4, 4)``.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return int(np.argmax(np.abs(directions[2])))
+
+
+def _pixel_size(affine: NDArray[Any], axis: int) -> float:
+    """Side of the square pixels of the slices along an axis [mm]."""
+    sides = np.delete(np.linalg.norm(affine[:3, :3], axis=0), axis)
+    if abs(sides[0] - sides[1]) > SQUARE_TOLERANCE * sides.max():
+        raise RefusedInputError(
+            f"transaxial pixels of {sides[0]:.4g} x {sides[1]:.4g} mm are not square: resample with Spacingd first"
+        )
+    return float(sides.mean())
+
+
+def _degrade_slice(
+    image: NDArray[Any], modality: Modality, pixel_size: float, *, fraction: float, seed: int, kspace_factor: int
+) -> NDArray[np.float32]:
+    if modality is Modality.MRI:
+        return mri.reduce_resolution(image, factor=kspace_factor)
+    if min(image.shape) == 1:
+        raise RefusedInputError(f"transaxial slices have {image.shape} pixels: pass the whole volume")
+    if modality is Modality.CT:
+        return ct.reduce_dose(image, pixel_size, seed=seed, dose=ct.LowDose(dose_fraction=fraction))
+    activity = np.maximum(image, 0.0)
+    body = import_optional("scipy.ndimage").binary_fill_holes(activity > BODY_UPTAKE)
+    acquisition = pet.Acquisition(count_fraction=fraction / (1 - fraction), resolution=0.0)
+    attenuation = uptake.WATER_ATTENUATION * body
+    return pet.acquire(activity, attenuation, pixel_size=pixel_size, seed=seed, acquisition=acquisition).low
+
+
+def _check_interval(name: str, interval: Interval, highest: float) -> None:
+    low, high = interval
+    if not 0.0 < low <= high <= highest:
+        raise RefusedInputError(f"{name} is {low} to {high}: pass ascending values above 0, up to {highest:g}")

@@ -1,0 +1,66 @@
+"""Choosing slices of a volume."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from bundle.tat.refusal import RefusedInputError
+
+
+class CentralSlicesd(MapTransform):
+    """Keep the central slices of a volume along its last axis, as many as the item's entry says.
+
+    The affine follows. This is a choice of what to learn from and to score on, so nothing undoes it: the slices that
+    were left out are not made up on the way back.
+
+    Args:
+        keys: keys that hold volumes.
+        n_slices_key: entry with the number of slices; an item without it keeps all.
+        allow_missing_keys: skip a key that is absent.
+
+    Shape:
+        ``(1, W, H, D) -> (1, W, H, n_slices)``; of an even surplus, as many slices go at either end, of an odd one, one
+        more at the first end.
+
+    Raises:
+        RefusedInputError: the volume has fewer slices, or the number is not positive.
+    """
+
+    def __init__(self, keys: KeysCollection, n_slices_key: str = "n_slices", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.n_slices_key = n_slices_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Crop each volume."""
+        d = dict(data)
+        if self.n_slices_key in d:
+            for key in self.key_iterator(d):
+                d[key] = central_slices(d[key], int(d[self.n_slices_key]))
+        return d
+
+
+def central_slices(volume: MetaTensor, n_slices: int) -> MetaTensor:
+    """Keep the central slices of a volume.
+
+    Args:
+        volume: ``(1, W, H, D)``.
+        n_slices: how many.
+
+    Returns:
+        ``(1, W, H, n_slices)``, with the affine of its own first slice.
+
+    Raises:
+        RefusedInputError: see ``CentralSlicesd``.
+    """
+    depth = volume.shape[-1]
+    if not 1 <= n_slices <= depth:
+        raise RefusedInputError(f"{n_slices} central slices are asked for of a volume of {depth}")
+    first = (depth - n_slices + 1) // 2
+    kept: MetaTensor = volume[..., first : first + n_slices].clone()  # type: ignore[assignment]
+    affine = volume.affine.clone()
+    affine[:3, 3] += first * affine[:3, 2]
+    kept.affine = affine
+    return kept

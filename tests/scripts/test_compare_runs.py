@@ -1,0 +1,104 @@
+"""Comparing two tables on the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from bundle.tat.metrics.statistics import compare
+from bundle.tat.metrics.table import Provenance, SliceRow, write_csv
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_runs.py"
+ORIGIN = Provenance(
+    protocol="tat-2d-v1",
+    data_range="of each slice",
+    weights_sha256="ab" * 32,
+    bundle_version="0.1.0",
+    datalist="datalist.json",
+    section="testing",
+)
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("script_compare_runs", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def table(seed: int, n_cases: int = 6) -> list[SliceRow]:
+    """Two slices a case of CT, and one case of PET; the input's rows are not what is compared."""
+    random = np.random.default_rng(seed)
+    cases = [("CT", f"ct{index}", "HU") for index in range(n_cases)] + [("PET", "pet", "SUV")]
+    return [
+        SliceRow(
+            modality=modality,
+            case=case,
+            method=method,
+            parameter=None,
+            slice=index,
+            psnr=30 + random.normal() + (method == "restored"),
+            ssim=0.9 + 0.01 * random.normal(),
+            rmse=10 + random.normal(),
+            unit=unit,
+        )
+        for modality, case, unit in cases
+        for index in range(2)
+        for method in ("input", "restored")
+    ]
+
+
+def write(path: Path, rows: list[SliceRow], origin: Provenance = ORIGIN) -> str:
+    write_csv(path, [asdict(row) | asdict(origin) for row in rows])
+    return str(path)
+
+
+def test_the_table_is_that_of_direct_calls(tmp_path, capsys):
+    one, two = table(0), table(1)
+    # The order of the rows does not matter.
+    script().main([write(tmp_path / "one.csv", one), write(tmp_path / "two.csv", two[::-1])])
+    printed = capsys.readouterr().out
+    ct = [[row for row in rows if row.modality == "CT" and row.method == "restored"] for rows in (one, two)]
+    expected = compare(*(np.array([row.rmse for row in rows]) for rows in ct), [row.case for row in ct[0]])
+    line = next(line for line in printed.splitlines() if line.startswith("CT    RMSE [HU]"))
+    assert expected.interval is not None
+    assert line.split()[3:] == [
+        f"{expected.mean_difference:+.4f}",
+        f"[{expected.interval.low:+.4f},",
+        f"{expected.interval.high:+.4f}]",
+        f"{expected.test.p:.2g}",
+        "6",
+        "6",
+        "cases",
+    ]
+    assert [line.split()[-1] for line in printed.splitlines() if line.startswith("PET")] == ["slices"] * 3
+    assert "weights abababababab" in printed
+    assert "not corrected" in printed
+
+
+def test_a_run_compared_with_itself(tmp_path, capsys):
+    path = write(tmp_path / "one.csv", table(0))
+    script().main([path, path])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("CT", "PET"))]
+    assert len(lines) == 6
+    assert all("+0.0000  [+0.0000, +0.0000]" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("rows", "origin", "message"),
+    [
+        (table(1), replace(ORIGIN, protocol="tat-3d-v1"), "protocols tat-2d-v1 and tat-3d-v1 give numbers"),
+        (table(1, n_cases=5), ORIGIN, r"2 slices are scored in one run only \(CT ct5 slice 0, CT ct5 slice 1\)"),
+        ([replace(row, modality="MRI") for row in table(1)[:4]], ORIGIN, "16 slices are scored in one run only"),
+    ],
+)
+def test_what_is_not_comparable_is_refused(tmp_path, rows, origin, message):
+    with pytest.raises(SystemExit, match=message):
+        script().main([write(tmp_path / "one.csv", table(0)), write(tmp_path / "two.csv", rows, origin)])
