@@ -1,18 +1,25 @@
-"""Draw the middle slice of every restored scan: input, restored, clean, what was changed, and what is still wrong."""
+"""Draw the middle slice of every restored scan: input, restored, what was changed, and how far it is from the clean."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bundle.tat.metrics.cases import read_cases
+import numpy as np
+
+from bundle.tat.data.datalist import find_scans
+from bundle.tat.data.formats import case_name
+from bundle.tat.metrics.cases import AFFINE_TOLERANCE, read_cases
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms.modality import ResolveModalityd
+from bundle.tat.transforms.volume import EnsureVolumed
 
 try:
-    from bundle.tat.metrics.pictures import draw_case
+    from bundle.tat.metrics.pictures import Scan, draw_case, draw_scan
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "matplotlib":
         raise
@@ -25,24 +32,48 @@ NOTES = {
 }
 
 
+def read_scans(path: Path, modality: str | None, restored: Path) -> Iterator[Scan]:
+    """Read scans that have no clean image, as the inference does, and what it made of them."""
+    keys = ("image", "restored")
+    for item in find_scans(str(path)):
+        name = case_name(Path(item["image"]))
+        (result, *more) = find_scans(str(restored / name))
+        if more:
+            raise RefusedInputError(f"{restored / name} holds {1 + len(more)} scans: leave the restored one")
+        loaded = {**item, "restored": result["image"]}
+        for transform in (LoadScand(keys), ResolveModalityd("image", modality), EnsureVolumed(keys)):
+            loaded = transform(loaded)  # not composed: that would turn refusals into other errors
+        image, changed = (loaded[key] for key in keys)
+        if image.shape != changed.shape or not np.allclose(image.affine, changed.affine, atol=AFFINE_TOLERANCE):
+            raise RefusedInputError(f"{result['image']} is not on the grid of {item['image']}: restore it anew")
+        arrays = {"image": image[0].numpy(), "restored": changed[0].numpy(), "affine": image.affine.numpy()}
+        yield Scan(name=name, modality=Modality(loaded["modality"]), **arrays)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and write one picture for each case."""
+    """Read the command line and write one picture for each scan."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--datalist", type=Path, required=True, help="JSON datalist; paths in it are relative to it")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--datalist", type=Path, help="JSON datalist with clean images; paths in it are relative to it")
+    what.add_argument("--scan", type=Path, help="scans without a clean image: a file, a folder or a DICOM series")
     parser.add_argument("--section", default="testing", help="section of the datalist (default: %(default)s)")
+    parser.add_argument("--modality", help="of --scan, where its files do not tell: CT, PET or MRI")
     parser.add_argument("--restored", type=Path, required=True, help="folder that the inference wrote to")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures, one PNG for each case")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures, one PNG for each scan")
     parser.add_argument("--measured", action="store_true", help="nothing was simulated: leave the note about it out")
     options = parser.parse_args(arguments)
     try:
-        cases = read_cases(options.datalist, options.section, options.restored)
+        if options.scan is None:
+            cases = read_cases(options.datalist, options.section, options.restored)
+            figures = {c.name: draw_case(c, note="" if options.measured else NOTES[c.modality]) for c in cases}
+        else:
+            figures = {s.name: draw_scan(s) for s in read_scans(options.scan, options.modality, options.restored)}
     except RefusedInputError as refusal:
         sys.exit(str(refusal))
     options.out.mkdir(parents=True, exist_ok=True)
-    for case in cases:
-        path = options.out / f"{case.name}.png"
-        draw_case(case, note="" if options.measured else NOTES[case.modality]).savefig(path)
-        print(path)
+    for name, figure in figures.items():
+        figure.savefig(options.out / f"{name}.png")
+        print(options.out / f"{name}.png")
 
 
 if __name__ == "__main__":

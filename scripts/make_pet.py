@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from cases import Case
 from numpy.typing import NDArray
-from read_sources import Volume, read_icbm152, read_nrrd, resample
+from parts import Part
+from read_sources import read_icbm152, read_nrrd
 from scipy import ndimage
+from volumes import Volume, resample
 
 from bundle.tat.simulation import anatomy, pet, uptake
 
@@ -17,17 +18,17 @@ LEAST_UPTAKE = 1.5  # SUV; a coronal slice that never reaches it shows next to n
 
 
 def make_pet(
-    case: Case, sources: Path, seed: int
+    part: Part, sources: Path, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Simulate a PET scan on the anatomy of a case: low and standard counts, coronal slices last, and the affine."""
-    is_brain = case.subject == "icbm152"
-    activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(case, sources, seed)
+    """Simulate a PET scan on the anatomy of a part: low and standard counts, coronal slices last, and the affine."""
+    is_brain = part.subject == "icbm152"
+    activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed)
     pairs = [
         pet.acquire(
             activity[:, :, index],
             attenuation[:, :, index],
             pixel_size=BRAIN_VOXEL if is_brain else TORSO_VOXEL,
-            seed=case.slice_seed(seed, index),
+            seed=part.slice_seed(seed, index),
             acquisition=pet.BRAIN if is_brain else pet.TORSO,
         )
         for index in range(activity.shape[2])
@@ -36,24 +37,24 @@ def make_pet(
     low, full = (np.stack(volumes, axis=1) for volumes in zip(*pairs, strict=True))
     affine = affine[:, [0, 2, 1, 3]]
     kept = np.flatnonzero(full.max(axis=(0, 1)) >= LEAST_UPTAKE)
-    first, last = kept[0] + case.first, kept[-1] + 1 if case.last is None else kept[0] + case.last
+    first, last = kept[0] + part.first, kept[-1] + 1 if part.last is None else kept[0] + part.last
     shown = Volume(full, affine).keep(first, last)
     return low[:, :, first:last], shown.values, shown.affine
 
 
 def _torso_maps(
-    case: Case, sources: Path, seed: int
+    part: Part, sources: Path, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    scan = resample(read_nrrd(sources, f"{case.subject}_image"), TORSO_VOXEL, PET_SIDE)
-    tumour = resample(read_nrrd(sources, f"{case.subject}_label"), TORSO_VOXEL, PET_SIDE)
+    scan = resample(read_nrrd(sources, f"{part.subject}_image"), TORSO_VOXEL, PET_SIDE)
+    tumour = resample(read_nrrd(sources, f"{part.subject}_label"), TORSO_VOXEL, PET_SIDE)
     tissues = anatomy.label_torso(scan.values, TORSO_VOXEL)
-    activity = uptake.torso_uptake(tissues, tumour.values > 0.5, voxel_size=TORSO_VOXEL, seed=case.slice_seed(seed, -1))
+    activity = uptake.torso_uptake(tissues, tumour.values > 0.5, voxel_size=TORSO_VOXEL, seed=part.slice_seed(seed, -1))
     in_body = tissues != anatomy.Tissue.AIR
     return _blur_axially(activity, TORSO_VOXEL), uptake.attenuation_from_ct(scan.values) * in_body, scan.affine
 
 
 def _brain_maps(
-    case: Case, sources: Path, seed: int
+    part: Part, sources: Path, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
     gray, white = (resample(read_icbm152(sources, tissue), BRAIN_VOXEL, PET_SIDE) for tissue in ("gm", "wm"))
     brain = ndimage.binary_fill_holes(ndimage.binary_closing(gray.values + white.values > 0.3, iterations=4))
@@ -61,7 +62,7 @@ def _brain_maps(
     head = outside < 16  # mm of fluid, skull and scalp, which the template does not show
     skull = (outside >= 4) & (outside < 10)
     activity = uptake.brain_uptake(
-        gray.values, white.values, brain, head, voxel_size=BRAIN_VOXEL, seed=case.slice_seed(seed, -1)
+        gray.values, white.values, brain, head, voxel_size=BRAIN_VOXEL, seed=part.slice_seed(seed, -1)
     )
     attenuation = uptake.WATER_ATTENUATION * head + (uptake.BONE_ATTENUATION - uptake.WATER_ATTENUATION) * skull
     return _blur_axially(activity, BRAIN_VOXEL), attenuation.astype(np.float32), gray.affine

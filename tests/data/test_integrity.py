@@ -117,3 +117,14 @@ def test_a_series_with_a_gap_is_refused_before_its_pixels_are_read(tmp_path):
     sorted(series.iterdir())[1].unlink()
     with pytest.raises(RefusedInputError, match=r"1 of 1 items cannot be used:\n.*mm apart, the others"):
         check_pairs([{"image": str(series), "label": str(series)}])
+
+
+@pytest.mark.parametrize(("tasks", "kept"), [(None, 2), ("CT", 1), (["ct", "pet"], 2), (("PT",), 1)])
+def test_tasks_are_chosen(tmp_path, tasks, kept):
+    items = []
+    for modality in ("CT", "PET"):
+        paths = [write_nifti(tmp_path / modality / f"{key}.nii.gz", blobs((4, 5, 3), 0, 9)) for key in ("image", "label")]
+        items.append({"image": str(paths[0]), "label": str(paths[1]), "modality": modality})
+    assert len(check_pairs(items, tasks=tasks)) == kept
+    with pytest.raises(ValueError, match="none of 2 items is of the tasks MRI"):
+        check_pairs(items, tasks="MRI")

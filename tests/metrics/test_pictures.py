@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="needs the extra report")
 
 from bundle.tat.metrics import evaluate_pair
 from bundle.tat.metrics.cases import Case
-from bundle.tat.metrics.pictures import draw_case, upright_slice
+from bundle.tat.metrics.pictures import Scan, draw_case, draw_scan, upright_slice
 from bundle.tat.modality import Modality
 
 SPACING = (2.0, 3.0, 4.0)  # to the right, anterior, superior [mm]
@@ -74,6 +74,22 @@ def test_a_figure_says_what_it_shows(modality, tmp_path):
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("modality", Modality)
+def test_a_scan_without_a_clean_image_claims_nothing(modality):
+    case = case_of(modality)
+    scan = Scan(name="scan", modality=modality, image=case.image, restored=case.restored, affine=case.affine)
+    figure = draw_scan(scan)
+    assert figure.get_suptitle() == f"{modality.value}  scan, slice 3 of 5"
+    assert [panel.get_title() for panel in figure.axes[:3]] == ["input", "restored", "residual\nrestored - input"]
+    grey, residual = figure.axes[0].images[0], figure.axes[2].images[0]
+    np.testing.assert_allclose(residual.get_array(), -1.0, atol=1e-5)
+    assert residual.get_clim() == pytest.approx((-1.0, 1.0), abs=1e-5)
+    assert figure.axes[1].images[0].get_clim() == grey.get_clim()
+    unit = {"CT": "HU", "MRI": "a.u.", "PET": "SUV"}[modality.value]
+    assert [axes.get_xlabel() for axes in figure.axes[3:]] == [f"intensity [{unit}]", f"difference [{unit}]"]
+    assert {text.get_text() for text in figure.axes[0].texts} == {"2 cm", "R", "A"}
+
+
 def test_the_scale_bar_is_as_long_as_it_says():
     first = draw_case(case_of(Modality.CT)).axes[0]  # 40 columns of 2 mm: 32 mm at most
     start, end = first.lines[-1].get_xdata()
@@ -85,3 +101,4 @@ def test_the_scale_bar_is_as_long_as_it_says():
 def test_a_perfect_restoration_of_a_constant_can_be_drawn():
     air = np.zeros((12, 12, 1), dtype=np.float32)
     draw_case(Case(name="air", modality=Modality.MRI, image=air, label=air, restored=air, affine=np.eye(4)))
+    draw_scan(Scan(name="air", modality=Modality.MRI, image=air, restored=air, affine=np.eye(4)))

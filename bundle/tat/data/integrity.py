@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from monai.utils import ensure_tuple
 from tqdm import tqdm
 
 from bundle.tat.data.datalist import Item
@@ -20,7 +21,9 @@ GEOMETRY_TOLERANCE: Final = 0.1
 _SECONDS_BEFORE_BAR: Final = 2.0
 
 
-def check_pairs(items: Sequence[Item], keys: Sequence[str] = ("image", "label")) -> list[Item]:
+def check_pairs(
+    items: Sequence[Item], keys: Sequence[str] = ("image", "label"), *, tasks: str | Sequence[str] | None = None
+) -> list[Item]:
     """Open the header of every scan of a list, and refuse the list if one of them cannot be trained on.
 
     Voxels are not read (a broken compressed file may show only later). A progress bar shows in lists that take more
@@ -29,6 +32,7 @@ def check_pairs(items: Sequence[Item], keys: Sequence[str] = ("image", "label"))
     Args:
         items: from any of the listing functions.
         keys: entries that every item must have; ``("label",)`` for clean scans that are degraded on the fly.
+        tasks: modalities to keep, one or several; ``None`` keeps all. A list of one is the task-specific setting.
 
     Returns:
         The items, with ``modality`` as the training step needs it and with ``n_slices``, from which samples are drawn
@@ -48,7 +52,16 @@ def check_pairs(items: Sequence[Item], keys: Sequence[str] = ("image", "label"))
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise RefusedInputError(f"{len(faults)} of {len(items)} items cannot be used:\n{lines}")
-    return checked
+    return checked if tasks is None else _of_tasks(checked, ensure_tuple(tasks))
+
+
+def _of_tasks(items: Sequence[Item], tasks: Sequence[str]) -> list[Item]:
+    """The items of some tasks."""
+    wanted = {parse_modality(task).value for task in tasks}
+    kept = [item for item in items if item["modality"] in wanted]
+    if not kept:
+        raise RefusedInputError(f"none of {len(items)} items is of the tasks {', '.join(sorted(wanted))}")
+    return kept
 
 
 def _check_item(item: Item, keys: Sequence[str]) -> Item:

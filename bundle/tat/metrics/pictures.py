@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,8 +21,8 @@ from bundle.tat.modality import EVALUATION_WINDOWS, Modality
 # SUV at the ends of the grey scale, which is shown inverted, as nuclear medicine does.
 PET_DISPLAY_RANGE: Final = (0.0, 8.0)
 
-# Of the clean image, where the grey scale of magnetic resonance ends; of the input's error, where the scale of
-# differences ends. What lies above is a few pixels.
+# Of the clean image (the input, where there is none), where the grey scale of magnetic resonance ends; of the input's
+# error (or the residual), where the scale of differences ends. What lies above is a few pixels.
 DISPLAY_PERCENTILE: Final = 99.5
 
 # Scale bars to choose from [mm]; the longest that takes no more than this part of the width is drawn.
@@ -47,6 +47,25 @@ class UprightSlice:
     column_spacing: float
     top: str
     left: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """A scan with its restoration and without a clean image.
+
+    Args:
+        name: what the title calls it.
+        modality: what was scanned.
+        image: volume as it came ``(H, W, D)``, in the modality's unit, slices along the last axis.
+        restored: restored volume, likewise.
+        affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for both.
+    """
+
+    name: str
+    modality: Modality
+    image: NDArray[np.float32]
+    restored: NDArray[np.float32]
+    affine: NDArray[np.float64]
 
 
 def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], index: int) -> UprightSlice:
@@ -96,29 +115,76 @@ def draw_case(case: Case, *, note: str = "") -> Figure:
     """
     index = case.image.shape[2] // 2
     image, restored, clean = (upright_slice(v, case.affine, index) for v in (case.image, case.restored, case.label))
-    panels = {
+    images = {
         f"input\n{_caption(image, clean, case.modality)}": image.pixels,
         f"restored\n{_caption(restored, clean, case.modality)}": restored.pixels,
         "clean": clean.pixels,
+    }
+    differences = {
         "residual\nrestored - input": restored.pixels - image.pixels,
         "error\nrestored - clean": restored.pixels - clean.pixels,
     }
-    end = max(float(np.percentile(np.abs(image.pixels - clean.pixels), DISPLAY_PERCENTILE)), 1e-3)
-    is_pet = case.modality is Modality.PET
-    scales = [("gray_r" if is_pet else "gray", *_grey_range(clean.pixels, case.modality))] * 3
-    scales += [("RdBu_r", -end, end)] * 2
-    width, height = clean.pixels.shape[1] * clean.column_spacing, clean.pixels.shape[0] * clean.row_spacing
-    figure = Figure(figsize=(15.0, 2.9 * height / width + 1.7), dpi=100, layout="constrained")
-    axes = figure.subplots(1, len(panels))
-    for panel, (title, pixels), (colours, low, high) in zip(axes, panels.items(), scales, strict=True):
-        panel.imshow(pixels, cmap=colours, vmin=low, vmax=high, extent=(0.0, width, height, 0.0))
+    scales = _grey_range(clean.pixels, case.modality), _end_of_differences(image.pixels - clean.pixels)
+    figure = _draw_panels(images, differences, scales=scales, view=image, modality=case.modality)
+    _title(figure, case, index, note)
+    return figure
+
+
+def draw_scan(scan: Scan, *, note: str = "") -> Figure:
+    """Draw the middle slice of a scan that has no clean image: input, restored, and what was changed.
+
+    Nothing here says whether the change is right: there is nothing to compare with.
+
+    Args:
+        scan: volumes ``(H, W, D)`` on one grid, in the modality's unit.
+        note: what a reader must know about the data, put behind the title.
+
+    Returns:
+        The figure, as of ``draw_case``.
+    """
+    index = scan.image.shape[2] // 2
+    image, restored = (upright_slice(volume, scan.affine, index) for volume in (scan.image, scan.restored))
+    images = {"input": image.pixels, "restored": restored.pixels}
+    residual = {"residual\nrestored - input": restored.pixels - image.pixels}
+    scales = _grey_range(image.pixels, scan.modality), _end_of_differences(restored.pixels - image.pixels)
+    figure = _draw_panels(images, residual, scales=scales, view=image, modality=scan.modality)
+    _title(figure, scan, index, note)
+    return figure
+
+
+def _draw_panels(
+    images: Mapping[str, NDArray[np.float32]],
+    differences: Mapping[str, NDArray[np.float32]],
+    *,
+    scales: tuple[tuple[float, float], float],
+    view: UprightSlice,
+    modality: Modality,
+) -> Figure:
+    """Draw images and differences in a row, all of them with the pixels of ``view``.
+
+    ``scales`` are the two ends of the grey scale and the one, either way, of the scale of differences.
+    """
+    is_pet = modality is Modality.PET
+    (low, high), end = scales
+    colours = [("gray_r" if is_pet else "gray", low, high)] * len(images) + [("RdBu_r", -end, end)] * len(differences)
+    width, height = view.pixels.shape[1] * view.column_spacing, view.pixels.shape[0] * view.row_spacing
+    figure = Figure(figsize=(3.0 * len(colours), 2.9 * height / width + 1.7), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(colours))
+    panels = {**images, **differences}
+    for panel, (title, pixels), (name, first, last) in zip(axes, panels.items(), colours, strict=True):
+        panel.imshow(pixels, cmap=name, vmin=first, vmax=last, extent=(0.0, width, height, 0.0))
         panel.set_title(title, fontsize=11)
         panel.set_axis_off()
-    _add_colour_bars(figure, axes, EVALUATION_WINDOWS[case.modality].unit)
-    _annotate(axes[0], image, ink=("black", "white") if is_pet else ("white", "black"))
-    title = f"{case.modality.value}  {case.name}, slice {index + 1} of {case.image.shape[2]}"
-    figure.suptitle(f"{title}\n{note}" if note else title)
+    unit = EVALUATION_WINDOWS[modality].unit
+    _add_colour_bar(figure, axes[: len(images)], f"intensity [{unit}]")
+    _add_colour_bar(figure, axes[len(images) :], f"difference [{unit}]")
+    _annotate(axes[0], view, ink=("black", "white") if is_pet else ("white", "black"))
     return figure
+
+
+def _title(figure: Figure, scan: Scan | Case, index: int, note: str) -> None:
+    title = f"{scan.modality.value}  {scan.name}, slice {index + 1} of {scan.image.shape[2]}"
+    figure.suptitle(f"{title}\n{note}" if note else title)
 
 
 def _caption(view: UprightSlice, clean: UprightSlice, modality: Modality) -> str:
@@ -136,11 +202,15 @@ def _grey_range(pixels: NDArray[np.float32], modality: Modality) -> tuple[float,
     return window.low, window.high
 
 
-def _add_colour_bars(figure: Figure, axes: Sequence[Axes], unit: str) -> None:
-    """One bar for the three images, one for the two differences."""
-    for group, label in ((axes[:3], f"intensity [{unit}]"), (axes[3:], f"difference [{unit}]")):
-        bar = figure.colorbar(group[0].images[0], ax=group, location="bottom", shrink=0.5, aspect=40, extend="both")
-        bar.set_label(label)
+def _end_of_differences(difference: NDArray[np.float32]) -> float:
+    """Where a scale of differences ends, in the modality's unit; a perfect image has to have a scale, too."""
+    return max(float(np.percentile(np.abs(difference), DISPLAY_PERCENTILE)), 1e-3)
+
+
+def _add_colour_bar(figure: Figure, axes: Sequence[Axes], label: str) -> None:
+    """One bar for all panels of a kind."""
+    bar = figure.colorbar(axes[0].images[0], ax=axes, location="bottom", shrink=0.5, aspect=40, extend="both")
+    bar.set_label(label)
 
 
 def _annotate(axes: Axes, view: UprightSlice, *, ink: tuple[str, str]) -> None:

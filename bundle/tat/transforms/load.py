@@ -1,5 +1,6 @@
 """Reading a scan, whatever its format."""
 
+import logging
 import warnings
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -38,8 +39,9 @@ class LoadScand(MapTransform):
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         with warnings.catch_warnings():
-            # LoadImage sets up every reader that it knows and warns of decoders that we do not ask for.
+            # LoadImage sets up every reader that it knows, and tells twice that a decoder for NVIDIA cards is missing.
             warnings.simplefilter("ignore")
+            logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
             self._loader = LoadImage(image_only=True, ensure_channel_first=True)
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:

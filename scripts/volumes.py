@@ -1,0 +1,61 @@
+"""A scan with its geometry: cut, sampled at other voxels, written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+class Volume(NamedTuple):
+    """A scan: values of shape (X, Y, Z), and the affine from voxel indices to RAS millimetres."""
+
+    values: NDArray[np.float32]
+    affine: NDArray[np.float64]
+
+    def keep(self, first: int, last: int | None) -> Volume:
+        """Cut a run of slices out along the last axis, and move the origin along."""
+        shift = np.eye(4)
+        shift[2, 3] = first
+        return Volume(self.values[:, :, first:last], self.affine @ shift)
+
+
+def resample(volume: Volume, voxel_size: float, side: int) -> Volume:
+    """Sample a volume at cubic voxels, ``side`` by ``side`` in each axial slice, about the same centre.
+
+    What lies outside the volume repeats its border's darkest value: the air of a CT, the zero of a map.
+    """
+    values, affine = volume
+    step = voxel_size / np.linalg.norm(affine[:3, :3], axis=0)
+    depth = int((values.shape[2] - 1) / step[2]) + 1
+    centre = (np.array(values.shape) - 1) / 2
+    offset = np.array([*(centre[:2] - step[:2] * (side - 1) / 2), 0.0])
+    smooth = ndimage.gaussian_filter(values, 0.4 * np.maximum(step - 1.0, 0.0))
+    sampled = ndimage.affine_transform(
+        smooth, step, offset, (side, side, depth), order=1, mode="constant", cval=float(values.min())
+    )
+    scaled = np.eye(4)
+    scaled[:3, :3] = np.diag(step)
+    scaled[:3, 3] = offset
+    return Volume(sampled.astype(np.float32), affine @ scaled)
+
+
+def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64], *, slope: float | None = None) -> None:
+    """Write a volume under a temporary name, so that an interrupted run leaves no half a file.
+
+    ``slope`` is what a reader multiplies stored integers by.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(values, affine)
+    image.header.set_xyzt_units("mm")
+    image.header.set_slope_inter(slope, 0 if slope else None)
+    scratch = path.with_name(f"unfinished_{path.name}")
+    nibabel.save(image, scratch)
+    with scratch.open("rb+") as file:
+        os.fsync(file.fileno())
+    scratch.replace(path)

@@ -1,0 +1,87 @@
+"""Training that is killed and started again ends where uninterrupted training ends, to the bit."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from bundle.tat.engines.refusals import find_refusal
+from tests.configs.conftest import CONFIGS, run_config
+from tests.configs.test_train import TINY, overrides, pairs  # noqa: F401 - the fixture
+
+N_EPOCHS = 4
+
+
+def digest(path) -> str:
+    state_dict = torch.load(path, weights_only=True)
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for _, value in sorted(state_dict.items()))).hexdigest()
+
+
+def train(pairs, folder, **more):  # noqa: F811
+    changes = overrides(pairs, folder, network_def=TINY, epochs=N_EPOCHS, **more)
+    return run_config("train.json", workflow_type="train", **changes)
+
+
+def test_training_killed_by_the_system_resumes_to_the_bit(foreign_directory, pairs):  # noqa: F811
+    whole = train(pairs, foreign_directory / "whole").parser.get_parsed_content("network")
+
+    changes = overrides(pairs, foreign_directory / "killed", network_def=TINY, epochs=N_EPOCHS)
+    program = (
+        "from monai.bundle import run\n"
+        f"run(config_file={str(CONFIGS / 'train.json')!r}, logging_file=False, **{changes!r})\n"
+    )
+    checkpoint = foreign_directory / "killed" / "weights" / "checkpoint.pt"
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)  # noqa: S603
+    deadline = time.monotonic() + 120
+    while not checkpoint.is_file() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    epoch = torch.load(checkpoint, weights_only=True)["epoch"]
+    assert 1 <= epoch < N_EPOCHS, "the process was not killed in the middle of training"
+
+    resumed = train(pairs, foreign_directory / "killed").parser.get_parsed_content("network")
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert digest(foreign_directory / "whole/weights/model.pt") == digest(foreign_directory / "killed/weights/model.pt")
+
+
+def test_more_loader_processes_draw_the_same(foreign_directory, pairs):  # noqa: F811
+    for name, n_workers in (("none", 0), ("two", 2)):
+        train(pairs, foreign_directory / name, num_workers=n_workers)
+    assert digest(foreign_directory / "none/weights/model.pt") == digest(foreign_directory / "two/weights/model.pt")
+
+
+def test_a_finished_training_does_not_start_anew(foreign_directory, pairs):  # noqa: F811
+    train(pairs, foreign_directory)
+    before = digest(foreign_directory / "weights" / "model.pt")
+    train(pairs, foreign_directory)
+    assert digest(foreign_directory / "weights" / "model.pt") == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"network_def": {**TINY, "dim": 6}}, "of another training"), ({"epoch_length": 2}, "epoch_length 3, not 2")],
+)
+def test_a_checkpoint_of_another_training_is_refused(foreign_directory, pairs, change, message):  # noqa: F811
+    train(pairs, foreign_directory)
+    with pytest.raises(RuntimeError) as caught:
+        run_config(
+            "train.json",
+            workflow_type="train",
+            **{**overrides(pairs, foreign_directory, network_def=TINY, epochs=N_EPOCHS + 1), **change},
+        )
+    assert message in str(find_refusal(caught.value))
+
+
+def test_a_damaged_checkpoint_is_refused(foreign_directory, pairs):  # noqa: F811
+    (foreign_directory / "weights").mkdir()
+    (foreign_directory / "weights" / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(RuntimeError) as caught:
+        train(pairs, foreign_directory)
+    assert "is damaged or of another training" in str(find_refusal(caught.value))
