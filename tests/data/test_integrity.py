@@ -123,7 +123,9 @@ def test_a_series_with_a_gap_is_refused_before_its_pixels_are_read(tmp_path):
 def test_tasks_are_chosen(tmp_path, tasks, kept):
     items = []
     for modality in ("CT", "PET"):
-        paths = [write_nifti(tmp_path / modality / f"{key}.nii.gz", blobs((4, 5, 3), 0, 9)) for key in ("image", "label")]
+        paths = [
+            write_nifti(tmp_path / modality / f"{key}.nii.gz", blobs((4, 5, 3), 0, 9)) for key in ("image", "label")
+        ]
         items.append({"image": str(paths[0]), "label": str(paths[1]), "modality": modality})
     assert len(check_pairs(items, tasks=tasks)) == kept
     with pytest.raises(ValueError, match="none of 2 items is of the tasks MRI"):

@@ -125,7 +125,6 @@ def test_a_malicious_storage_inside_a_tensor_does_nothing(tmp_path):
         (np.zeros(2, dtype=[("a", "f4")]), "it holds values of type|it takes the step"),
         (np.zeros(2, dtype=complex), "it holds values of type 'c16'"),
     ],
-    ids=str,
 )
 def test_what_is_no_array_is_refused(tmp_path, content, reason):
     with pytest.raises(RefusedInputError, match=reason) as caught:

@@ -51,7 +51,7 @@ def test_fourth_dimension_becomes_channels(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("broken.nii.gz", gzip.compress(b"not a scan"), r"cannot read .*broken\.nii\.gz"),
+        ("broken.nii.gz", gzip.compress(b"not a scan", mtime=0), r"cannot read .*broken\.nii\.gz"),
         ("empty.nii", b"", r"cannot read .*empty\.nii"),
         ("broken.nrrd", b"NRRD0004\ntype: nonsense\n\n", r"cannot read .*broken\.nrrd"),
         ("picture.png", b"\x89PNG", "is neither NIfTI"),
