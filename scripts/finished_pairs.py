@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from parts import PARTS
 from sources import SOURCES
+
+from bundle.tat.atomic import written_whole
 
 Entries = dict[str, dict[str, Any]]  # by the path of the clean volume
 
@@ -40,9 +41,5 @@ def write_finished(path: Path, entries: Entries, provenance: dict[str, Any]) -> 
     for part in PARTS:
         if (label := part.path("full")) in entries:
             listed[part.split].append(entries[label])
-    scratch = path.with_name(f"unfinished_{path.name}")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({**listed, "provenance": provenance}, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    with written_whole(path) as scratch:
+        scratch.write_text(json.dumps({**listed, "provenance": provenance}, indent=2) + "\n", encoding="utf-8")

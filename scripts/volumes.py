@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +9,8 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from bundle.tat.atomic import written_whole
 
 
 class Volume(NamedTuple):
@@ -50,12 +51,8 @@ def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64], *
 
     ``slope`` is what a reader multiplies stored integers by.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     image = nibabel.Nifti1Image(values, affine)
     image.header.set_xyzt_units("mm")
     image.header.set_slope_inter(slope, 0 if slope else None)
-    scratch = path.with_name(f"unfinished_{path.name}")
-    nibabel.save(image, scratch)
-    with scratch.open("rb+") as file:
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    with written_whole(path) as scratch:
+        nibabel.save(image, scratch)

@@ -1,4 +1,6 @@
+import csv
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -62,10 +64,11 @@ def test_training_runs_validates_and_saves_flat_weights(foreign_directory, pairs
         workflow.parser.get_parsed_content(f"{id_}") for id_ in ("train#trainer", "validate#evaluator")
     )
     assert trainer.state.iteration == 6
-    assert set(evaluator.state.metrics) == {"val_psnr", "val_psnr_CT", "val_psnr_MRI", "val_psnr_PET"}
+    names = {f"val_{score}_{task}" for score in ("psnr", "ssim", "rmse") for task in ("CT", "MRI", "PET")}
+    assert set(evaluator.state.metrics) == names | {"val_psnr", "val_ssim"}
     network = TAT(**{name: value for name, value in TINY.items() if name != "_target_"})
     load_weights(network, str(foreign_directory / "weights" / "model.pt"))
-    assert any(path.name.startswith("checkpoint") for path in (foreign_directory / "weights").iterdir())
+    assert (foreign_directory / "weights" / "checkpoint.pt").is_file()
 
 
 def test_training_learns(foreign_directory, pairs):
@@ -124,3 +127,75 @@ def test_same_seed_same_weights(foreign_directory, pairs):
         run_config("train.json", workflow_type="train", **changes)
         weights.append(torch.load(foreign_directory / name / "weights" / "model.pt", weights_only=True))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_log_tells_error_and_weight_of_each_task(foreign_directory, pairs):
+    changes = overrides(pairs, foreign_directory, network_def=TINY, log_interval=2)
+    workflow = run_config("train.json", workflow_type="train", **changes)
+    with (foreign_directory / "weights" / "training_log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["iteration"]), row["task"]) for row in rows] == list(product((2, 4, 6), ("CT", "MRI", "PET")))
+    losses = [float(row["weight"]) * float(row["error"]) for row in rows[-3:]]
+    trainer = workflow.parser.get_parsed_content("train#trainer")
+    assert 0 < np.mean(losses) < trainer.state.output["loss"].item()  # what is missing is the penalty
+
+
+def test_log_goes_on_with_the_training(foreign_directory, pairs):
+    changes = overrides(pairs, foreign_directory, network_def=TINY, log_interval=1)
+    log = foreign_directory / "weights" / "training_log.csv"
+    run_config("train.json", workflow_type="train", **{**changes, "epochs": 1})
+    with log.open("a") as file:
+        file.write("9,CT,1,1,1,1,1\n")  # a step after the checkpoint, which will be done again
+    run_config("train.json", workflow_type="train", **changes)
+    with log.open() as file:
+        steps = [int(row["iteration"]) for row in csv.DictReader(file)]
+    assert steps == [step for step in range(1, 7) for _ in range(3)]
+
+
+def test_tensorboard_gets_scalars_and_pictures(foreign_directory, pairs):
+    pytest.importorskip("tensorboard", reason="the extra 'tracking' is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    changes = overrides(pairs, foreign_directory, network_def=TINY, log_interval=1, tensorboard=True)
+    run_config("train.json", workflow_type="train", **changes)
+    events = EventAccumulator(str(foreign_directory / "weights" / "tensorboard")).Reload()
+    tags = events.Tags()
+    expected = {"train_loss", "weight/CT", "error/PET", "learning_rate", "gradient_norm", "val_psnr_MRI", "val_rmse_CT"}
+    assert expected <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("val_psnr_CT")] == [1, 2]
+    assert len(tags["images"]) == 3
+
+
+@pytest.mark.parametrize("overlay", ["no_weight_generation.json", "no_loss_balancing.json", "no_stop_gradient.json"])
+def test_ablations_run(foreign_directory, pairs, overlay):
+    changes = overrides(pairs, foreign_directory, epochs=1, epoch_length=1, n_per_task=1, val_interval=5)
+    workflow = run_config("train.json", "small.json", overlay, workflow_type="train", **changes)
+    network, loss = (workflow.parser.get_parsed_content(id_) for id_ in ("network", "loss"))
+    assert (network.tren is None) is (overlay == "no_weight_generation.json")
+    assert network.stop_gradient is (overlay != "no_stop_gradient.json")
+    assert any(True for _ in loss.parameters()) is (overlay != "no_loss_balancing.json")
+
+
+def test_task_specific_setting(foreign_directory, pairs):
+    changes = overrides(pairs, foreign_directory, network_def=TINY, tasks="CT")
+    workflow = run_config("train.json", workflow_type="train", **changes)
+    evaluator = workflow.parser.get_parsed_content("validate#evaluator")
+    assert {name.rsplit("_", 1)[-1] for name in evaluator.state.metrics} == {"CT", "psnr", "ssim"}
+
+
+def test_augmentation_changes_nothing_when_it_is_off(foreign_directory, pairs):
+    """Off is the default and the paper's way; on, a pair stays a pair."""
+
+    def batch(**more):
+        workflow = ConfigWorkflow(
+            str(CONFIGS / "train.json"),
+            workflow_type="train",
+            logging_file=False,
+            **overrides(pairs, foreign_directory, network_def=TINY, **more),
+        )
+        workflow.initialize()
+        return next(iter(workflow.parser.get_parsed_content("train#dataloader")))
+
+    plain, augmented = batch(), batch(flip_prob=1.0)
+    for key in ("image", "label"):
+        torch.testing.assert_close(augmented[key], plain[key].flip(-2, -1))

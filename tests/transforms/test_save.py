@@ -59,7 +59,7 @@ def test_failure_leaves_no_half_file(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bundle.tat.transforms.save.os.fsync", full_disk)
+    monkeypatch.setattr("bundle.tat.atomic.os.fsync", full_disk)
     with pytest.raises(ValueError, match=r"cannot write .*No space left on device"):
         SaveRestoredd("pred", output_dir=str(tmp_path))({"pred": restored()})
     assert list((tmp_path / "case one").iterdir()) == []

@@ -1,6 +1,5 @@
 """Training that survives being killed: everything it needs to go on, written whole or not at all."""
 
-import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from ignite.engine import Events
 from monai.engines import Evaluator, Trainer
 from torch import nn
 
+from bundle.tat.atomic import written_whole
 from bundle.tat.data.sampler import TaskBalancedBatchSampler
 from bundle.tat.refusal import RefusedInputError
 
@@ -73,7 +73,7 @@ class TrainingCheckpoint:
             "best_metric_epoch": self.evaluator.state.best_metric_epoch,
             "random": random_states(),
         }
-        write_atomically(state, self.path)
+        save_whole(state, self.path)
 
     def resume(self, trainer: Trainer) -> None:
         """Go on from the file, if there is one.
@@ -128,23 +128,18 @@ class BestWeights:
     def __call__(self, evaluator: Evaluator) -> None:
         """Write, if this validation is the best so far."""
         if self.is_writer and evaluator.state.best_metric_epoch == evaluator.state.epoch:
-            write_atomically(self.network.state_dict(), self.path)
+            save_whole(self.network.state_dict(), self.path)
 
 
-def write_atomically(content: Mapping[str, Any], path: Path) -> None:
-    """Save under a temporary name, flush to the disk, rename: the file is the old one or the new one, never half of it.
+def save_whole(content: Mapping[str, Any], path: Path) -> None:
+    """``torch.save``, whole or not at all.
 
     Args:
-        content: what ``torch.save`` writes.
+        content: states or weights.
         path: file to write; its folder is made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}_{path.name}")
-    with temporary.open("wb") as file:
-        torch.save(dict(content), file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        torch.save(dict(content), temporary)
 
 
 def random_states() -> dict[str, Any]:

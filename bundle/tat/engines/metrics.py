@@ -1,7 +1,7 @@
 """Validation scores of all tasks, as an Ignite metric."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final
 
 import torch
 from ignite.engine import Engine
@@ -11,30 +11,34 @@ from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 from bundle.tat.metrics.restoration import evaluate_volume
 from bundle.tat.modality import Modality
 
-_MODALITIES = tuple(Modality)
+_MODALITIES: Final = tuple(Modality)
+# The root mean squared errors of different tasks are in different units and have no mean.
+_SCORES: Final = ("psnr", "ssim", "rmse")
+_SCORES_WITH_MEAN: Final = ("psnr", "ssim")
 
 
 class RestorationMetric(Metric):
-    """Score in the paper's protocol, in physical units: the mean over tasks of the mean over each task's slices.
+    """Scores in the paper's protocol, in physical units: for each task the mean over its slices.
 
-    Attached under a name, it also publishes each task's own score, ``val_psnr_CT`` beside ``val_psnr``.
+    Publishes ``val_psnr_CT``, ``val_ssim_CT``, ``val_rmse_CT`` and so on for every task seen, and the means over tasks
+    as ``val_psnr`` and ``val_ssim``. Attached as ``val_psnr`` it is the key metric of a MONAI evaluator.
 
     Args:
-        score: ``psnr`` [dB], ``ssim``, or ``rmse`` in the modality's unit.
+        prefix: first part of the names.
 
     Shape:
         decollated engine output: dictionaries with ``pred`` and ``label`` ``(1, W, H, D)`` in physical units, and a
         batch whose entries name the ``modality``.
     """
 
-    def __init__(self, score: Literal["psnr", "ssim", "rmse"] = "psnr") -> None:
-        self.score = score
+    def __init__(self, prefix: str = "val") -> None:
+        self.prefix = prefix
         super().__init__()
 
     @reinit__is_reduced
     def reset(self) -> None:
         """Forget the scores of the last epoch."""
-        self._total = torch.zeros(len(_MODALITIES), dtype=torch.float64)
+        self._total = torch.zeros(len(_SCORES), len(_MODALITIES), dtype=torch.float64)
         self._n_slices = torch.zeros(len(_MODALITIES), dtype=torch.float64)
 
     @reinit__is_reduced
@@ -48,18 +52,22 @@ class RestorationMetric(Metric):
             modality = Modality(volume["modality"])
             pred, label = (torch.as_tensor(volume[key])[0] for key in ("pred", "label"))
             scores = evaluate_volume(pred, label, modality)
-            index = _MODALITIES.index(modality)
-            self._total[index] += getattr(scores, self.score) * scores.n_slices
-            self._n_slices[index] += scores.n_slices
+            means = torch.tensor([getattr(scores, score) for score in _SCORES], dtype=torch.float64)
+            self._total[:, _MODALITIES.index(modality)] += means * scores.n_slices
+            self._n_slices[_MODALITIES.index(modality)] += scores.n_slices
 
     @sync_all_reduce("_total", "_n_slices")
     def compute(self) -> dict[str, float]:
-        """Mean score of each task seen, by its name."""
-        return {
-            modality.value: float(total / n)
-            for modality, total, n in zip(_MODALITIES, self._total, self._n_slices, strict=True)
-            if n
-        }
+        """Mean scores of each task seen, and their means over tasks, by name."""
+        seen = self._n_slices > 0
+        means = self._total[:, seen] / self._n_slices[seen]
+        tasks = [modality.value for modality, is_seen in zip(_MODALITIES, seen, strict=True) if is_seen]
+        metrics = {}
+        for score, values in zip(_SCORES, means, strict=True):
+            metrics.update({f"{self.prefix}_{score}_{task}": float(v) for task, v in zip(tasks, values, strict=True)})
+            if score in _SCORES_WITH_MEAN:
+                metrics[f"{self.prefix}_{score}"] = float(values.mean())
+        return metrics
 
     def iteration_completed(self, engine: Engine) -> None:
         """Take the volumes from the engine's output and their modalities from its batch."""
@@ -67,9 +75,6 @@ class RestorationMetric(Metric):
         batches: Sequence[Mapping[str, Any]] = engine.state.batch  # type: ignore[assignment]
         self.update([{**batch, **output} for output, batch in zip(outputs, batches, strict=True)])
 
-    def completed(self, engine: Engine, name: str) -> None:
-        """Publish each task's score and their mean."""
-        by_task = self.compute()
-        for task, score in by_task.items():
-            engine.state.metrics[f"{name}_{task}"] = score
-        engine.state.metrics[name] = sum(by_task.values()) / len(by_task)
+    def completed(self, engine: Engine, name: str) -> None:  # noqa: ARG002 - every score has a name of its own
+        """Publish all scores."""
+        engine.state.metrics.update(self.compute())

@@ -7,11 +7,13 @@ Source:
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from bundle.tat.losses.sample import SampleLosses, mean_absolute
 
 # Keeps the weight finite where the estimate crosses 0.
 EPSILON: Final = 1e-8
@@ -32,20 +34,6 @@ _REFERENCE_NAMES: Final = MappingProxyType(
         for kind in ("weight", "bias")
     }
 )
-
-
-class SampleLosses(NamedTuple):
-    """What one step's loss is made of, for each sample.
-
-    Attributes:
-        error: mean absolute error ``(B,)``.
-        weight: factor that the error is multiplied by ``(B,)``.
-        penalty: what keeps the weight from falling to 0 ``(B,)``.
-    """
-
-    error: Tensor
-    weight: Tensor
-    penalty: Tensor
 
 
 class UncertaintyEstimator(nn.Module):
@@ -99,27 +87,21 @@ class TaskAdaptiveLoss(nn.Module):
 
     def forward(self, image: Tensor, pred: Tensor, label: Tensor) -> Tensor:
         """Weighted error of the batch, with the penalty of its weights."""
-        losses = self.sample_losses(image, pred, label)
-        return (losses.weight * losses.error + losses.penalty).mean()
+        return self.sample_losses(image, pred, label).mean()
 
     def sample_losses(self, image: Tensor, pred: Tensor, label: Tensor) -> SampleLosses:
         """Error, weight and penalty of each sample, to train with or to watch."""
-        error = _mean_absolute(pred - label)
+        error = mean_absolute(pred - label)
         n_bad = int((~torch.isfinite(error)).sum())
         if n_bad:
             raise FloatingPointError(
                 f"the loss of {n_bad} of {len(error)} samples is NaN or infinite: lower the learning rate "
                 "or clip the gradient"
             )
-        difficulty = torch.stack([_mean_absolute(image - label), _mean_absolute(image - pred), error], dim=-1)
+        difficulty = torch.stack([mean_absolute(image - label), mean_absolute(image - pred), error], dim=-1)
         squared = self.estimator(difficulty.detach()).square()
         weight = 0.5 / (squared + self.min_uncertainty**2 + EPSILON)
         return SampleLosses(error=error, weight=weight, penalty=0.5 * torch.log1p(squared))
-
-
-def _mean_absolute(difference: Tensor) -> Tensor:
-    """Mean magnitude of each sample: ``(B, ...) -> (B,)``."""
-    return difference.abs().flatten(start_dim=1).mean(dim=1)
 
 
 def from_reference(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

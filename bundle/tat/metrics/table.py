@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from bundle.tat.atomic import written_whole
 from bundle.tat.metrics.scoring import MethodResult
 from bundle.tat.modality import EVALUATION_WINDOWS
 from bundle.tat.refusal import RefusedInputError
@@ -197,16 +196,6 @@ def _parse_row(record: Mapping[str, str]) -> SliceRow:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write under a temporary name, flush to the disk, rename: a reader never sees half a file."""
-    temporary = path.with_name(f".{os.getpid()}_{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error
+    """Write a text file; a reader never sees half of it."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

@@ -1,7 +1,5 @@
 """Writing a restored scan: whole, or not at all."""
 
-import contextlib
-import os
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Final
@@ -12,8 +10,8 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from bundle.tat.atomic import written_whole
 from bundle.tat.data.formats import case_name
-from bundle.tat.refusal import RefusedInputError
 
 # Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
 AFFINE_TOLERANCE: Final = 1e-3
@@ -53,7 +51,7 @@ class SaveRestoredd(MapTransform):
 
 
 def write_nifti(image: MetaTensor, path: Path) -> None:
-    """Write a NIfTI file atomically: under a temporary name first, flushed to the disk, then renamed.
+    """Write a NIfTI file, whole or not at all.
 
     Args:
         image: ``(1, W, H[, D])`` with a RAS affine [mm].
@@ -70,14 +68,5 @@ def write_nifti(image: MetaTensor, path: Path) -> None:
     if not np.allclose(nifti.get_qform(), nifti.affine, atol=AFFINE_TOLERANCE):
         nifti.set_qform(None, code="unknown")
     nifti.header.set_xyzt_units("mm")
-    temporary = path.with_name(f".{os.getpid()}_{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
         nibabel.save(nifti, temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error
