@@ -10,7 +10,8 @@ import SimpleITK as sitk  # noqa: N813 - the name that everyone gives it
 from scipy import ndimage
 from volumes import Volume
 
-from bundle.tat.data.dicom_series import LPS_TO_RAS, DicomSeriesReader
+from bundle.tat.data.dicom_geometry import LPS_TO_RAS
+from bundle.tat.data.dicom_series import DicomSeriesReader
 
 
 def read_nrrd(sources: Path, name: str) -> Volume:

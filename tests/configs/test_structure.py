@@ -1,6 +1,5 @@
 import json
 import re
-import subprocess
 
 import pytest
 
@@ -101,12 +100,3 @@ def test_metadata_pins_what_the_constraints_pin():
         "numpy": metadata["numpy_version"],
     }
     assert {name: pinned[name] for name in expected} == expected
-
-
-def test_nothing_is_too_large_for_a_repository():
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
-    if listed.returncode:
-        pytest.skip("not a git checkout: there is no list of the files that are kept")
-    files = [ROOT / name for name in listed.stdout.split("\0") if name]
-    assert not [str(path) for path in files if path.is_file() and path.stat().st_size > 10_000_000]
-    assert not (ROOT / "bundle" / "__init__.py").exists()

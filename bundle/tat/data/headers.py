@@ -9,7 +9,8 @@ import numpy as np
 from monai.data import NibabelReader
 from numpy.typing import NDArray
 
-from bundle.tat.data.dicom_series import LPS_TO_RAS, affine_lps, check_one_series, is_dicom_file, order_slices
+from bundle.tat.data.dicom_geometry import LPS_TO_RAS, affine_lps, order_slices
+from bundle.tat.data.dicom_series import check_one_series, is_dicom_file
 from bundle.tat.data.formats import is_nifti, is_nrrd, is_pickle
 from bundle.tat.data.reference_layout import PickledSliceReader
 from bundle.tat.modality import Modality, parse_modality

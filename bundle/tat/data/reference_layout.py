@@ -14,7 +14,7 @@ from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
 from bundle.tat.data.datalist import Item
-from bundle.tat.data.dicom_series import LPS_TO_RAS
+from bundle.tat.data.dicom_geometry import LPS_TO_RAS
 from bundle.tat.data.formats import NIFTI_SUFFIXES, PICKLE_SUFFIXES, case_name, is_pickle
 from bundle.tat.data.paired_folders import CLEAN_FOLDER, DEGRADED_FOLDER, find_orphans, pair_by_name, refuse_orphans
 from bundle.tat.data.tensor_pickle import load_array
