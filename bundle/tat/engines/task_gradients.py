@@ -141,7 +141,7 @@ def cosine(first: Gradient, second: Gradient, parts: Sequence[str]) -> list[floa
     Args:
         first: gradient of a network.
         second: another one of the same network.
-        parts: those to look at; any that the network lacks are passed over.
+        parts: those to look at; the network may lack some, but not all of them.
 
     Returns:
         The cosine in [-1, 1], alone in its list; the list is empty where a gradient is 0 and has no direction.

@@ -1,16 +1,18 @@
-"""Whether the task representation tells the tasks apart: its principal components, and the nearest centroid."""
+"""Whether the task representation tells the tasks apart, and whether the kernels made of it weigh anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from bundle.tat.engines.diagnosis import Batch
 from bundle.tat.networks import TAT
+from bundle.tat.networks.weight_adaptive import DepthwiseConv
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -108,6 +110,49 @@ def count_recognised(vectors: NDArray[np.float64], tasks: Sequence[str]) -> int:
     centroids[samples, of_sample] = (sums[of_sample] - vectors) / (counts[of_sample] - 1)[:, np.newaxis]
     nearest = np.linalg.norm(centroids - vectors[:, np.newaxis], axis=2).argmin(axis=1)
     return int((nearest == of_sample).sum())
+
+
+def measure_generated(network: TAT, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure how much the generated kernels weigh beside the shared ones that they are added to.
+
+    Args:
+        network: an adaptive one.
+        batches: ``image`` ``(B, C, H, W)``.
+
+    Returns:
+        Part of the network (``latent``, ``decoder1``, ...) -> root mean square of ``adaptation * generated`` over that
+        of the shared kernels. Below 1e-7, single precision rounds the sum to the shared kernel.
+    """
+    squares: dict[str, list[tuple[float, float]]] = {}
+    hooks = [
+        module.register_forward_hook(
+            _recorder(squares.setdefault(name.partition(".")[0], []), module.weight, module.adaptation)
+        )
+        for name, module in network.named_modules()
+        if isinstance(module, DepthwiseConv) and module.adaptation is not None
+    ]
+    try:
+        device = next(network.parameters()).device
+        with torch.inference_mode():
+            for batch in batches:
+                network(batch["image"].to(device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    sums = {part: np.sum(recorded, axis=0) for part, recorded in squares.items()}
+    return {part: float(np.sqrt(generated / shared)) for part, (generated, shared) in sums.items()}
+
+
+def _recorder(
+    squares: list[tuple[float, float]], shared: torch.Tensor, adaptation: torch.Tensor
+) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+    """A forward hook that records the mean squares of a convolution's generated and shared kernels."""
+
+    def record(_: nn.Module, arguments: tuple[torch.Tensor, ...], __: torch.Tensor) -> None:
+        generated = (adaptation * arguments[1]).double()
+        squares.append((float(generated.square().mean()), float(shared.double().square().mean())))
+
+    return record
 
 
 def _array(parts: Sequence[torch.Tensor]) -> NDArray[np.float64]:
