@@ -1,0 +1,153 @@
+"""The diagnosis end to end on tiny networks and scans: the files, what they say, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from bundle.tat.networks import TAT
+from bundle.tat.refusal import RefusedInputError
+from tests.configs.test_train import TINY, pairs  # noqa: F401 - the fixture
+
+ROOT = Path(__file__).parents[2]
+LOG = "iteration,task,error,weight,loss\n" + "".join(
+    f"{step},{task},{0.1 / step},{0.5 * step},1\n" for step in (100, 200, 300) for task in ("CT", "MRI", "PET")
+)
+MODULES = ("diagnosis_pictures", "diagnosis_report")
+
+
+@pytest.fixture
+def diagnose(monkeypatch) -> ModuleType:
+    pytest.importorskip("matplotlib", reason="needs the extra report")
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("diagnose_tasks")
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, pairs) -> list[str]:  # noqa: F811
+    """A command line for a tiny network with random weights, from a directory that is not the repository."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "tiny.json").write_text(json.dumps({"network_def": TINY, "n_per_task": 2}))
+    arguments = {name: value for name, value in TINY.items() if name != "_target_"}
+    for name, adaptive in (("adaptive", True), ("static", False)):
+        (tmp_path / name).mkdir()
+        torch.save(TAT(**arguments, adaptive=adaptive).state_dict(), tmp_path / name / "model.pt")
+    return [
+        *("--config_file", str(ROOT / "configs" / "train.json"), str(tmp_path / "tiny.json")),
+        *("--weights", "../adaptive/model.pt", "--datalist", "../pairs/datalist.json"),
+        *("--out", "../out/diagnosis", "--n_batches", "2"),
+    ]
+
+
+def twin(tmp_path: Path) -> list[str]:
+    overlay = ROOT / "configs" / "no_weight_generation.json"
+    return ["--twin", str(tmp_path / "static" / "model.pt"), "--twin_config", str(overlay)]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_all_files_are_written(diagnose, call, tmp_path, capsys):
+    (tmp_path / "adaptive" / "training_log.csv").write_text(LOG)
+    diagnose.main([*call, *twin(tmp_path)])
+    out = tmp_path / "out" / "diagnosis"
+    tables = {"gradient_cosines.csv", "task_representation.csv", "task_recognition.csv", "generated_kernels.csv"}
+    pictures = {"gradient_cosines.png", "task_representation.png", "training.png"}
+    assert {path.name for path in out.iterdir()} == tables | pictures
+    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+    assert not any(str(tmp_path) in (out / name).read_text() for name in tables)
+    rows = read(out / "gradient_cosines.csv")
+    # Three pairs of tasks and three tasks with themselves, on 9 groups or the 7 of a static network.
+    names = ["network with weight generation", "twin without weight generation"]
+    assert [sum(row["network"] == name for row in rows) for name in names] == [6 * 9, 6 * 7]
+    assert all(-1.0 <= float(row["mean"]) <= 1.0 for row in rows if row["mean"])
+    assert {row["n"] for row in rows if row["task"] != row["other"] and row["group"] == "all"} == {"2"}
+    points = read(out / "task_representation.csv")
+    assert [row["task"] for row in points] == ["CT", "CT", "MRI", "MRI", "PET", "PET"] * 2
+    assert {row["network"] for row in points} == {names[0]}
+    assert [row["features"] for row in read(out / "task_recognition.csv")] == ["Z", "mean and sd of pixels"]
+    assert {float(row["generated_over_shared"]) for row in read(out / "generated_kernels.csv")} == {0.0}
+    printed = capsys.readouterr().out
+    assert "twin without weight generation: a static network has no task representation" in printed
+    assert "of 12 patches" in printed
+
+
+def test_the_same_seed_gives_the_same_tables(diagnose, call, tmp_path, capsys):
+    for name in ("one", "two"):
+        diagnose.main([*call, "--out", str(tmp_path / name)])
+    for table in ("gradient_cosines.csv", "task_representation.csv"):
+        assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "two" / table).read_bytes()
+    assert "training_log.csv does not exist: no picture" in capsys.readouterr().out
+    assert not (tmp_path / "one" / "training.png").exists()
+
+
+def test_a_static_network_alone_has_gradients_only(diagnose, call, tmp_path):
+    static = ["--weights", str(tmp_path / "static" / "model.pt")]
+    overlays = ["--config_file", *call[1:3], str(ROOT / "configs" / "no_weight_generation.json")]
+    diagnose.main([*call, *overlays, *static])
+    assert {path.name for path in (tmp_path / "out" / "diagnosis").iterdir()} == {
+        "gradient_cosines.csv",
+        "gradient_cosines.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--n_batches", "1"], "at least 2 are needed"),
+        (["--weights", "none.pt"], r"weights none.pt do not exist: pass the model.pt"),
+        (["--weights", "../static/model.pt"], "of another architecture"),
+        (["--datalist", "none.json"], "cannot read the datalist .*none.json"),
+        (["--datalist", "../one_task.json"], "hold CT: at least two tasks"),
+        (["--checkpoint", "../adaptive/model.pt"], "holds no TaskAdaptiveLoss"),
+        (["--training_log", "../tiny.json"], "tiny.json: .* no positive error and weight|is no training log"),
+        (["--config_file", "none.json"], "cannot read the configs none.json"),
+    ],
+)
+def test_what_cannot_be_diagnosed_is_refused_in_one_line(diagnose, call, tmp_path, capsys, more, message):
+    lists = json.loads((tmp_path / "pairs" / "datalist.json").read_text())["training"]
+    one_task = [{**item, **{key: f"pairs/{item[key]}" for key in ("image", "label")}} for item in lists[:2]]
+    (tmp_path / "one_task.json").write_text(json.dumps({"training": one_task}))
+    with pytest.raises(SystemExit, match=message) as refusal:
+        diagnose.main([*call, *more])
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_overlays_of_a_twin_need_its_weights(diagnose, call, capsys):
+    with pytest.raises(SystemExit):
+        diagnose.main([*call, "--twin_config", "any.json"])
+    assert "--twin_config needs --twin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rows", ["", "100,CT,nan,1\n", "100,CT,0.1,-1\n", "x,CT,0.1,1\n"])
+def test_a_log_that_cannot_be_drawn_is_refused(diagnose, tmp_path, rows):
+    pictures = importlib.import_module("bundle.tat.engines.diagnosis_pictures")
+    log = tmp_path / "training_log.csv"
+    log.write_text(f"iteration,task,error,weight\n{rows}")
+    with pytest.raises(RefusedInputError, match=r"training_log.csv"):
+        pictures.read_training_log(log)
+    log.write_text("iteration,task,weight,error\n200,CT,3,0.3\n100,CT,2,0.2\n100,PET,1,0.1\n")
+    curves = pictures.read_training_log(log)
+    assert list(curves) == ["CT", "PET"]
+    assert curves["CT"] == pictures.TaskCurve([100, 200], [0.2, 0.3], [2.0, 3.0])
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, f"bundle.tat.engines.{name}", raising=False)
+    monkeypatch.delitem(sys.modules, "diagnose_tasks", raising=False)
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    with pytest.raises(SystemExit, match=r"needs matplotlib: pip install '.*\[report\]'"):
+        importlib.import_module("diagnose_tasks")
