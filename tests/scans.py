@@ -82,6 +82,8 @@ def write_dicom_series(
         if modality == "PT":
             image.Units = units
         image.PixelData = np.ascontiguousarray(pixels, dtype="<i2").tobytes()
-        image.save_as(path, **({"enforce_file_format": True} if int(pydicom.__version__[0]) >= 3 else {}))
+        if int(pydicom.__version__[0]) < 3:  # newer versions take both from the transfer syntax
+            image.is_little_endian, image.is_implicit_VR = True, False
+        image.save_as(path)
         paths.append(path)
     return paths
