@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
+import sys
 
 import nibabel
 import numpy as np
@@ -193,3 +195,18 @@ def test_nothing_that_monai_asks_for_is_missing(foreign_directory, pairs, files)
 
 def test_handlers_are_components():
     assert all(isinstance(handler, dict) for handler in content("evaluate.json")["validate#handlers"])
+
+
+def test_two_ranks_write_the_tables_of_one_process(foreign_directory, pairs, model):
+    one = evaluate(pairs, model, foreign_directory / "one")
+    two = foreign_directory / "two"
+    overlay = {"network_def": TINY, "dataset_dir": str(pairs), "ckpt_path": str(model), "output_dir": str(two)}
+    (foreign_directory / "overlay.json").write_text(json.dumps(overlay))
+    names = ("train.json", "evaluate.json", "multi_gpu_evaluate.json")
+    files = [*(str(CONFIGS / name) for name in names), str(foreign_directory / "overlay.json")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "monai.bundle", "run", "--config_file", str(files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in ("slices.csv", "cases.csv", "volumes.csv", "summary.json"):
+        assert (two / name).read_bytes() == (one / name).read_bytes()
