@@ -87,4 +87,5 @@ def parse_modality(text: str) -> Modality:
     try:
         return _SYNONYMS[text.strip().upper()]
     except KeyError:
-        raise RefusedInputError(f"modality {text!r} is not one that TAT restores: pass CT, PET or MRI") from None
+        names = ", ".join(modality.value for modality in Modality)
+        raise RefusedInputError(f"modality {text!r} is not one that TAT restores: {names}") from None

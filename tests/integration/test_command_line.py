@@ -48,7 +48,7 @@ def wrong_weights(folder):
 @pytest.mark.parametrize(
     ("scan", "options", "message"),
     [
-        (good, {}, "nothing tells the modality of this scan: pass --modality CT, --modality PET or --modality MRI"),
+        (good, {}, "nothing tells the modality of this scan: pass --modality CT, --modality MRI or --modality PET"),
         (not_a_number, {"modality": "CT"}, "1 of 1152 voxels are NaN or infinite"),
         (four_dimensional, {"modality": "CT"}, "has a fourth dimension or colours"),
         (lambda folder: folder / "nowhere.nii.gz", {"modality": "CT"}, "does not exist"),

@@ -26,7 +26,7 @@ def test_whoever_knows_is_believed(in_file, in_list, said, expected):
 
 
 def test_silence_is_refused_with_what_to_pass():
-    with pytest.raises(ValueError, match="pass --modality CT, --modality PET or --modality MRI"):
+    with pytest.raises(ValueError, match="pass --modality CT, --modality MRI or --modality PET"):
         ResolveModalityd("image")({"image": image()})
 
 

@@ -66,9 +66,8 @@ def agree(told: Mapping[str, str]) -> Modality:
         RefusedInputError: no source, sources that disagree, or an unknown word.
     """
     if not told:
-        raise RefusedInputError(
-            "nothing tells the modality of this scan: pass --modality CT, --modality PET or --modality MRI"
-        )
+        *most, last = (f"--modality {modality.value}" for modality in Modality)
+        raise RefusedInputError(f"nothing tells the modality of this scan: pass {', '.join(most)} or {last}")
     modalities = {who: parse_modality(word) for who, word in told.items()}
     if len(set(modalities.values())) > 1:
         claims = ", ".join(f"{who} says {modality.value}" for who, modality in modalities.items())
