@@ -60,9 +60,21 @@ def test_bright_foreground_of_mri_meets_the_training_scale(unit):
     assert np.percentile(foreground.numpy(), 99.5) == pytest.approx(MRI_FOREGROUND_INTENSITY, rel=1e-3)
 
 
-def test_constant_mri_keeps_its_scale():
-    assert mri_scale_factor(torch.full((4, 4, 4), 7.0)) == 1.0
+@pytest.mark.parametrize("value", [0.0, 1e-3, 7.0, 5e6])
+def test_constant_mri_comes_back_whatever_its_value(value):
+    """MRI has no unit, so no constant is out of range."""
+    transform = ScaleByModalityd("image")
+    assert_round_trip(
+        lambda x: transform({"image": x, "modality": "MRI"})["image"],
+        lambda x: transform.inverse({"image": x})["image"],
+        MetaTensor(torch.full((1, 4, 4, 4), value)),
+        tolerance=value * 1e-6,
+    )
+
+
+def test_mri_without_anything_above_zero_keeps_its_scale():
     assert mri_scale_factor(torch.zeros(4, 4, 4)) == 1.0
+    assert mri_scale_factor(torch.full((4, 4, 4), -2.0)) == 1.0
 
 
 def test_a_pair_shares_the_scale_of_its_first_image():

@@ -64,12 +64,12 @@ def mri_scale_factor(image: Tensor) -> float:
         image: one whole volume, in arbitrary units.
 
     Returns:
-        Training intensity over the foreground percentile, see ``bundle.tat.modality``; 1 without a foreground
-        (a constant volume).
+        Training intensity over the foreground percentile, see ``bundle.tat.modality``. A constant volume is all
+        foreground; 1 where nothing is brighter than 0.
     """
     foreground = image[image > image.mean()]
     if foreground.numel() == 0:
-        return 1.0
+        foreground = image.flatten()
     # torch.quantile stops at 16 million values; the k-th value is the percentile's upper neighbour.
     rank = round(MRI_FOREGROUND_PERCENTILE / 100 * (foreground.numel() - 1)) + 1
     percentile = float(foreground.kthvalue(rank).values)
