@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.tat.engines.trainer import GradientClipper, RestorationTrainer
+from bundle.tat.engines.trainer import GradientClipper, LearningRateStepper, RestorationTrainer
 from bundle.tat.losses import PlainL1Loss
 
 
@@ -83,3 +83,13 @@ def test_accumulated_gradient_is_clipped_whole():
 def test_a_norm_that_clips_everything_is_refused():
     with pytest.raises(ValueError, match="max_norm is 0: pass a positive norm"):
         GradientClipper(0, [])
+
+
+@pytest.mark.parametrize(("accumulation_steps", "n_steps"), [(1, 5), (2, 3), (5, 1)])
+def test_learning_rate_follows_the_optimisers_steps(accumulation_steps, n_steps):
+    network = convolution()
+    engine = trainer(network, batches(5), accumulation_steps=accumulation_steps)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(engine.optimizer, gamma=0.5)
+    LearningRateStepper(scheduler).attach(engine)
+    engine.run()
+    assert engine.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**n_steps)

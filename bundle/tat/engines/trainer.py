@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.utils import CommonKeys
@@ -74,6 +74,28 @@ class GradientClipper:
         parameters = [parameter for module in self.modules for parameter in module.parameters()]
         norm = nn.utils.clip_grad_norm_(parameters, self.max_norm)
         engine.state.gradient_norm = float(norm)
+
+
+class LearningRateStepper:
+    """Handler that steps a scheduler whenever the optimiser has stepped.
+
+    MONAI's ``LrScheduleHandler`` steps at every iteration, with gradient accumulation before the first optimiser step.
+
+    Args:
+        lr_scheduler: scheduler that counts optimiser steps.
+    """
+
+    def __init__(self, lr_scheduler: torch.optim.lr_scheduler.LRScheduler) -> None:
+        self.lr_scheduler = lr_scheduler
+
+    def attach(self, engine: Engine) -> None:
+        """Step after the iterations of ``engine``."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: SupervisedTrainer) -> None:
+        """Step, if the optimiser did."""
+        if is_step(engine):
+            self.lr_scheduler.step()
 
 
 def is_step(engine: SupervisedTrainer) -> bool:
