@@ -17,5 +17,7 @@ def _seed() -> None:
 
 
 def pytest_configure() -> None:
+    # Sums depend on the number of threads; tests that compare with other processes need the same number there.
+    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
     # Waiting threads that spin take the cores away from the other test processes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

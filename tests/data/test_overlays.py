@@ -12,20 +12,12 @@ import torch
 
 from bundle.tat.data.ixi import CENTRAL_SLICES
 from bundle.tat.transforms.degrade import Degraded
+from tests.configs.test_train import TINY
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
 
 RANGES = {"CT": (-1000, 1000), "MRI": (0, 1200), "PET": (0, 8)}
 SECTIONS = ("training", "validation")
-TINY = {
-    "_target_": "TAT",
-    "dim": 4,
-    "num_blocks": [1, 1, 1, 1],
-    "num_refinement_blocks": 1,
-    "heads": [1, 1, 2, 2],
-    "task_features": 2,
-    "train_size": 16,
-}
 
 
 def volume(modality, shape=(21, 18, 3), seed=0):
