@@ -1,4 +1,4 @@
-"""Scans that tests write for themselves: odd sizes, oblique geometry, NIfTI and DICOM."""
+"""Scans that tests write for themselves: odd sizes, oblique geometry, NIfTI and DICOM; and what is no scan."""
 
 from pathlib import Path
 
@@ -87,3 +87,18 @@ def write_dicom_series(
         image.save_as(path)
         paths.append(path)
     return paths
+
+
+def four_dimensional(folder: Path) -> Path:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 3, 2), dtype=np.float32), np.eye(4)), folder / "x.nii.gz")
+    return folder / "x.nii.gz"
+
+
+def unreadable(folder: Path) -> Path:
+    (folder / "x.nii.gz").write_bytes(b"\x1f\x8bgarbage")
+    return folder / "x.nii.gz"
+
+
+def empty_folder(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"

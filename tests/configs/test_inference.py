@@ -16,7 +16,15 @@ from bundle.tat.networks import TAT
 from bundle.tat.transforms.load import LoadScand
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
 from tests.helper import assert_same_geometry
-from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
+from tests.scans import (
+    blobs,
+    empty_folder,
+    four_dimensional,
+    oblique_affine,
+    unreadable,
+    write_dicom_series,
+    write_nifti,
+)
 
 SAMPLES = ROOT / "tests" / "samples"
 # A network that changes nothing shows what the walk around it does.
@@ -144,25 +152,10 @@ def test_fixed_scale_of_mri_clips_at_4095(foreign_directory):
     np.testing.assert_allclose(result, volume.clip(0, 4095), atol=1e-3)
 
 
-def four_dimensional(folder):
-    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 3, 2), dtype=np.float32), np.eye(4)), folder / "x.nii.gz")
-    return folder / "x.nii.gz"
-
-
 def not_a_number(folder):
     volume = blobs((8, 8, 3), 0, 1)
     volume[1, 2, 0] = np.nan
     return write_nifti(folder / "x.nii.gz", volume)
-
-
-def unreadable(folder):
-    (folder / "x.nii.gz").write_bytes(b"\x1f\x8bgarbage")
-    return folder / "x.nii.gz"
-
-
-def empty_folder(folder):
-    (folder / "empty").mkdir()
-    return folder / "empty"
 
 
 def contradiction(folder):

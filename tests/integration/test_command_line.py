@@ -3,13 +3,12 @@
 import subprocess
 import sys
 
-import nibabel
 import numpy as np
 import pytest
 import torch
 
 from bundle.tat.networks import TAT
-from tests.scans import blobs, write_nifti
+from tests.scans import blobs, empty_folder, four_dimensional, unreadable, write_nifti
 from tests.test_layout import ROOT
 
 pytestmark = pytest.mark.slow
@@ -23,21 +22,6 @@ def not_a_number(folder):
     volume = blobs((16, 24, 3), -1000, 1000)
     volume[3, 4, 1] = np.nan
     return write_nifti(folder / "x.nii.gz", volume)
-
-
-def four_dimensional(folder):
-    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 3, 2), dtype=np.float32), np.eye(4)), folder / "x.nii.gz")
-    return folder / "x.nii.gz"
-
-
-def unreadable(folder):
-    (folder / "x.nii.gz").write_bytes(b"\x1f\x8bgarbage")
-    return folder / "x.nii.gz"
-
-
-def empty_folder(folder):
-    (folder / "empty").mkdir()
-    return folder / "empty"
 
 
 def wrong_weights(folder):
