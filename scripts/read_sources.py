@@ -24,10 +24,9 @@ def read_nrrd(sources: Path, name: str) -> Volume:
 
 
 def read_colin27(sources: Path, name: str) -> Volume:
-    """Read the Colin27 T1 head at every second axial millimetre: ``ch2`` whole, ``ch2bet`` the brain only."""
+    """Read the Colin27 T1 head: ``ch2`` whole, ``ch2bet`` the brain only."""
     image = nibabel.load(sources / "mricron-data" / "usr" / "share" / "mricron" / "templates" / f"{name}.nii.gz")
-    thinned = image.slicer[:, :, ::2]
-    return Volume(thinned.get_fdata(dtype=np.float32), thinned.affine)
+    return Volume(image.get_fdata(dtype=np.float32), image.affine)
 
 
 def remap_to_t2(whole: Volume, brain: Volume) -> Volume:

@@ -19,11 +19,36 @@ class Volume(NamedTuple):
     values: NDArray[np.float32]
     affine: NDArray[np.float64]
 
-    def keep(self, first: int, last: int | None) -> Volume:
-        """Cut a run of slices out along the last axis, and move the origin along."""
+    def keep(self, first: int, last: int | None, step: int = 1) -> Volume:
+        """Cut every ``step``-th of a run of slices out along the last axis, and move the origin along."""
+        cut = np.diag([1.0, 1.0, step, 1.0])
+        cut[2, 3] = first
+        return Volume(self.values[:, :, first:last:step], self.affine @ cut)
+
+    def keep_centre(self, side: int) -> Volume:
+        """Cut the middle out of slices that are larger than ``side`` by ``side``, and move the origin along."""
+        first = [max(length - side, 0) // 2 for length in self.values.shape[:2]]
         shift = np.eye(4)
-        shift[2, 3] = first
-        return Volume(self.values[:, :, first:last], self.affine @ shift)
+        shift[:2, 3] = first
+        return Volume(self.values[first[0] :, first[1] :][:side, :side], self.affine @ shift)
+
+    def stack_along(self, axis: int) -> Volume:
+        """Put an array axis last, and the affine's columns alike."""
+        order = [*(other for other in range(3) if other != axis), axis]
+        return Volume(self.values.transpose(order), self.affine[:, [*order, 3]])
+
+
+def resample_slices(volume: Volume, pixel_size: float) -> Volume:
+    """Sample each axial slice at square pixels of another size over the same field of view [mm]."""
+    values, affine = volume
+    step = pixel_size / np.linalg.norm(affine[:3, :2], axis=0)
+    sides = tuple(int(length / s) for length, s in zip(values.shape, step, strict=False))
+    smooth = ndimage.gaussian_filter(values, (*(0.4 * np.maximum(step - 1.0, 0.0)), 0.0))
+    factors = (*step, 1.0)
+    sampled = ndimage.affine_transform(
+        smooth, factors, output_shape=(*sides, values.shape[2]), order=3 if step.max() < 1 else 1, mode="nearest"
+    )
+    return Volume(sampled.astype(np.float32), affine @ np.diag([*factors, 1.0]))
 
 
 def resample(volume: Volume, voxel_size: float, side: int) -> Volume:

@@ -6,14 +6,14 @@ Source:
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Optional
 
 import torch
 from torch import Tensor, nn
 
 from bundle.tat.networks.resampling import downsample, upsample
 from bundle.tat.networks.restormer import Stage
-from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, static_kernels
+from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, start_with_gain, static_kernels
 
 # Three halvings between level 1 and level 4.
 SIZE_MULTIPLE: Final = 8
@@ -38,6 +38,8 @@ class TAT(nn.Module):
         task_features: width ``F`` of TREN; the task representation has ``4F`` entries.
         adaptive: generate kernels; ``False`` gives the same U-shape with static kernels, a Restormer.
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
+        generation_gain: gain that the layers of TREN and the heads start with, see ``start_with_gain``; ``None`` leaves
+            PyTorch's start, as the authors do.
 
     Shape:
         image ``(B, C_in, H, W)`` -> restored image of the same shape; ``H`` and ``W`` multiples of 8, any ``B``.
@@ -60,6 +62,7 @@ class TAT(nn.Module):
         task_features: int = 64,
         adaptive: bool = True,
         stop_gradient: bool = True,
+        generation_gain: Optional[float] = None,
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads, train_size)
@@ -95,6 +98,8 @@ class TAT(nn.Module):
         self.weight_generation = (
             WeightGeneration(4 * task_features, decoder_widths[::-1], ffn_expansion_factor) if adaptive else None
         )
+        if generation_gain is not None:
+            start_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
 
     def forward(self, image: Tensor) -> Tensor:
         """Restore degraded images ``(B, C, H, W)``, scaled to [0, 1] by their modality's range."""

@@ -1,8 +1,10 @@
 """TREN: from an image's deepest features to its task representation, and on to its kernels."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -126,6 +128,25 @@ class WeightGeneration(nn.Module):
             level2=BlockKernels(attention[2], feed_forward[2]),
             level1=BlockKernels(attention[3], feed_forward[3]),
         )
+
+
+@torch.no_grad()
+def start_with_gain(module: nn.Module, gain: float) -> None:
+    """Draw the layers of TREN or of the heads anew, so that differences between images survive them.
+
+    PyTorch's own start, which the authors use, shrinks the signal in each of a dozen layers: the kernels come out near
+    1e-5 and differ between images by a hundredth of that, so that lambda and the heads hardly learn. Here a layer's
+    weights have the standard deviation ``gain / sqrt(fan in)`` and its biases are 0.
+
+    Args:
+        module: its convolutions and linear layers are set in place.
+        gain: about 2 keeps small signals as they are, since a GELU halves them.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def static_kernels() -> TaskKernels:

@@ -1,0 +1,28 @@
+"""Any image-to-image network as a restorer, so that others are compared with TAT on equal terms."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ResidualRestorer(nn.Module):
+    """Add a network's output to the image, as TAT does, whatever sides the network asks for.
+
+    Args:
+        network: ``(B, C, H, W) -> (B, C, H, W)``.
+        size_multiple: sides that the network takes are multiples of this; images are padded by their edges and cut back.
+
+    Shape:
+        image ``(B, C, H, W)`` -> restored image of the same shape.
+    """
+
+    def __init__(self, network: nn.Module, size_multiple: int = 1) -> None:
+        super().__init__()
+        self.network = network
+        self.size_multiple = size_multiple
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Correct the image."""
+        height, width = image.shape[-2:]
+        below, right = -height % self.size_multiple, -width % self.size_multiple
+        padded = F.pad(image, (0, right, 0, below), mode="replicate")
+        return image + self.network(padded)[..., :height, :width]

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundle.tat.simulation import mri
+from bundle.tat.transforms.vary import RandNoiseLeveld, RandTruncatedMrid, bend
+from tests.scans import blobs
+
+AMOUNTS = {"CT": (0.2, 1.6), "PET": (0.5, 1.0)}
+
+
+def pair(modality: str, shape: tuple[int, int] = (40, 52)) -> dict[str, object]:
+    label = torch.from_numpy(blobs(shape, 0.0, 0.4))[None]
+    return {"label": label, "image": label + 0.05 * torch.randn(1, *shape), "modality": modality}
+
+
+@given(seed=st.integers(0, 2**31), modality=st.sampled_from(["CT", "PET"]))
+def test_noise_is_scaled_within_the_interval_of_the_modality(seed, modality):
+    item = pair(modality)
+    vary = RandNoiseLeveld(amounts=AMOUNTS, prob=1.0, clean_prob=0.0).set_random_state(seed)
+    varied = vary(item)
+    before, after = item["image"] - item["label"], varied["image"] - item["label"]
+    amount = float((after * before).sum() / before.square().sum())
+    torch.testing.assert_close(after, amount * before, rtol=1e-3, atol=1e-5)
+    assert AMOUNTS[modality][0] - 1e-3 <= amount <= AMOUNTS[modality][1] + 1e-3
+
+
+def test_other_modalities_keep_their_image_unless_it_becomes_the_clean_one():
+    item = pair("MRI")
+    assert RandNoiseLeveld(amounts=AMOUNTS, prob=1.0, clean_prob=0.0)(item)["image"] is item["image"]
+    cleaned = RandNoiseLeveld(amounts=AMOUNTS, prob=0.0, clean_prob=1.0)(item)
+    torch.testing.assert_close(cleaned["image"], item["label"])
+
+
+def test_an_mri_pair_is_the_truncation_of_its_own_label():
+    item = pair("MRI")
+    varied = RandTruncatedMrid(size=(96, 96)).set_random_state(3)(item)
+    assert varied["label"].shape == varied["image"].shape
+    assert min(varied["label"].shape[1:]) >= 96
+    np.testing.assert_array_equal(varied["image"][0], mri.reduce_resolution(varied["label"][0].numpy()))
+    assert 0 <= float(varied["label"].min())
+    assert float(varied["label"].max()) <= 1
+
+
+def test_draws_repeat_with_their_seed_and_differ_between_seeds():
+    first, second, again = (RandTruncatedMrid().set_random_state(seed)(pair("MRI"))["label"] for seed in (1, 2, 1))
+    torch.testing.assert_close(first, again)
+    assert first.shape != second.shape or not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("modality", ["CT", "PET"])
+def test_only_mri_is_made_anew(modality):
+    item = pair(modality)
+    assert RandTruncatedMrid()(item)["image"] is item["image"]
+
+
+def test_a_black_slice_stays_black():
+    black = {"label": torch.zeros(1, 16, 16), "image": torch.zeros(1, 16, 16), "modality": "MRI"}
+    assert not RandTruncatedMrid()(black)["label"].any()
+
+
+def test_a_curve_passes_through_its_heights():
+    heights = np.array([0.0, 0.8, 0.3, 0.5, 1.0])
+    np.testing.assert_allclose(bend(np.linspace(0, 1, 5, dtype=np.float32), heights), heights, atol=1e-6)
