@@ -40,7 +40,7 @@ def test_an_mri_pair_is_the_truncation_of_its_own_label():
     assert varied["label"].shape == varied["image"].shape
     assert min(varied["label"].shape[1:]) >= 96
     np.testing.assert_array_equal(varied["image"][0], mri.reduce_resolution(varied["label"][0].numpy()))
-    assert 0 <= float(varied["label"].min())
+    assert float(varied["label"].min()) >= 0
     assert float(varied["label"].max()) <= 1
 
 

@@ -9,7 +9,7 @@ class ResidualRestorer(nn.Module):
 
     Args:
         network: ``(B, C, H, W) -> (B, C, H, W)``.
-        size_multiple: sides that the network takes are multiples of this; images are padded by their edges and cut back.
+        size_multiple: sides that the network takes are multiples of this; images are padded by their edges for it.
 
     Shape:
         image ``(B, C, H, W)`` -> restored image of the same shape.
