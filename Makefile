@@ -38,7 +38,7 @@ data/datalist.json: | $(READY)
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
 
 train: data ## train the small network on data/; writes runs/small/model.pt, goes on where it was stopped
-	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json']" --ckpt_dir runs/small
+	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/varied.json']" --ckpt_dir runs/small --num_workers 1
 
 benchmark-quality: data ## score models/model.pt on the public test split
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing
