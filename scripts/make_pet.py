@@ -40,8 +40,8 @@ def make_pet(
     affine = affine[:, [0, 2, 1, 3]]
     kept = np.flatnonzero(full.max(axis=(0, 1)) >= LEAST_UPTAKE)
     first, last = kept[0] + part.first, kept[-1] + 1 if part.last is None else kept[0] + part.last
-    shown = Volume(full, affine).keep(first, last)
-    return low[:, :, first:last], shown.values, shown.affine
+    shown = Volume(full, affine).keep(first, last, part.step)
+    return low[:, :, first : last : part.step], shown.values, shown.affine
 
 
 def _torso_maps(

@@ -20,9 +20,11 @@ class Part:
         last: slice after the last one; ``None`` for the end.
         step: every so many slices are kept.
         variant: realisation, contrast, orientation or pixel size of the same subject.
-        pixel_size: side that the pixels of CT are brought to before the dose is reduced [mm]; ``None`` keeps theirs.
+        pixel_size: side that the pixels of CT and MRI are brought to before they are degraded [mm]; ``None`` keeps it.
         axis: array axis that the slices of MRI are stacked along.
-        count_fraction: counts of PET over those of the standard scan.
+        dose_fraction: dose of CT over that of the scan; 1 leaves the scan as it is.
+        count_fraction: counts of PET over those of the standard scan; 1 likewise.
+        kspace_factor: MRI keeps one of so many k-space lines along each axis; 1 likewise.
     """
 
     modality: Modality
@@ -34,6 +36,8 @@ class Part:
     variant: str = ""
     pixel_size: float | None = None
     axis: int = 2
+    dose_fraction: float = 1 / 4
+    kspace_factor: int = 4
     count_fraction: float = 1 / 12
 
     @property

