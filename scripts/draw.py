@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from bundle.tat.data.datalist import find_scans
-from bundle.tat.data.formats import case_name
 from bundle.tat.metrics.cases import AFFINE_TOLERANCE, read_cases
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
@@ -36,16 +35,16 @@ def read_scans(path: Path, modality: str | None, restored: Path) -> Iterator[Sca
     """Read scans that have no clean image, as the inference does, and what it made of them."""
     keys = ("image", "restored")
     for item in find_scans(str(path)):
-        name = case_name(Path(item["image"]))
-        (result, *more) = find_scans(str(restored / name))
-        if more:
-            raise RefusedInputError(f"{restored / name} holds {1 + len(more)} scans: leave the restored one")
-        loaded = {**item, "restored": result["image"]}
+        name = item["case"]
+        result = restored / name / f"{name}_restored.nii.gz"
+        if not result.exists():
+            raise RefusedInputError(f"{result} does not exist: restore with --nifti True")
+        loaded = {**item, "restored": str(result)}
         for transform in (LoadScand(keys), ResolveModalityd("image", modality), EnsureVolumed(keys)):
             loaded = transform(loaded)  # not composed: that would turn refusals into other errors
         image, changed = (loaded[key] for key in keys)
         if image.shape != changed.shape or not np.allclose(image.affine, changed.affine, atol=AFFINE_TOLERANCE):
-            raise RefusedInputError(f"{result['image']} is not on the grid of {item['image']}: restore it anew")
+            raise RefusedInputError(f"{result} is not on the grid of {item['image']}: restore it anew")
         arrays = {"image": image[0].numpy(), "restored": changed[0].numpy(), "affine": image.affine.numpy()}
         yield Scan(name=name, modality=Modality(loaded["modality"]), **arrays)
 

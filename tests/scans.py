@@ -59,8 +59,12 @@ def write_dicom_series(
     intercept: float = 0.0,
     series_uid: str = "1.2.3",
     units: str = "GML",
+    **tags: object,
 ) -> list[Path]:
-    """Write int16 pixels (slices, rows, columns) as one file a slice, the file names in scrambled order."""
+    """Write int16 pixels (slices, rows, columns) as one file a slice, the file names in scrambled order.
+
+    ``tags`` are further elements that all slices share, by their keywords.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for index, pixels in enumerate(stored):
@@ -68,7 +72,7 @@ def write_dicom_series(
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         meta.MediaStorageSOPClassUID = SOP_CLASSES.get(modality, CTImageStorage)
         meta.MediaStorageSOPInstanceUID = f"{series_uid or '1.9'}.{index + 1}"
-        path = folder / f"{(index * 7 + 3) % 101:03d}.dcm"
+        path = folder / f"{(index * 7 + 3) % 1009:04d}.dcm"
         image = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
         image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
         image.Modality, image.SeriesInstanceUID, image.StudyInstanceUID = modality, series_uid, "1.2"
@@ -81,12 +85,26 @@ def write_dicom_series(
         image.RescaleSlope, image.RescaleIntercept = (slopes[index] if slopes else 1.0), intercept
         if modality == "PT":
             image.Units = units
+        for name, value in tags.items():
+            setattr(image, name, value)
         image.PixelData = np.ascontiguousarray(pixels, dtype="<i2").tobytes()
         if int(pydicom.__version__[0]) < 3:  # newer versions take both from the transfer syntax
             image.is_little_endian, image.is_implicit_VR = True, False
         image.save_as(path)
         paths.append(path)
     return paths
+
+
+def edit_dicom(path: Path, **tags: object) -> Path:
+    """Change elements of a DICOM file, or take out those that become ``None``."""
+    image = pydicom.dcmread(path)
+    for name, value in tags.items():
+        if value is None:
+            delattr(image, name)
+        else:
+            setattr(image, name, value)
+    image.save_as(path)
+    return path
 
 
 def four_dimensional(folder: Path) -> Path:

@@ -1,11 +1,11 @@
 import json
 
-import pydicom
 import pytest
+from pydicom.uid import BasicTextSRStorage
 
 from bundle.tat.data.datalist import find_scans, read_datalist
 from bundle.tat.data.formats import case_name
-from tests.scans import blobs, write_dicom_series, write_nifti
+from tests.scans import blobs, edit_dicom, write_dicom_series, write_nifti
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def test_a_datalist_is_its_section(tmp_path, volume):
     entry = {"image": "images/a.nii.gz", "modality": "CT"}
     (tmp_path / "list.json").write_text(json.dumps({"testing": [entry], "training": []}))
     assert find_scans(str(tmp_path / "list.json")) == [
-        {"image": str(tmp_path / "images" / "a.nii.gz"), "modality": "CT"}
+        {"image": str(tmp_path / "images" / "a.nii.gz"), "modality": "CT", "case": "a"}
     ]
-    with pytest.raises(ValueError, match="section 'training' .* is empty"):
+    with pytest.raises(ValueError, match=r"section 'training' .* is empty"):
         find_scans(str(tmp_path / "list.json"), section="training")
     with pytest.raises(ValueError, match=r"has no section 'validation', only \['testing', 'training'\]"):
         find_scans(str(tmp_path / "list.json"), section="validation")
@@ -90,12 +90,11 @@ def test_an_entry_without_an_image_is_refused(tmp_path):
 def test_folders_without_images_are_no_scans(tmp_path, volume):
     """A study from an archive: a DICOMDIR on top, series below, a report without pixels."""
     series = write_dicom_series(tmp_path / "a" / "series", volume)
-    report = pydicom.dcmread(series[0])
-    for name in ("Rows", "Columns", "PixelData"):
-        delattr(report, name)
     (tmp_path / "report").mkdir()
-    report.save_as(tmp_path / "report" / "sr.dcm")
-    report.save_as(tmp_path / "DICOMDIR")
+    report = (tmp_path / "report" / "sr.dcm", tmp_path / "DICOMDIR")
+    for path in report:
+        path.write_bytes(series[0].read_bytes())
+        edit_dicom(path, SOPClassUID=BasicTextSRStorage, Rows=None, Columns=None, PixelData=None)
     write_dicom_series(tmp_path / "top", volume)
     assert names(tmp_path) == ["series", "top"]
 
@@ -112,3 +111,45 @@ def test_a_folder_named_by_a_number(tmp_path, volume, monkeypatch):
     write_dicom_series(tmp_path / "2024", volume)
     monkeypatch.chdir(tmp_path)
     assert [item["image"] for item in find_scans(2024)] == [str(tmp_path / "2024")]
+
+
+def cases(path):
+    return [(item["case"], item["image"]) for item in find_scans(str(path))]
+
+
+def test_every_scan_has_the_name_of_its_case(tmp_path, volume):
+    write_nifti(tmp_path / "nifti" / "a.nii.gz", volume)
+    assert cases(tmp_path / "nifti") == [("a", str(tmp_path / "nifti" / "a.nii.gz"))]
+    path = write_dicom_series(tmp_path / "dicom", volume)[0]
+    assert cases(tmp_path / "dicom") == [("dicom", str(tmp_path / "dicom"))]
+    assert cases(path) == [("0003", str(path))]
+
+
+def test_series_that_share_a_folder_are_lists_of_files_named_by_their_numbers(tmp_path, volume):
+    for number, name in ((2, "b"), (5, "a")):
+        for path in write_dicom_series(tmp_path / name, volume, series_uid=f"1.2.{number}", SeriesNumber=number):
+            path.rename(tmp_path / f"{name}{path.name}")
+        (tmp_path / name).rmdir()
+    files = sorted(str(path) for path in tmp_path.iterdir())
+    assert cases(tmp_path) == [(f"{tmp_path.name}_2", files[4:]), (f"{tmp_path.name}_5", files[:4])]
+
+
+def test_series_with_faults_are_items_and_what_is_skipped_is_told(tmp_path, volume, caplog):
+    write_dicom_series(tmp_path / "gap", volume)[1].unlink()
+    write_dicom_series(tmp_path / "us", volume, modality="US")
+    assert [case for case, _ in cases(tmp_path)] == ["gap"]
+    assert caplog.messages == ["skipped us (images: 4): modality 'US' is not one that TAT restores: CT, MRI, PET"]
+
+
+def test_a_study_without_anything_to_restore_says_why(tmp_path, volume):
+    write_dicom_series(tmp_path / "us", volume, modality="US")
+    message = "holds no NIfTI, NRRD or DICOM scan that can be restored; us: modality 'US' is not one that TAT restores"
+    with pytest.raises(ValueError, match=message):
+        find_scans(str(tmp_path))
+
+
+def test_folders_of_one_name_are_refused(tmp_path, volume):
+    for patient in ("a", "b"):
+        write_dicom_series(tmp_path / patient / "series", volume)
+    with pytest.raises(ValueError, match=r"a/series and .*b/series are both named series: rename one"):
+        find_scans(str(tmp_path))

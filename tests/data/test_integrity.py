@@ -80,7 +80,7 @@ def test_every_fault_is_named_at_once(tmp_path):
         str(tmp_path / "half.nii"): "cannot read .*half.nii: it has",
         str(tmp_path / "broken.nrrd"): "cannot read .*broken.nrrd",
         str(tmp_path / "picture.png"): "picture.png is neither",
-        str(tmp_path / "empty"): "empty is neither NIfTI, NRRD nor DICOM",
+        str(tmp_path / "empty"): "empty holds no DICOM series that can be restored",
         dicom(tmp_path, "mr", "MR"): "",
     }
     items = [{"image": good, "label": label, "modality": "CT"} for label in labels]

@@ -5,8 +5,12 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
+from monai.transforms import Compose, DivisiblePadd, Invertd
 
+from bundle.tat.data.dicom_series import source_files
 from bundle.tat.transforms.load import LoadScand
+from tests.helper import assert_same_geometry
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
 
 
@@ -42,6 +46,26 @@ def test_dicom_folder_and_single_file(tmp_path):
     assert folder.meta["modality"] == file.meta["modality"] == "CT"
 
 
+def test_a_list_of_dicom_files_is_one_scan(tmp_path):
+    stored = blobs((4, 6, 5), -1000, 1000).astype(np.int16)
+    paths = write_dicom_series(tmp_path / "series", stored)
+    image = LoadScand("image")({"image": [str(path) for path in paths]})["image"]
+    assert_same_geometry(image, load(tmp_path / "series"))
+    np.testing.assert_array_equal(image[0].numpy(), stored.T)
+
+
+def test_source_files_survive_a_batch_and_the_way_back(tmp_path):
+    paths = write_dicom_series(tmp_path, blobs((4, 6, 5), -1000, 1000).astype(np.int16))
+    way = Compose([LoadScand("image"), DivisiblePadd("image", k=8)])
+    (batch,) = DataLoader(Dataset([{"image": str(tmp_path), "case": "a"}], way), batch_size=1)
+    batch["pred"] = MetaTensor(batch["image"].as_tensor() + 1)
+    back = Invertd("pred", transform=way, orig_keys="image", nearest_interp=False)
+    (item,) = [back(item) for item in decollate_batch(batch)]
+    assert item["pred"].shape == (1, 5, 6, 4)
+    assert source_files(item["pred"].meta) == paths
+    assert item["case"] == "a"
+
+
 def test_fourth_dimension_becomes_channels(tmp_path):
     path = tmp_path / "time.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 3, 2), dtype=np.float32), np.eye(4)), path)
@@ -55,7 +79,8 @@ def test_fourth_dimension_becomes_channels(tmp_path):
         ("empty.nii", b"", r"cannot read .*empty\.nii"),
         ("broken.nrrd", b"NRRD0004\ntype: nonsense\n\n", r"cannot read .*broken\.nrrd"),
         ("picture.png", b"\x89PNG", "is neither NIfTI"),
-        ("text.dcm", b"hello", "is neither NIfTI"),
+        ("text.dcm", b"hello", r"text\.dcm is named as DICOM but is none"),
+        ("empty.dcm", b"", r"empty\.dcm is empty"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(tmp_path, name, content, message):

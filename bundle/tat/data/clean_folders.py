@@ -1,6 +1,6 @@
 """Clean scans alone: the degraded partner is simulated, see ``bundle.tat.transforms.degrade``."""
 
-from bundle.tat.data.datalist import Item, find_scans
+from bundle.tat.data.datalist import Item, find_scan_paths
 from bundle.tat.data.paired_folders import task_folders
 from bundle.tat.refusal import RefusedInputError
 
@@ -23,8 +23,8 @@ def list_clean(root: str, modality: str | None = None, section: str | None = Non
     if n_draws < 1:
         raise RefusedInputError(f"n_draws is {n_draws}: each scan must be listed at least once")
     return [
-        {"label": item["image"], "draw": draw, **({"modality": known} if known else {})}
+        {"label": str(scan), "draw": draw, **({"modality": known} if known else {})}
         for folder, known in task_folders(root, modality, section)
-        for item in find_scans(str(folder))
+        for scan in find_scan_paths(folder)
         for draw in range(n_draws)
     ]

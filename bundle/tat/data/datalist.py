@@ -1,13 +1,15 @@
 """Which scans to restore or to learn from."""
 
 import json
-import os
+import logging
 from pathlib import Path
 from typing import Any
 
-from bundle.tat.data.dicom_series import is_dicom_file
+from bundle.tat.data.dicom_study import Series, list_study, whole_path
 from bundle.tat.data.formats import case_name, is_nifti, is_nrrd
 from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
 
 Item = dict[str, Any]
 
@@ -16,19 +18,20 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
     """List the scans that a path stands for.
 
     Args:
-        dataset_dir: a NIfTI, NRRD or DICOM file; a folder of NIfTI and NRRD files; a folder with one DICOM series; a
-            study folder, all folders below which are searched for one DICOM series each; or a datalist JSON.
+        dataset_dir: a NIfTI, NRRD or DICOM file; a folder of NIfTI and NRRD files; a folder with DICOM series, in
+            itself or in folders below it at any depth; or a datalist JSON.
         section: the list to take from a datalist JSON.
 
     Returns:
-        One dictionary with ``image`` (absolute path) for each scan, in the order of their names; items of a datalist
-        keep their other entries.
+        One dictionary for each scan, in the order of their folders and names. ``image`` is an absolute path: of a file,
+        or of a folder that holds one DICOM series and nothing else of DICOM; a series among others is the list of its
+        files. ``case`` is what the result is named after. Items of a datalist keep their other entries. DICOM series
+        that cannot be restored are no items: the log names each, and ``skipped_series`` lists them.
 
     Raises:
         RefusedInputError: the path does not exist, holds no scan, mixes formats, or two scans would have one name.
     """
-    # What looks like a number on the command line comes as one.
-    path = Path(os.path.abspath(Path(str(dataset_dir)).expanduser()))  # noqa: PTH100 - drops `..`, keeps links
+    path = whole_path(dataset_dir)
     if not path.exists():
         raise RefusedInputError(f"{path} does not exist: pass a scan, a folder of scans or a DICOM series")
     if path.suffix == ".json":
@@ -36,11 +39,31 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
     elif path.is_file():
         items = [{"image": str(path)}]
     else:
-        items = [{"image": str(scan)} for scan in _scans_in_folder(path)]
+        items = _scans_in_folder(path)
     if not items:
         raise RefusedInputError(f"section {section!r} of {path} is empty: there is no scan to restore")
+    items = [{"case": case_name(Path(str(item["image"]))), **item} for item in items]
     _check_names(items)
     return items
+
+
+def find_scan_paths(folder: Path) -> list[Path]:
+    """Find scans that have a file or a folder of their own, as pairs and lists to train on need.
+
+    Args:
+        folder: NIfTI and NRRD files, or folders with one DICOM series each.
+
+    Returns:
+        Absolute paths, in the order of their names.
+
+    Raises:
+        RefusedInputError: as ``find_scans``, or a folder holds several DICOM series.
+    """
+    items = find_scans(str(folder))
+    for item in items:
+        if isinstance(item["image"], list):
+            raise RefusedInputError(f"{folder} holds several DICOM series in one folder: put each in its own")
+    return [Path(item["image"]) for item in items]
 
 
 def read_datalist(datalist_file: str, section: str) -> list[Item]:
@@ -75,24 +98,39 @@ def read_datalist(datalist_file: str, section: str) -> list[Item]:
     return entries
 
 
-def _scans_in_folder(folder: Path) -> list[Path]:
-    """NIfTI and NRRD files in a folder, or every folder with DICOM images from here down."""
+def _scans_in_folder(folder: Path) -> list[Item]:
+    """NIfTI and NRRD files in a folder, or the DICOM series from here down."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     volumes = [path for path in files if is_nifti(path) or is_nrrd(path)]
-    others = (path for path in folder.rglob("*") if path.is_file() and path not in volumes)
-    series = sorted({path.parent for path in others if is_dicom_file(path)})
-    if volumes and series:
+    contents = list_study(folder)
+    if volumes and contents.series:
         raise RefusedInputError(f"{folder} holds NIfTI or NRRD files and DICOM: pass one of them")
-    if not volumes and not series:
-        raise RefusedInputError(f"{folder} holds no NIfTI, NRRD or DICOM scan")
-    return volumes or series
+    if volumes:
+        return [{"image": str(path)} for path in volumes]
+    if not contents.series:
+        raise RefusedInputError(f"{folder} holds no NIfTI, NRRD or DICOM scan that can be restored{contents.reasons}")
+    for item in contents.skipped:
+        logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
+    return [_series_item(series) for series in contents.series]
+
+
+def _series_item(series: Series) -> Item:
+    """A folder where it stands for the series alone, which every program that reads a list knows what to do with."""
+    image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
+    return {"image": image, "case": series.name}
 
 
 def _check_names(items: list[Item]) -> None:
     """Refuse scans that would overwrite each other's result."""
-    seen: dict[str, str] = {}
+    seen: dict[str, object] = {}
     for item in items:
-        name = case_name(Path(item["image"]))
-        if name in seen:
-            raise RefusedInputError(f"{seen[name]} and {item['image']} are both named {name}: rename one")
-        seen[name] = item["image"]
+        if item["case"] in seen:
+            raise RefusedInputError(
+                f"{seen[item['case']]} and {_place(item)} are both named {item['case']}: rename one"
+            )
+        seen[item["case"]] = _place(item)
+
+
+def _place(item: Item) -> str:
+    """Where a scan lies: its path, or the folder of its first file."""
+    return str(Path(item["image"][0]).parent) if isinstance(item["image"], list) else str(item["image"])

@@ -1,7 +1,8 @@
-"""Reading one DICOM series as a volume, with its geometry checked and its rescale applied slice by slice."""
+"""Reading one DICOM series as a volume, slice by slice, with its geometry checked and its unit known."""
 
+import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +12,30 @@ from monai.data import ImageReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
-from bundle.tat.data.dicom_geometry import LPS_TO_RAS, Dataset, affine_lps, order_slices
-from bundle.tat.data.formats import DICOM_SUFFIXES
+from bundle.tat.data.dicom_file import read_dicom_header, read_image
+from bundle.tat.data.dicom_geometry import LPS_TO_RAS, affine_lps, order_slices
+from bundle.tat.data.dicom_header import DicomHeader
+from bundle.tat.data.dicom_pixels import rescaled_pixels
+from bundle.tat.data.dicom_study import group_series, list_study
+from bundle.tat.data.suv import suv_factor
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
 
+# Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
+SOURCE_FILES: Final = "source_files"
+
+
+def source_files(meta: Mapping[str, Any]) -> list[Path]:
+    """The files that the slices of an image were read from.
+
+    Args:
+        meta: metadata of an image, or of what was made from it.
+
+    Returns:
+        One path for each slice along the last axis, first slice first; nothing for an image that is not from DICOM.
+    """
+    return [Path(file) for file in json.loads(meta.get(SOURCE_FILES) or "[]")]
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -25,32 +44,27 @@ def is_dicom_file(path: Path) -> bool:
     Args:
         path: an existing file.
     """
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-    from pydicom.misc import is_dicom
-
-    # Without the preamble anything could be read as DICOM, so the name must say that it is.
-    if not is_dicom(path) and path.suffix.lower() not in DICOM_SUFFIXES:
-        return False
     try:
-        return "Rows" in pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    except (InvalidDicomError, OSError, ValueError):
+        header = read_dicom_header(path)
+    except RefusedInputError:
         return False
+    return header is not None and header.is_image
 
 
 class DicomSeriesReader(ImageReader):
-    """MONAI reader of one DICOM series: a folder that holds it, or a single file.
+    """MONAI reader of one DICOM series: a folder that holds it, a single file, or the list of its files.
 
     Slices are ordered by their position along the slice normal, whatever their names and numbers. Rescale Slope and
-    Intercept (0028,1053), (0028,1052) are applied to each slice in float32, since PET slices have slopes of their own.
+    Intercept (0028,1053), (0028,1052) are applied to each slice in float32, since PET slices have slopes of their own,
+    and PET is brought to SUV, see ``bundle.tat.data.suv``.
 
     The array is ``(columns, rows, slices)``, the affine maps its indices to RAS millimetres, and the metadata names
-    the ``modality`` as (0008,0060) has it.
+    the ``modality`` as (0008,0060) has it and, under ``SOURCE_FILES``, the file of each slice.
 
     Raises:
-        RefusedInputError: no images, more than one series, colour or multi-frame images, no position, PET in another
-            unit than SUV, slices that are missing, duplicate, not parallel, not evenly spaced or out of line, or pixels
-            that cannot be decoded.
+        RefusedInputError: no images, more than one series, images that cannot be restored (see ``DicomHeader.reason``),
+            PET that cannot be brought to SUV, slices that are missing, duplicate, not evenly spaced or out of line, or
+            damaged files.
 
     Source:
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
@@ -61,21 +75,22 @@ class DicomSeriesReader(ImageReader):
         path = Path(ensure_tuple(filename)[0])
         return path.is_dir() or is_dicom_file(path)
 
-    def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> list[Dataset]:
-        """Read and order the slices of the series.
+    def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> list[DicomHeader]:
+        """Read the headers of a series and order its slices.
 
         Args:
-            data: folder or file; of a sequence the first is taken.
+            data: a folder, or the file or files of one series.
 
         Returns:
-            pydicom data sets, first slice first.
+            Headers, first slice first.
         """
-        path = Path(ensure_tuple(data)[0])
-        slices = read_images(path)
-        check_one_series(slices, path)
-        return order_slices(slices, path)
+        first, *more = (Path(path) for path in ensure_tuple(data))
+        if first.is_dir():
+            return order_slices(_read_folder(first), first)
+        place = first.parent if more else first
+        return order_slices(_read_files([first, *more], place), place)
 
-    def get_data(self, img: list[Dataset]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def get_data(self, img: list[DicomHeader]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The volume and its metadata.
 
         Args:
@@ -83,9 +98,12 @@ class DicomSeriesReader(ImageReader):
 
         Returns:
             Array ``(columns, rows, slices)`` in float32 and a dictionary with ``affine`` (RAS, mm), ``modality``,
-            ``spatial_shape`` and ``original_channel_dim``.
+            ``source_files``, ``spatial_shape`` and ``original_channel_dim``.
         """
-        volume = np.stack([rescaled_pixels(image).T for image in img], axis=-1)
+        # Filled slice by slice: all files at once would need half as much memory again, or more.
+        volume = np.empty((img[0].columns, img[0].rows, len(img)), dtype=np.float32)
+        for index, header in enumerate(img):
+            volume[..., index] = _read_slice(header).T
         affine = LPS_TO_RAS @ affine_lps(img)
         metadata = {
             "affine": affine,
@@ -93,96 +111,52 @@ class DicomSeriesReader(ImageReader):
             "spatial_shape": np.asarray(volume.shape),
             "original_channel_dim": "no_channel",
             "space": "RAS",
-            "modality": str(img[0].get("Modality", "")),
+            "modality": img[0].modality,
+            SOURCE_FILES: json.dumps([str(header.path) for header in img]),
         }
         return volume, metadata
 
 
-def read_images(path: Path) -> list[Dataset]:
-    """Read every DICOM image of a folder (not of its subfolders), or one file.
+def _read_folder(folder: Path) -> list[DicomHeader]:
+    """The one series of a folder."""
+    contents = list_study(folder)
+    if not contents.series:
+        raise RefusedInputError(f"{folder} holds no DICOM series that can be restored{contents.reasons}")
+    if len(contents.series) > 1:
+        names = ", ".join(f"{series.name} ({len(series.files)} files)" for series in contents.series)
+        raise RefusedInputError(
+            f"{folder} holds {len(contents.series)} series ({names}): pass one in a folder of its own"
+        )
+    for item in contents.skipped:
+        if item.n_images:
+            logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
+    return _read_files(contents.series[0].files, folder)
 
-    Args:
-        path: folder or file. Files of a folder that are no DICOM images are counted in the log.
 
-    Returns:
-        Data sets that have pixels, in the order of their names.
-
-    Raises:
-        RefusedInputError: there is none.
-    """
-    import pydicom
-
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-    images = [pydicom.dcmread(file, force=True) for file in files if is_dicom_file(file)]
-    if not images:
-        raise RefusedInputError(f"{path} holds no DICOM images")
-    if len(images) < len(files):
-        logger.warning("%d of %d files in the DICOM folder are no images and were left out", len(files) - len(images), len(files))
+def _read_files(files: Sequence[Path], path: Path) -> list[DicomHeader]:
+    """The headers of one series, each of which may be restored, in one unit."""
+    headers = [(file, read_dicom_header(file)) for file in files]
+    for file, header in headers:
+        if header is None:
+            raise RefusedInputError(f"{file} is not DICOM")
+        if header.reason:
+            raise RefusedInputError(f"{file} cannot be restored: {header.reason}")
+    images = [header for _, header in headers if header is not None]
+    n_series = len(group_series(images))
+    if n_series > 1:
+        raise RefusedInputError(f"{path} holds {n_series} series: pass one")
+    if len({image.unit for image in images}) > 1:
+        raise RefusedInputError(f"{path} holds images in several units (rescale, Units): pass one series")
     return images
 
 
-def check_one_series(images: Sequence[Dataset], path: Path) -> None:
-    """Refuse images that do not make up one series of plain grey slices in a known unit.
-
-    Args:
-        images: data sets.
-        path: where they come from, for the message.
-
-    Raises:
-        RefusedInputError: see ``DicomSeriesReader``.
-    """
-    # Not every real series has a SeriesInstanceUID; an empty one is an identity like any other.
-    distinct: dict[str, set[Any]] = {
-        "series": {str(image.get("SeriesInstanceUID", "")) for image in images},
-        "matrix sizes": {(image.Rows, image.Columns) for image in images},
-        "pixel spacings": {str(image.get("PixelSpacing")) for image in images},
-        "units (rescale, Units)": {(*_rescale_tags(image), str(image.get("Units", ""))) for image in images},
-    }
-    for what, identities in distinct.items():
-        if len(identities) > 1:
-            raise RefusedInputError(f"{path} holds {len(identities)} {what}: pass a folder with one series")
-    for image in images:
-        for reason in _reasons_against(image):
-            raise RefusedInputError(f"{path} holds {reason}")
-
-
-def _rescale_tags(image: Dataset) -> tuple[bool, bool]:
-    """Which of the two rescale elements an image has; a series has them in all its images or in none."""
-    return "RescaleSlope" in image, "RescaleIntercept" in image
-
-
-def _reasons_against(image: Dataset) -> Iterator[str]:
-    """Why an image cannot be restored."""
-    if image.get("SamplesPerPixel", 1) != 1 or image.get("PhotometricInterpretation") != "MONOCHROME2":
-        yield f"{image.get('PhotometricInterpretation')} images: only MONOCHROME2 is restored"
-    if int(image.get("NumberOfFrames") or 1) != 1:
-        yield "a multi-frame image: only one frame a file is supported"
-    geometry = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-    missing = [name for name in geometry if not image.get(name)]
-    if missing:
-        yield f"an image without {', '.join(missing)}: its geometry is unknown"
-    if "ModalityLUTSequence" in image:
-        yield "an image whose unit is given by a look-up table: only a linear rescale is supported"
-    if image.get("RescaleSlope") == 0:
-        yield "an image with Rescale Slope 0: its values are lost"
-    # Units (0054,1001), PS3.3 C.8.9.1: GML is g/ml, that is SUV by body weight.
-    if image.get("Modality") == "PT" and image.get("Units") != "GML":
-        yield f"PET in {image.get('Units') or 'an unknown unit'}: TAT restores SUV (Units GML), convert it first"
-
-
-def rescaled_pixels(image: Dataset) -> NDArray[np.float32]:
-    """Pixels ``(rows, columns)`` in the unit that the rescale leads to (HU for CT), float32.
-
-    Raises:
-        RefusedInputError: the pixels are compressed in a way that no installed decoder reads, or damaged.
-    """
-    try:
-        stored = image.pixel_array
-    except Exception as error:
-        # pydicom and its decoders raise many kinds; all mean that this slice cannot be had.
-        reason = str(error).strip().splitlines()[0]
-        raise RefusedInputError(f"the pixels of a slice cannot be decoded: {reason}") from error
-    slope = np.float32(image.get("RescaleSlope", 1.0))
-    intercept = np.float32(image.get("RescaleIntercept", 0.0))
-    rescaled: NDArray[np.float32] = stored.astype(np.float32) * slope + intercept
-    return rescaled
+def _read_slice(header: DicomHeader) -> NDArray[np.float32]:
+    """Values ``(rows, columns)`` in HU, SUV or the numbers of an MR image."""
+    image = read_image(header.path)
+    values = rescaled_pixels(image, header.path)
+    if header.modality == "PT":
+        try:
+            values *= np.float32(suv_factor(image))
+        except RefusedInputError as error:
+            raise RefusedInputError(f"{header.path}: {error}") from error
+    return values

@@ -9,8 +9,9 @@ import numpy as np
 from monai.data import NibabelReader
 from numpy.typing import NDArray
 
-from bundle.tat.data.dicom_geometry import LPS_TO_RAS, affine_lps, order_slices
-from bundle.tat.data.dicom_series import check_one_series, is_dicom_file
+from bundle.tat.data.dicom_file import first_line, looks_like_dicom
+from bundle.tat.data.dicom_geometry import LPS_TO_RAS, affine_lps
+from bundle.tat.data.dicom_series import DicomSeriesReader
 from bundle.tat.data.formats import is_nifti, is_nrrd, is_pickle
 from bundle.tat.data.reference_layout import PickledSliceReader
 from bundle.tat.modality import Modality, parse_modality
@@ -59,13 +60,14 @@ def read_header(path: Path) -> Header:
             return _nrrd_header(path)
         if is_pickle(path):
             return Header(PickledSliceReader().read(path).shape, LPS_TO_RAS)
-        return _dicom_header(path)
+        if path.is_dir() or looks_like_dicom(path):
+            return _dicom_header(path)
     except RefusedInputError:
         raise
     except Exception as error:
         # As in LoadScand: decoders raise anything, and any of it means that this file cannot be used.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RefusedInputError(f"cannot read {path}: {reason}") from error
+        raise RefusedInputError(f"cannot read {path}: {first_line(error)}") from error
+    raise RefusedInputError(f"{path} is neither NIfTI, NRRD nor DICOM")
 
 
 def _nifti_header(path: Path) -> Header:
@@ -92,19 +94,7 @@ def _nrrd_header(path: Path) -> Header:
 
 
 def _dicom_header(path: Path) -> Header:
-    import pydicom
-
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    images = [
-        pydicom.dcmread(file, stop_before_pixels=True, force=True)
-        for file in files
-        if file.is_file() and is_dicom_file(file)
-    ]
-    images = [image for image in images if "Rows" in image]
-    if not images:
-        raise RefusedInputError(f"{path} is neither NIfTI, NRRD nor DICOM")
-    check_one_series(images, path)
-    images = order_slices(images, path)
-    said = str(images[0].get("Modality", ""))
-    shape = (int(images[0].Columns), int(images[0].Rows), len(images))
+    images = DicomSeriesReader().read(path)
+    shape = (images[0].columns, images[0].rows, len(images))
+    said = images[0].modality
     return Header(shape, LPS_TO_RAS @ affine_lps(images), parse_modality(said) if said else None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bundle.tat.data.datalist import Item, find_scans
+from bundle.tat.data.datalist import Item, find_scan_paths
 from bundle.tat.data.formats import case_name
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
@@ -108,7 +108,7 @@ def refuse_orphans(orphans: list[str]) -> None:
 
 
 def _scans_by_name(folder: Path) -> dict[str, Path]:
-    return {case_name(path): path for path in (Path(item["image"]) for item in find_scans(str(folder)))}
+    return {case_name(path): path for path in find_scan_paths(folder)}
 
 
 def _modality_of(folder: Path) -> str | None:

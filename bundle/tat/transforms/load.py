@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 import nibabel
@@ -11,8 +11,10 @@ from monai.config import KeysCollection
 from monai.data import ImageReader, ITKReader, MetaTensor, NibabelReader
 from monai.data.utils import to_affine_nd
 from monai.transforms import LoadImage, MapTransform
+from monai.utils import ensure_tuple
 
-from bundle.tat.data.dicom_series import DicomSeriesReader, is_dicom_file
+from bundle.tat.data.dicom_file import first_line, looks_like_dicom
+from bundle.tat.data.dicom_series import DicomSeriesReader
 from bundle.tat.data.formats import is_nifti, is_nrrd, is_pickle
 from bundle.tat.data.reference_layout import PickledSliceReader
 from bundle.tat.refusal import RefusedInputError
@@ -21,7 +23,9 @@ from bundle.tat.refusal import RefusedInputError
 class LoadScand(MapTransform):
     """Load NIfTI, NRRD or a DICOM series into a channel-first ``MetaTensor`` in float32 with its RAS affine.
 
-    Slices pickled by the authors of the paper (``.bin``) are read too, through an unpickler that admits arrays only.
+    A DICOM series is given as its folder, as one file or as the list of its files. Slices pickled by the authors of the
+    paper (``.bin``) are read too, through an unpickler that admits arrays only.
+
     MONAI's ``LoadImaged`` with the reader chosen by what the path is, instead of by trial: a file that cannot be read
     is refused in one sentence, and a DICOM series is checked (see ``DicomSeriesReader``).
 
@@ -48,20 +52,20 @@ class LoadScand(MapTransform):
         """Replace each path by the image it names."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key] = self._load(Path(str(d[key])))
+            d[key] = self._load([Path(str(path)) for path in ensure_tuple(d[key])])
         return d
 
-    def _load(self, path: Path) -> MetaTensor:
-        reader = reader_for(path)
+    def _load(self, paths: Sequence[Path]) -> MetaTensor:
+        path = paths[0]
+        reader = DicomSeriesReader() if len(paths) > 1 else reader_for(path)
         try:
             _check_real(path)
-            image: MetaTensor = self._loader(str(path), reader=reader)
+            image: MetaTensor = self._loader([str(path) for path in paths], reader=reader)
         except RefusedInputError:
             raise
         except Exception as error:
             # Decoders raise anything from EOFError to RuntimeError; whichever it is, this file cannot be used.
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise RefusedInputError(f"cannot read {path}: {reason}") from error
+            raise RefusedInputError(f"cannot read {path}: {first_line(error)}") from error
         # A 2-D file of some readers comes with a 2-D affine; its third axis points out of the slice.
         image.affine = to_affine_nd(3, image.affine)
         return image
@@ -95,6 +99,6 @@ def reader_for(path: Path) -> ImageReader:
         return ITKReader()
     if is_pickle(path):
         return PickledSliceReader()
-    if is_dicom_file(path):
+    if looks_like_dicom(path):
         return DicomSeriesReader()
     raise RefusedInputError(f"{path} is neither NIfTI (.nii, .nii.gz), NRRD (.nrrd) nor DICOM")

@@ -1,0 +1,8 @@
+"""How a series that this program wrote is recognised."""
+
+from typing import Final
+
+# Manufacturer's Model Name (0008,1090) of the item that is added to Contributing Equipment Sequence (0018,A001).
+MODEL_NAME: Final = "TAT medical image restoration"
+# Ends the Series Description (0008,103E) of a restored series.
+SERIES_SUFFIX: Final = "restored by TAT"
