@@ -1,11 +1,21 @@
-"""Writing files whole or not at all."""
+"""Writing files and folders whole or not at all."""
 
 import contextlib
+import errno
 import os
+import platform
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from bundle.tat.refusal import RefusedInputError
+
+# What a rename says when another process put its own result in place, or took it away, just before.
+_RACES: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+# After so many races something else is wrong.
+_N_ATTEMPTS: Final = 10
 
 
 @contextlib.contextmanager
@@ -36,3 +46,93 @@ def written_whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error
         raise
+
+
+@contextlib.contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to write to, and make it the real one when all is written and on the disk.
+
+    Whoever reads ``path`` sees all of the old folder or all of the new one; there is an instant without either, since a
+    folder with files in it cannot be replaced in one step. A process that is killed leaves a hidden folder, which the
+    next one that finishes ``path`` on the same machine removes. Of several processes that write one folder the last
+    wins, whole.
+
+    Args:
+        path: folder to write; its parents are made. An older folder is replaced, with everything in it.
+
+    Yields:
+        A hidden, empty folder beside it; it is removed when writing fails.
+
+    Raises:
+        RefusedInputError: the file system does not let us, or ``path`` is a file or a link.
+    """
+    temporary = _hidden(path, "partial")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        _flush(temporary)
+        _put_in_place(temporary, path)
+        _remove_abandoned(path)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
+
+
+def _hidden(path: Path, state: str) -> Path:
+    """A name beside ``path`` that no other call uses, and that tells which process uses it."""
+    return path.with_name(f".{path.name}.{state}-{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _flush(folder: Path) -> None:
+    """Bring the files of a folder to the disk."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+
+
+def _put_in_place(whole: Path, path: Path) -> None:
+    """Give a folder its final name. What is there steps aside first if it is a folder, and comes back on failure."""
+    for _ in range(_N_ATTEMPTS):
+        aside = _hidden(path, "replaced")
+        try:
+            if path.is_dir() and not path.is_symlink():
+                path.rename(aside)
+            whole.rename(path)
+        except OSError as error:
+            if aside.exists() and not path.exists():
+                aside.rename(path)
+            if error.errno not in _RACES:
+                raise
+            is_placed = False
+        else:
+            is_placed = True
+        shutil.rmtree(aside, ignore_errors=True)
+        if is_placed:
+            return
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes of this machine left beside ``path``."""
+    ours = f"-{platform.node()}-"
+    for folder in path.parent.iterdir():
+        if folder.name.startswith((f".{path.name}.partial-", f".{path.name}.replaced-")) and ours in folder.name:
+            pid = folder.name.rsplit("-", 2)[1]
+            if pid.isdecimal() and not _is_running(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process exists; where that cannot be asked without harm, yes."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

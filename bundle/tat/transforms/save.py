@@ -1,40 +1,79 @@
 """Writing a restored scan: whole, or not at all."""
 
 from collections.abc import Hashable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import nibabel
 import numpy as np
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
+from numpy.typing import NDArray
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import folder_written_whole
+from bundle.tat.data.case_record import CaseRecord, Setting, check_replaceable, file_sha256, write_record
+from bundle.tat.data.dicom_derivation import Provenance
+from bundle.tat.data.dicom_identity import MODEL_NAME
+from bundle.tat.data.dicom_series import source_files
+from bundle.tat.data.dicom_writer import write_series
 from bundle.tat.data.formats import case_name
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.version import VERSION
 
 # Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
 AFFINE_TOLERANCE: Final = 1e-3
+# Settings that say how a result is saved, not how it was restored; and the modality, which is named anyway.
+_NOT_DESCRIBED: Final = frozenset({"modality", "nifti", "uid_seed"})
+# Entry of an item that names its case, where two scans would have one name otherwise.
+CASE_KEY: Final = "case"
 
 
 class SaveRestoredd(MapTransform):
-    """Save each image as ``<output_dir>/<name>/<name>_restored.nii.gz`` in float32, with the affine it came with.
+    """Save each image as a case, a folder ``<output_dir>/<case>/`` that is written whole or not at all.
 
-    ``<name>`` is the input's file name without its suffix, or its DICOM folder's name. A reader of the output folder
-    never sees half a file: it appears under its name only when it is complete.
+    A scan that came from a DICOM series is saved as a series derived from it (``IM0001.dcm`` and so on, see
+    ``write_series``), any other as ``<case>_restored.nii.gz`` in float32 with the affine it came with. A record,
+    ``restoration.json``, says what made it. ``<case>`` is the item's entry ``case`` or, without one, the input's file
+    name without its suffix or its DICOM folder's name.
 
     Args:
         keys: keys that hold channel-first ``MetaTensor`` images.
         output_dir: folder, made when the first image is saved.
+        weights: file of the weights that restored the images, named by its hash in what is written.
+        nifti: write NIfTI beside a derived DICOM series too.
+        uid_seed: text that the UIDs of a derived series are computed from, with those of its source and with what made
+            it; ``None`` draws new ones.
+        settings: what else changes the result, by name.
+        modality_key: entry that names the modality.
         allow_missing_keys: skip a key that is absent.
 
     Raises:
-        RefusedInputError: the folder or the file cannot be written.
+        RefusedInputError: the case has no name for a folder, its folder holds something else than an earlier result, or
+            it cannot be written; or a file of its source series cannot be read again.
     """
 
-    def __init__(self, keys: KeysCollection, output_dir: str, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        output_dir: str,
+        weights: str | None = None,
+        nifti: bool = False,
+        uid_seed: str | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        modality_key: str = "modality",
+        allow_missing_keys: bool = False,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.output_dir = Path(str(output_dir)).expanduser()
+        self.weights = None if weights is None else Path(str(weights)).expanduser()
+        self.nifti = nifti
+        # What looks like a number on the command line comes as one.
+        self.uid_seed = None if uid_seed is None else str(uid_seed)
+        self.settings = dict(settings or {})
+        self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
         """Save, and leave the data as they are."""
@@ -45,28 +84,65 @@ class SaveRestoredd(MapTransform):
                 raise TypeError(
                     f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name"
                 )
-            name = case_name(Path(str(image.meta["filename_or_obj"])))
-            write_nifti(image, self.output_dir / name / f"{name}_restored.nii.gz")
+            self._save(image, _case(d, image), str(d.get(self.modality_key) or ""))
         return d
 
+    def _save(self, image: MetaTensor, case: str, modality: str) -> None:
+        """Write the folder of one case."""
+        folder = self.output_dir / case
+        sources = source_files(image.meta)
+        check_replaceable(folder, sources or [_path(image)])
+        values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
+        with folder_written_whole(folder) as temporary:
+            n_clipped = 0
+            if sources:
+                provenance = Provenance(self._weights_sha256, VERSION, self._description(modality))
+                n_clipped = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
+            if self.nifti or not sources:
+                write_nifti(values, image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz")
+            record = CaseRecord(case, modality, VERSION, self._weights_sha256, n_clipped, self.settings)
+            write_record(temporary, record)
 
-def write_nifti(image: MetaTensor, path: Path) -> None:
-    """Write a NIfTI file, whole or not at all.
+    @cached_property
+    def _weights_sha256(self) -> str | None:
+        return None if self.weights is None else file_sha256(self.weights)
+
+    def _description(self, modality: str) -> str:
+        """What was done, in a sentence for Derivation Description."""
+        names = (name for name in self.settings if name not in _NOT_DESCRIBED)
+        settings = "".join(f", {name} {self.settings[name]}" for name in names)
+        return f"{modality or 'Image'} restored by a neural network ({MODEL_NAME} {VERSION}{settings})"
+
+
+def _path(image: MetaTensor) -> Path:
+    return Path(str(image.meta["filename_or_obj"]))
+
+
+def _case(data: Mapping[Hashable, Any], image: MetaTensor) -> str:
+    """Name of the folder that an image is saved to."""
+    case = str(data.get(CASE_KEY) or case_name(_path(image)))
+    if Path(case).name != case or case in (".", ".."):
+        raise RefusedInputError(f"case {case!r} cannot be the name of a folder: it must be one name, without slashes")
+    return case
+
+
+def write_nifti(values: NDArray[np.float32], affine: NDArray[np.float64], path: Path) -> None:
+    """Write a NIfTI file.
 
     Args:
-        image: ``(1, W, H[, D])`` with a RAS affine [mm].
-        path: file to write; its folder is made, an older file is replaced.
+        values: ``(W, H[, D])``.
+        affine: ``(4, 4)``, RAS [mm].
+        path: file to write.
 
     Raises:
-        RefusedInputError: the file system does not let us.
+        OSError: the file system does not let us.
     """
     # nibabel itself, since MONAI's writer changes the number of dimensions of slices and one-slice volumes.
-    nifti = nibabel.Nifti1Image(image[0].cpu().numpy().astype(np.float32, copy=False), image.affine.cpu().numpy())
+    nifti = nibabel.Nifti1Image(values, affine)
     nifti.set_sform(nifti.affine, code="scanner")
     # A quaternion cannot hold the shear of a tilted gantry; where it would tell another geometry, it must tell none.
     nifti.set_qform(nifti.affine, code="scanner")
     if not np.allclose(nifti.get_qform(), nifti.affine, atol=AFFINE_TOLERANCE):
         nifti.set_qform(None, code="unknown")
     nifti.header.set_xyzt_units("mm")
-    with written_whole(path) as temporary:
-        nibabel.save(nifti, temporary)
+    nibabel.save(nifti, path)

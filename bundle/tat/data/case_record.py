@@ -1,0 +1,121 @@
+"""What is said about a restored case beside it: which weights and settings made it."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bundle.tat.atomic import written_whole
+from bundle.tat.refusal import RefusedInputError
+
+# Its presence marks a folder as a case that this program wrote, whole.
+RECORD_NAME: Final = "restoration.json"
+
+Setting = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """How a case was restored. It names no patient and no path, so that it may be passed on with the scan.
+
+    Args:
+        case: name of the case, that of its folder.
+        modality: ``CT``, ``MRI`` or ``PET``; empty when nothing told it.
+        version: version of the bundle.
+        weights_sha256: SHA-256 of the weights file in hexadecimal digits; ``None`` when no file was named.
+        n_clipped: values that lay outside the range that the saved files can store.
+        settings: what else changes the result, by name.
+    """
+
+    case: str
+    modality: str
+    version: str
+    weights_sha256: str | None
+    n_clipped: int
+    settings: Mapping[str, Setting]
+
+
+def write_record(folder: Path, record: CaseRecord) -> None:
+    """Write ``restoration.json``, whole or not at all.
+
+    Args:
+        folder: folder of the case.
+        record: what to write.
+
+    Raises:
+        RefusedInputError: the file system does not let us.
+    """
+    with written_whole(folder / RECORD_NAME) as temporary:
+        temporary.write_text(json.dumps(asdict(record), indent=4) + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> CaseRecord | None:
+    """Read the record of a case.
+
+    Args:
+        folder: folder of the case; it need not exist.
+
+    Returns:
+        The record; ``None`` when there is none, or none that can be read.
+    """
+    try:
+        content = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        return _record(content)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _record(content: dict[str, Any]) -> CaseRecord:
+    """A record from its JSON form; raises what indexing and converting raise."""
+    weights = content["weights_sha256"]
+    return CaseRecord(
+        case=str(content["case"]),
+        modality=str(content["modality"]),
+        version=str(content["version"]),
+        weights_sha256=None if weights is None else str(weights),
+        n_clipped=int(content["n_clipped"]),
+        settings=dict(content["settings"]),
+    )
+
+
+def check_replaceable(folder: Path, sources: Iterable[Path]) -> None:
+    """Refuse to write a case over anything but an earlier result.
+
+    Args:
+        folder: folder of the case; it need not exist.
+        sources: files or folder that the scan is read from.
+
+    Raises:
+        RefusedInputError: the folder holds the scan itself, or files without a record.
+    """
+    for source in sources:
+        if source.resolve().is_relative_to(folder.resolve()):
+            raise RefusedInputError(f"{source} would be replaced by its own result: pass another output_dir")
+    if folder.is_dir() and not (folder / RECORD_NAME).is_file():
+        # Results from before there were records are this file alone.
+        others = sorted(path.name for path in folder.iterdir() if path.name != f"{folder.name}_restored.nii.gz")
+        if others:
+            raise RefusedInputError(
+                f"{folder} holds {others[0]}, which is no result: remove it or pass another output_dir"
+            )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits.
+
+    Args:
+        path: an existing file.
+
+    Raises:
+        RefusedInputError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise RefusedInputError(f"cannot read {path}: {error.strerror or error}") from error
+    return digest.hexdigest()

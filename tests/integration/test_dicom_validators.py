@@ -1,0 +1,90 @@
+"""Derived series against validators of the standard: dciodvfy and dcentvfy of dicom3tools (Debian: dicom3tools)."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from bundle.tat.data.dicom_derivation import Provenance
+from bundle.tat.data.dicom_writer import write_series
+from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms.save import SaveRestoredd
+from tests.dicom_sources import stored_values, write_source
+from tests.test_layout import ROOT
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: apt-get install dicom3tools"),
+]
+
+SERIES = {
+    "CT": ("CT", 3, "BQML"),
+    "MR": ("MR", 3, "BQML"),
+    "PET in Bq per ml": ("PT", 3, "BQML"),
+    "PET in SUV": ("PT", 3, "GML"),
+    "one slice of CT": ("CT", 1, "BQML"),
+    "one slice of PET": ("PT", 1, "BQML"),
+}
+
+
+def errors_of(path: Path) -> list[str]:
+    """What dciodvfy has against a file."""
+    command = ["dciodvfy", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
+    assert "Image" in done.stderr, "dciodvfy does not know what the file is"
+    return [line for line in done.stderr.splitlines() if line.startswith("Error")]
+
+
+def assert_no_new_errors(sources: list[Path], derived: list[Path]) -> None:
+    """No derived file has an error that its source has not, and the two series fit into one study."""
+    assert len(sources) == len(derived) > 0
+    for source, path in zip(sources, derived, strict=True):
+        assert set(errors_of(path)) <= set(errors_of(source))
+    command = ["dcentvfy", *(str(path) for path in (*sources, *derived))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def restore(series: Path, out: Path) -> list[Path]:
+    """Save a series as it was read."""
+    image = LoadScand("pred")({"pred": str(series)})["pred"]
+    SaveRestoredd("pred", str(out), settings={"slice_axis": -1})({"pred": image, "modality": image.meta["modality"]})
+    return sorted((out / series.name).glob("*.dcm"))
+
+
+@pytest.mark.parametrize(("modality", "n_slices", "units"), SERIES.values(), ids=SERIES.keys())
+def test_complete_sources(tmp_path, modality, n_slices, units):
+    sources = write_source(tmp_path / "series", stored_values(modality, n_slices), modality, units=units)
+    derived = restore(tmp_path / "series", tmp_path / "out")
+    assert_no_new_errors(sources, derived)
+    assert not [error for path in derived for error in errors_of(path)]
+
+
+def test_scanned_magnetic_resonance_images(tmp_path):
+    series = ROOT / "tests" / "samples" / "dicom_mr"
+    derived = restore(series, tmp_path)
+    assert_no_new_errors(sorted(series.glob("*.dcm")), derived)
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm"])
+def test_scanned_images_of_pydicom(tmp_path, name):
+    source = Path(str(get_testdata_file(name)))
+    image = pydicom.dcmread(source)
+    volume = np.zeros((image.Columns, image.Rows, 1), np.float32)
+    write_series(volume, [source], tmp_path, provenance=Provenance(None, "0.1.0", "a test"))
+    assert_no_new_errors([source], [tmp_path / "IM0001.dcm"])
+
+
+def test_the_validator_finds_errors(tmp_path):
+    """A silent validator would prove nothing."""
+    (source,) = write_source(tmp_path / "series", stored_values("PT", 1), "PT")
+    (derived,) = restore(tmp_path / "series", tmp_path / "out")
+    image = pydicom.dcmread(derived)
+    image.ImageType, image.RescaleIntercept = ["DERIVED", "SECONDARY"], 1
+    image.save_as(derived)
+    assert len(errors_of(derived)) >= 2
+    assert not errors_of(source)
