@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.tat.data.dicom_header import Dataset as Dataset
 from bundle.tat.data.dicom_header import DicomHeader
 from bundle.tat.refusal import RefusedInputError
 

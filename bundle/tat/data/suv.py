@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bundle.tat.data.dicom_geometry import Dataset
+from bundle.tat.data.dicom_header import Dataset
 from bundle.tat.data.suv_decay import decay_correction, remaining_activity
 from bundle.tat.data.suv_tags import (
     TAGS,

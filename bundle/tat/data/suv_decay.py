@@ -4,7 +4,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from bundle.tat.data.dicom_geometry import Dataset
+from bundle.tat.data.dicom_header import Dataset
 from bundle.tat.data.suv_tags import (
     TAGS,
     parse_date_and_time,
@@ -32,8 +32,6 @@ SECONDS_A_DAY: Final = 24 * 3600.0
 SAME_TIME: Final = 0.02
 # Scanners round the two times differently: the series may seem to start so many seconds after its first acquisition.
 SERIES_ROUNDING: Final = 2.0
-# No scan lasts longer.
-DAY_IN_MILLISECONDS: Final = 1000 * SECONDS_A_DAY
 # "PET scan_datetime" of GE.
 GE_SCAN_TIME: Final = (0x0009, "GEMS_PETD_01", 0x0D)
 
@@ -167,7 +165,7 @@ def _scan_start(image: Dataset, acquisition: datetime, half_life: float) -> date
 def _scan_start_by_frame(image: Dataset, acquisition: datetime, half_life: float) -> datetime | None:
     """Start of the scan as the frame tells it, or ``None`` if it does not."""
     offset, duration = read_number(image, "FrameReferenceTime"), _duration(image)
-    if offset is None or not 0 <= offset <= DAY_IN_MILLISECONDS:
+    if offset is None or not 0 <= offset <= 1000 * SECONDS_A_DAY:  # no scan lasts longer
         return None
     scan_start = acquisition - timedelta(milliseconds=offset)
     if read_text(image, "Manufacturer").upper().startswith("GE"):
@@ -180,7 +178,7 @@ def _scan_start_by_frame(image: Dataset, acquisition: datetime, half_life: float
 def _duration(image: Dataset) -> float | None:
     """Actual Frame Duration (0018,1242) [s], if it is known."""
     milliseconds = read_number(image, "ActualFrameDuration")
-    return milliseconds / 1000 if milliseconds and 0 < milliseconds <= DAY_IN_MILLISECONDS else None
+    return milliseconds / 1000 if milliseconds and milliseconds > 0 else None
 
 
 def _average_time(duration: float, half_life: float) -> timedelta:

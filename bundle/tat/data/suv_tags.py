@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Final
 
-from bundle.tat.data.dicom_geometry import Dataset
+from bundle.tat.data.dicom_header import Dataset
 from bundle.tat.refusal import RefusedInputError
 
 # Names and numbers as messages have them. Of the values, none that tells about the patient gets into a message.
