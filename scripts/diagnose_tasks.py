@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bundle.tat.engines.diagnosis import draw_samples, read_configs, read_loss, read_network
+from bundle.tat.engines.diagnosis_origin import find_origin, write_origin
 from bundle.tat.engines.refusals import find_refusal
 
 try:
@@ -40,12 +41,11 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def diagnose(options: argparse.Namespace) -> list[str]:
     """Write all files; returns what is worth a sentence."""
-    overrides = {"datalist_file": str(options.datalist.absolute()), "seed": options.seed}
-    parser = read_configs(options.config_file, **overrides)
+    more = {"datalist_file": str(options.datalist.absolute()), "seed": options.seed}
+    parser = read_configs(options.config_file, **more)
     read = {"network": read_network(parser, options.weights)}
     if options.twin:
-        twin_parser = read_configs([*options.config_file, *options.twin_config], **overrides)
-        read["twin"] = read_network(twin_parser, options.twin)
+        read["twin"] = read_network(read_configs([*options.config_file, *options.twin_config], **more), options.twin)
     networks = {f"{name} {'without' if it.tren is None else 'with'} weight generation": it for name, it in read.items()}
     loss = read_loss(parser, options.checkpoint)
     samples = draw_samples(parser, options.n_batches)
@@ -53,11 +53,15 @@ def diagnose(options: argparse.Namespace) -> list[str]:
     scans = ", ".join(f"{n} {task}" for task, n in sorted(samples.n_scans.items()))
     data = f"{options.n_batches} training batches from {options.datalist.name} (scans: {scans}){note}"
     log = options.training_log or options.weights.with_name("training_log.csv")
-    return [
+    weights = dict(zip(networks, [options.weights, options.twin][: len(networks)], strict=True))
+    origin = find_origin(Path(__file__).name, vars(options), weights)
+    sentences = [
         *report_training(log, options.out, data=f"{log.name}{note}"),
-        *report_gradients(networks, loss, samples, options.out, data=data),
-        *report_representations(networks, samples, options.out, data=data),
+        *report_gradients(networks, loss, samples, options.out, data=data, origin=origin),
+        *report_representations(networks, samples, options.out, data=data, origin=origin),
     ]
+    write_origin(origin, options.out)
+    return sentences
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

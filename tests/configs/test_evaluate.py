@@ -60,6 +60,16 @@ def pairs(tmp_path):
     return tmp_path / "pairs"
 
 
+def add_air_and_subjects(pairs):
+    """Another case, whose clean image is air, and a number for the subject of every case."""
+    entries = json.loads((pairs / "datalist.json").read_text())["testing"]
+    for kind, value in (("image", -990.0), ("label", -1000.0)):
+        write_nifti(pairs / "CT" / f"air_{kind}.nii.gz", np.full((21, 13, 3), value, dtype=np.float32))
+    entries.append({"image": "CT/air_image.nii.gz", "label": "CT/air_label.nii.gz", "modality": "CT"})
+    entries = [{**entry, "subject": 40 + number // 2} for number, entry in enumerate(entries)]
+    (pairs / "datalist.json").write_text(json.dumps({"testing": entries}))
+
+
 def evaluate(pairs, model, folder, **more):
     changes = {
         "network_def": TINY,
@@ -162,6 +172,28 @@ def test_single_images_are_scored_as_the_slices_that_they_are(foreign_directory,
     np.testing.assert_allclose(*scores, rtol=1e-5)
 
 
+def test_a_case_of_air_is_counted_and_subjects_are_written_down(foreign_directory, pairs, model):
+    add_air_and_subjects(pairs)
+    out = evaluate(pairs, model, foreign_directory, baselines=[])
+    cases = {row["case"]: row for row in rows(out / "cases.csv") if row["method"] == "restored"}
+    assert {name: row["subject"] for name, row in cases.items()} == {
+        "air_image": "41",
+        "ct_image": "40",
+        "mri_image": "40",
+        "pet_image": "41",
+    }
+    assert [cases["air_image"][name] for name in ("psnr", "ssim", "rmse", "n_slices", "n_constant")] == [
+        "",
+        "",
+        "",
+        "0",
+        "3",
+    ]
+    task = json.loads((out / "summary.json").read_text())["tasks"]["CT"]
+    counts = ("n_subjects", "n_cases", "n_unscored", "n_slices", "n_constant")
+    assert [task[name] for name in counts] == [1, 1, 1, 2, 4]
+
+
 def test_all_baselines(foreign_directory, pairs, model):
     pytest.importorskip("skimage", reason="needs the extra report")
     names = ["gaussian", "non_local_means", "total_variation", "bicubic"]
@@ -198,6 +230,7 @@ def test_handlers_are_components():
 
 
 def test_two_ranks_write_the_tables_of_one_process(foreign_directory, pairs, model):
+    add_air_and_subjects(pairs)
     one = evaluate(pairs, model, foreign_directory / "one")
     two = foreign_directory / "two"
     overlay = {"network_def": TINY, "dataset_dir": str(pairs), "ckpt_path": str(model), "output_dir": str(two)}

@@ -104,12 +104,26 @@ def test_command_line_from_a_foreign_directory(foreign_directory, weights):
     assert not (foreign_directory / "NO").exists()
 
 
-def test_real_mr_dicom_folder_tells_its_modality(foreign_directory, weights):
-    restore(SAMPLES / "dicom_mr", foreign_directory / "out", ckpt_path=str(weights))
-    source, result = load(SAMPLES / "dicom_mr"), restored(foreign_directory / "out", "dicom_mr")
+@pytest.mark.parametrize("nifti", [False, "true"])
+def test_real_mr_dicom_folder_becomes_a_series(foreign_directory, weights, nifti):
+    out = foreign_directory / "out"
+    restore(SAMPLES / "dicom_mr", out, ckpt_path=str(weights), nifti=nifti)
+    source = load(SAMPLES / "dicom_mr")
     assert source.meta["modality"] == "MR"
-    assert_same_geometry(result, source)
-    assert not torch.equal(result, source)
+    assert len(list((out / "dicom_mr").glob("IM*.dcm"))) == source.shape[-1]
+    assert (out / "dicom_mr" / "dicom_mr_restored.nii.gz").is_file() is bool(nifti)
+    if nifti:
+        result = restored(out, "dicom_mr")
+        assert_same_geometry(result, source)
+        assert not torch.equal(result, source)
+
+
+def test_pet_in_becquerel_comes_back_in_becquerel(foreign_directory):
+    volume = blobs((20, 12, 4), 0, 40000)
+    path = write_nifti(foreign_directory / "pet.nii.gz", volume)
+    restore(path, foreign_directory / "out", modality="PET", pet_scale=1 / 4000, **IDENTITY)
+    result = restored(foreign_directory / "out", "pet")[0].numpy()
+    np.testing.assert_allclose(result, volume, atol=0.02)
 
 
 def test_nrrd_comes_back_as_nifti_in_place(foreign_directory):

@@ -1,6 +1,8 @@
+import copy
 import csv
 import json
-from itertools import product
+import sqlite3
+from itertools import islice, product
 
 import numpy as np
 import pytest
@@ -56,6 +58,16 @@ def overrides(pairs, folder, **more):
         "n_per_task": 2,
         **more,
     }
+
+
+def assert_cache_is_left_alone(cache, loader):
+    """Drawing batches changes nothing of what is drawn from."""
+    before = copy.deepcopy(cache._cache)
+    for _ in islice(loader, 5):
+        pass
+    for item, old in zip(cache._cache, before, strict=True):
+        assert item.keys() == old.keys()
+        assert all(torch.equal(item[key], old[key]) for key in ("image", "label") if key in old)
 
 
 def test_training_runs_validates_and_saves_flat_weights(foreign_directory, pairs):
@@ -135,6 +147,7 @@ def test_log_tells_error_and_weight_of_each_task(foreign_directory, pairs):
     with (foreign_directory / "weights" / "training_log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["iteration"]), row["task"]) for row in rows] == list(product((2, 4, 6), ("CT", "MRI", "PET")))
+    assert all(0 <= float(row["loading_share"]) <= 1 for row in rows)
     losses = [float(row["weight"]) * float(row["error"]) for row in rows[-3:]]
     trainer = workflow.parser.get_parsed_content("train#trainer")
     assert 0 < np.mean(losses) < trainer.state.output["loss"].item()  # what is missing is the penalty
@@ -145,7 +158,7 @@ def test_log_goes_on_with_the_training(foreign_directory, pairs):
     log = foreign_directory / "weights" / "training_log.csv"
     run_config("train.json", workflow_type="train", **{**changes, "epochs": 1})
     with log.open("a") as file:
-        file.write("9,CT,1,1,1,1,1\n")  # a step after the checkpoint, which will be done again
+        file.write("9,CT,1,1,1,1,1,1\n")  # a step after the checkpoint, which will be done again
     run_config("train.json", workflow_type="train", **changes)
     with log.open() as file:
         steps = [int(row["iteration"]) for row in csv.DictReader(file)]
@@ -160,10 +173,28 @@ def test_tensorboard_gets_scalars_and_pictures(foreign_directory, pairs):
     run_config("train.json", workflow_type="train", **changes)
     events = EventAccumulator(str(foreign_directory / "weights" / "tensorboard")).Reload()
     tags = events.Tags()
-    expected = {"train_loss", "weight/CT", "error/PET", "learning_rate", "gradient_norm", "val_psnr_MRI", "val_rmse_CT"}
-    assert expected <= set(tags["scalars"])
+    expected = {"train_loss", "weight/CT", "error/PET", "learning_rate", "gradient_norm", "loading_share"}
+    assert expected | {"val_psnr_MRI", "val_rmse_CT"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("val_psnr_CT")] == [1, 2]
     assert len(tags["images"]) == 3
+
+
+@pytest.mark.filterwarnings("ignore")  # what MLflow's own dependencies warn of is not ours to mend
+def test_mlflow_gets_what_training_logs(foreign_directory, pairs, monkeypatch):
+    pytest.importorskip("mlflow", reason="the extra 'tracking' is not installed")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    changes = overrides(pairs, foreign_directory, network_def=TINY, log_interval=2, mlflow=True)
+    run_config("train.json", workflow_type="train", **changes)
+    with sqlite3.connect(foreign_directory / "weights" / "mlflow.db") as store:
+        tracked = {(key, step): value for key, step, value in store.execute("select key, step, value from metrics")}
+    store.close()
+    assert {("val_psnr", 1), ("val_rmse_CT", 2), ("gradient_norm", 2), ("loading_share", 6)} <= set(tracked)
+    with (foreign_directory / "weights" / "training_log.csv").open() as file:
+        for row in csv.DictReader(file):
+            step = int(row["iteration"])
+            assert tracked["train_loss", step] == float(row["loss"])
+            assert tracked["learning_rate", step] == float(row["learning_rate"])
+            assert tracked[f"weight/{row['task']}", step] == float(row["weight"])
 
 
 @pytest.mark.parametrize("overlay", ["no_weight_generation.json", "no_loss_balancing.json", "no_stop_gradient.json"])
@@ -181,6 +212,21 @@ def test_task_specific_setting(foreign_directory, pairs):
     workflow = run_config("train.json", workflow_type="train", **changes)
     evaluator = workflow.parser.get_parsed_content("validate#evaluator")
     assert {name.rsplit("_", 1)[-1] for name in evaluator.state.metrics} == {"CT", "psnr", "ssim"}
+
+
+@pytest.mark.parametrize("overlays", [[], ["varied.json"]], ids=str)
+def test_random_transforms_leave_the_cache_as_it_is(foreign_directory, pairs, overlays):
+    """It is not copied, since copying whole volumes takes as long as the rest of loading."""
+    augmentation = dict.fromkeys(("flip_prob", "rotate90_prob", "intensity_prob"), 1.0)
+    workflow = ConfigWorkflow(
+        [str(CONFIGS / name) for name in ("train.json", *overlays)],
+        workflow_type="train",
+        logging_file=False,
+        **overrides(pairs, foreign_directory, network_def=TINY, **augmentation),
+    )
+    workflow.initialize()
+    cache, loader = (workflow.parser.get_parsed_content(f"train#{id_}") for id_ in ("cache", "dataloader"))
+    assert_cache_is_left_alone(cache, loader)
 
 
 def test_augmentation_changes_nothing_when_it_is_off(foreign_directory, pairs):

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
+from monai.bundle import ConfigParser
 
 from bundle.tat.data.ixi import CENTRAL_SLICES
+from bundle.tat.networks import TAT
 from bundle.tat.transforms.degrade import Degraded
-from tests.configs.test_train import TINY
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
+from tests.configs.test_train import TINY, assert_cache_is_left_alone
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
 
 RANGES = {"CT": (-1000, 1000), "MRI": (0, 1200), "PET": (0, 8)}
-SECTIONS = ("training", "validation")
+SECTIONS = ("training", "validation", "testing")
 
 
 def volume(modality, shape=(21, 18, 3), seed=0):
@@ -36,13 +38,14 @@ def reference(root):
         for side in ("LQ", "HQ"):
             for name in ("0", "1"):
                 values = volume(modality, (20, 23), seed=int(name))
-                for section in ("train", "validation"):
+                for section in ("train", "validation", "test"):
                     (root / modality / section / side).mkdir(parents=True, exist_ok=True)
                 (root / modality / "train" / side / f"{name}.bin").write_bytes(
                     pickle.dumps(torch.from_numpy(values)[None])
                 )
                 image = SimpleITK.GetImageFromArray(values)
-                SimpleITK.WriteImage(image, str(root / modality / "validation" / side / f"{name}.nii"))
+                for section in ("validation", "test"):
+                    SimpleITK.WriteImage(image, str(root / modality / section / side / f"{name}.nii"))
 
 
 def ixi(root):
@@ -85,6 +88,28 @@ def test_trains_and_validates(tmp_path, monkeypatch, write, tasks, options):
     assert shapes == {"image": (1, 16, 16), "label": (1, 16, 16)}
 
 
+@pytest.mark.parametrize(
+    ("write", "n_slices", "options"),
+    [
+        (folders, {"CT": 3, "MRI": 3, "PET": 3}, {}),
+        (reference, {"CT": 2, "MRI": 2, "PET": 2}, {"num_workers": 0}),
+        (ixi, {"MRI": 2 * 4}, {"train#n_slices": 4}),
+        (aapm, {"CT": 3}, {"aapm_series": "1mm"}),
+        (clean, {"CT": 3, "MRI": 3, "PET": 3}, {}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_evaluates(tmp_path, monkeypatch, write, n_slices, options):
+    """Whatever the source, ``evaluate.json`` scores its test section."""
+    write(tmp_path / "data")
+    torch.save(TAT(**{name: it for name, it in TINY.items() if name != "_target_"}).state_dict(), tmp_path / "model.pt")
+    overlay = f"data_{write.__name__}.json"
+    more = {"ckpt_path": str(tmp_path / "model.pt"), "baselines": []}
+    train(tmp_path, monkeypatch, overlay, "evaluate.json", **more, **options)
+    tasks = json.loads((tmp_path / "out" / "summary.json").read_text())["tasks"]
+    assert {task: found["n_slices"] for task, found in tasks.items()} == n_slices
+
+
 def train(folder, monkeypatch, *names, **options):
     monkeypatch.chdir(folder)
     # A run on the command line changes how the process shows its last error.
@@ -101,6 +126,12 @@ def train(folder, monkeypatch, *names, **options):
         **options,
     }
     return run_config("train.json", *names, workflow_type="train", **options)
+
+
+def test_degrading_on_the_fly_leaves_the_cache_as_it_is(tmp_path, monkeypatch):
+    ixi(tmp_path / "data")
+    workflow = train(tmp_path, monkeypatch, "data_ixi.json", **{"train#n_slices": 4, "validate#n_slices": 2})
+    assert_cache_is_left_alone(*(workflow.parser.get_parsed_content(f"train#{id_}") for id_ in ("cache", "dataloader")))
 
 
 def test_degraded_scans_are_simulated_once(tmp_path, monkeypatch):
@@ -138,6 +169,21 @@ def test_the_worked_example_joins_sources(tmp_path, monkeypatch):
     assert {*workflow.parser.get_parsed_content("validate#evaluator").state.metrics} >= {
         f"val_psnr_{task}" for task in RANGES
     }
+
+
+@pytest.mark.parametrize(
+    ("overlay", "id_", "expected"),
+    [
+        ("data_reference.json", "validate#datalist#items#n_each", {"validation": 16, "testing": None}),
+        ("data_ixi.json", "validate#n_slices", {"validation": 4, "testing": CENTRAL_SLICES}),
+    ],
+)
+def test_validation_takes_a_part_and_testing_all(overlay, id_, expected):
+    parser = ConfigParser()
+    parser.read_config([str(CONFIGS / "train.json"), str(CONFIGS / overlay)])
+    for section, number in expected.items():
+        parser["section"] = section
+        assert parser.get_parsed_content(id_) == number
 
 
 def test_numbers_that_stand_twice_are_equal():

@@ -171,7 +171,6 @@ def test_generated_kernels_are_weighed_as_the_network_uses_them():
     shared = [conv.depthwise.weight for conv in (block.attention, block.feed_forward)]
     squares = [[(0.5 * it).square().mean().item() for it in kernels], [it.square().mean().item() for it in shared]]
     assert found["latent"] == pytest.approx(np.sqrt(np.divide(*map(sum, squares))), rel=1e-4)
-    assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_what_cannot_be_diagnosed_is_refused(tmp_path):

@@ -20,7 +20,7 @@ from bundle.tat.metrics.table import read_slices
 from bundle.tat.refusal import RefusedInputError
 
 FILES = ["cases.csv", "slices.csv", "summary.json", "volumes.csv"]
-SCALES = {"CT": 200.0, "PET": 9.0}
+SCALES = {"CT": 200.0, "MRI": 900.0, "PET": 9.0}
 
 
 def volume(name: str, modality: str, seed: int, *, noise: float = 0.05, n_slices: int = 3) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def run(folder: Path, volumes: list[dict[str, Any]], **options: Any) -> Path:
     (folder / "model.pt").write_bytes(b"weights")
 
     def step(engine: Engine, one: dict[str, Any]) -> list[dict[str, Any]]:
-        engine.state.batch = [{"modality": one["modality"]}]
+        engine.state.batch = [{key: one[key] for key in ("modality", "subject") if key in one}]
         return [{key: one[key] for key in ("image", "label", "pred")}]
 
     engine = Engine(step)
@@ -107,6 +107,70 @@ def test_enough_cases_are_resampled_and_tested_as_cases(tmp_path):
     against = task["restored_against"]["input"]["ssim"]
     assert (against["unit"], against["test"]["n_pairs"]) == ("cases", 6)
     assert task["methods"]["input"]["volumes"]["psnr"]["interval"] is not None
+
+
+def air(name: str, modality: str) -> dict[str, Any]:
+    """A case that shows nothing to restore: every slice of its label is constant."""
+    one = volume(name, modality, 0)
+    return {**one, "label": one["label"] * 0 + 1}
+
+
+def test_a_case_without_contrast_gets_a_row_and_stops_nothing(tmp_path):
+    scored = [volume("a", "CT", 0), volume("b", "PET", 1)]
+    out = run(tmp_path / "all", [air("0", "CT"), *scored, air("c", "MRI")], baselines=["gaussian"])
+    without = run(tmp_path / "scored", scored, baselines=["gaussian"])
+    assert (out / "slices.csv").read_bytes() == (without / "slices.csv").read_bytes()
+    for name in ("cases.csv", "volumes.csv"):
+        lines = rows(out / name)
+        empty = [row for row in lines if row["n_slices"] == "0"]
+        assert [row for row in lines if row not in empty] == rows(without / name)
+        assert [(row["case"], row["method"], row["n_constant"]) for row in empty] == [
+            (case, method, "3") for case in "0c" for method in ("input", "restored")
+        ]
+        assert not any(row[score] for row in empty for score in ("psnr", "ssim", "rmse"))
+    tasks, expected = (json.loads((it / "summary.json").read_text())["tasks"] for it in (out, without))
+    assert tasks["PET"] == expected["PET"]
+    assert tasks["CT"] == {**expected["CT"], "n_unscored": 1, "n_constant": 3}
+    counts = {name: tasks["MRI"][name] for name in ("n_cases", "n_unscored", "n_slices", "n_constant", "methods")}
+    assert counts == {"n_cases": 0, "n_unscored": 1, "n_slices": 0, "n_constant": 3, "methods": {}}
+
+
+def test_nothing_to_score_is_refused(tmp_path):
+    with pytest.raises(RefusedInputError, match="every slice of all 2 cases has a constant label"):
+        run(tmp_path, [air("a", "CT"), air("b", "PET")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_cases_of_one_subject_are_one_unit(tmp_path):
+    volumes = [{**volume(f"case{index}", "PET", index), "subject": f"s{index // 2}"} for index in range(10)]
+    out = run(tmp_path, volumes)
+    task = json.loads((out / "summary.json").read_text())["tasks"]["PET"]
+    assert (task["n_cases"], task["n_subjects"], task["statistics_over"]) == (10, 5, "subjects")
+    against = task["restored_against"]["input"]["psnr"]
+    assert (against["unit"], against["test"]["n_pairs"]) == ("subjects", 5)
+    table = rows(out / "cases.csv")
+    assert [row["subject"] for row in table[::2]] == [f"s{index // 2}" for index in range(10)]
+    psnr = [float(row["psnr"]) for row in table if row["method"] == "restored"]
+    assert task["methods"]["restored"]["volumes"]["rmse"]["interval"] is not None
+    # Two runs are compared over subjects, too.
+    other = run(tmp_path / "other", [{**one, "pred": one["image"]} for one in volumes])
+    again = run(tmp_path / "again", volumes, compare_to=str(other / "slices.csv"))
+    task = json.loads((again / "summary.json").read_text())["tasks"]["PET"]
+    assert task["restored_against"]["other_run"] == task["restored_against"]["input"]
+    assert task["methods"]["restored"]["slices"]["psnr"]["mean"] == pytest.approx(sum(psnr) / 10)
+
+
+def test_without_subjects_the_column_is_empty(tmp_path):
+    out = run(tmp_path, [volume("a", "CT", 0)])
+    assert {row["subject"] for name in FILES if name.endswith(".csv") for row in rows(out / name)} == {""}
+    assert json.loads((out / "summary.json").read_text())["tasks"]["CT"]["n_subjects"] is None
+
+
+def test_subjects_that_are_named_here_and_there_are_refused(tmp_path):
+    named = {**volume("a", "CT", 0), "subject": "s"}
+    with pytest.raises(RefusedInputError, match=r"some CT cases have a subject and /scans/b\.nii\.gz is not like them"):
+        run(tmp_path, [named, volume("b", "CT", 1)])
+    assert run(tmp_path, [named, volume("b", "PET", 1)]).is_dir()
 
 
 def test_another_run_is_tested_against(tmp_path):

@@ -1,9 +1,14 @@
+import json
+from pathlib import Path
+
+import ignite.distributed as idist
 import pytest
 import torch
 from ignite.engine import Engine
 
 from bundle.tat.engines.metrics import RestorationMetric
 from bundle.tat.metrics.restoration import evaluate_volume
+from bundle.tat.refusal import RefusedInputError
 
 
 def volumes(modality: str, scale: float, n_slices: int, noise: float) -> dict:
@@ -19,6 +24,39 @@ def run(data: list[dict]) -> dict[str, float]:
     engine = Engine(step)
     RestorationMetric().attach(engine, "val_psnr")
     return engine.run(data).metrics
+
+
+def air(modality: str, n_slices: int = 2) -> dict:
+    """A volume whose slices are all constant."""
+    label = torch.arange(float(n_slices)).expand(1, 24, 20, n_slices)
+    return {"label": label, "pred": label + 1, "modality": modality}
+
+
+def test_volumes_without_contrast_change_nothing():
+    data = [volumes("CT", 200, 3, 0.1), volumes("PET", 9, 2, 0.05)]
+    assert run([air("PET"), data[0], air("CT"), air("MRI"), data[1]]) == run(data)
+
+
+def test_nothing_to_score_is_refused():
+    with pytest.raises(RefusedInputError, match="every slice of the validation section has a constant label"):
+        run([air("CT"), air("MRI")])
+
+
+def _run_in_process(rank: int, out: str) -> None:
+    torch.manual_seed(0)
+    data = [volumes("CT", 200, 3, 0.1), volumes("PET", 9, 2, 0.05)]
+    # The second rank sees nothing but air.
+    metrics = run(data if rank == 0 else [air("CT"), air("MRI")])
+    Path(out, f"{rank}.json").write_text(json.dumps(metrics))
+
+
+@pytest.mark.slow
+def test_a_rank_without_anything_to_score_has_the_metrics_of_all(tmp_path):
+    idist.spawn("gloo", _run_in_process, args=(str(tmp_path),), nproc_per_node=2)
+    torch.manual_seed(0)
+    expected = run([volumes("CT", 200, 3, 0.1), volumes("PET", 9, 2, 0.05)])
+    for rank in (0, 1):
+        assert json.loads((tmp_path / f"{rank}.json").read_text()) == pytest.approx(expected)
 
 
 def test_tasks_count_equally_and_slices_within_a_task():

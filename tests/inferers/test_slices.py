@@ -2,6 +2,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from monai.data import MetaTensor
+from tqdm import tqdm
 
 from bundle.tat.inferers.slices import RestorationSliceInferer
 
@@ -61,3 +63,52 @@ def test_progress_counts_slices(capsys):
 def test_other_axes_are_refused(slice_axis):
     with pytest.raises(ValueError, match=f"slice_axis is {slice_axis}"):
         RestorationSliceInferer(slice_axis)
+
+
+def test_no_slices_at_a_time_are_refused():
+    with pytest.raises(ValueError, match="slice_batch_size is 0"):
+        RestorationSliceInferer(slice_batch_size=0)
+
+
+@pytest.mark.parametrize("n_fit", [1, 2, 3])
+def test_fewer_slices_go_together_when_memory_runs_out(n_fit, caplog):
+    """As many as fit, with the same result, said in the log."""
+    volume, tried = torch.rand(1, 1, 6, 5, 11), []
+
+    def network(slices):
+        tried.append(len(slices))
+        if len(slices) > n_fit:
+            raise torch.OutOfMemoryError("no memory left")
+        return brighten(slices)
+
+    restored = RestorationSliceInferer(slice_batch_size=8, progress=False)(volume, network)
+    assert torch.equal(restored, RestorationSliceInferer(slice_batch_size=8, progress=False)(volume, brighten))
+    n_together = 1 if n_fit == 1 else 2
+    assert tried == sorted(tried, reverse=True)
+    assert tried.count(n_together) == 11 // n_together
+    assert f"restoring {n_together} slices at a time" in caplog.text
+
+
+def test_memory_that_does_not_hold_one_slice_is_an_error():
+    def network(slices):
+        raise torch.OutOfMemoryError("no memory left")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        RestorationSliceInferer(progress=False)(torch.rand(1, 1, 8, 8, 3), network)
+
+
+def test_metadata_come_along():
+    volume = MetaTensor(torch.rand(1, 1, 8, 8, 3), affine=torch.diag(torch.tensor([2.0, 3.0, 4.0, 1.0])))
+    restored = RestorationSliceInferer(progress=False)(volume, brighten)
+    assert isinstance(restored, MetaTensor)
+    assert torch.equal(restored.affine, volume.affine)
+
+
+def test_slices_are_counted_on_the_bar_of_a_run():
+    inferer = RestorationSliceInferer(slice_batch_size=4)
+    with tqdm(total=20, disable=False) as bar:
+        inferer.bar = bar
+        for _ in range(2):
+            inferer(torch.rand(1, 1, 8, 8, 6), brighten)
+        assert bar.n == 12
+    assert inferer.bar is bar

@@ -69,6 +69,14 @@ def test_rounding_of_an_affine_is_no_difference(dataset):
     assert read(dataset)
 
 
+def test_subjects_are_taken_from_the_datalist(dataset):
+    assert read(dataset)[0].subject is None
+    path = dataset / "datalist.json"
+    (entry,) = json.loads(path.read_text())["testing"]
+    path.write_text(json.dumps({"testing": [{**entry, "subject": 7}]}))
+    assert read(dataset)[0].subject == "7"
+
+
 def test_what_is_missing_is_named(dataset):
     with pytest.raises(RefusedInputError, match=r"has no section 'validation', only \['testing'\]"):
         read(dataset, "validation")

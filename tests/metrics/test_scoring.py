@@ -13,7 +13,7 @@ from bundle.tat.metrics import evaluate_pair, evaluate_volume
 from bundle.tat.metrics.baselines import best_sigma, gaussian_baseline
 from bundle.tat.metrics.cases import Case
 from bundle.tat.metrics.filters import find_filters
-from bundle.tat.metrics.scoring import evaluate_whole, keep_best, score_case
+from bundle.tat.metrics.scoring import evaluate_whole, has_contrast, keep_best, score_case
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from tests.scans import blobs
@@ -91,6 +91,29 @@ def test_filters_that_are_not_meant_for_a_modality_are_left_out():
         {result.method for result in score_case(case(modality=m), filters)} for m in (Modality.PET, Modality.MRI)
     ]
     assert methods == [{"input", "restored"}, {"input", "restored", "bicubic"}]
+
+
+def test_a_case_without_contrast_is_counted_and_not_scored():
+    flat = np.broadcast_to(np.array([0.0, 3.0], dtype=np.float32), (24, 21, 2)).copy()
+    empty = replace(case("flat"), label=flat, image=flat + 1, restored=flat, subject="someone")
+    results = score_case(empty, find_filters(["gaussian"]))
+    assert [(result.method, result.subject, result.slices) for result in results] == [
+        ("input", "someone", {}),
+        ("restored", "someone", {}),
+    ]
+    assert all((it.n_slices, it.n_constant) == (0, 2) for result in results for it in (result.means, result.volume))
+    assert all(math.isnan(result.means.psnr) and math.isnan(result.volume.rmse) for result in results)
+    kept = keep_best([*results, *score_case(case(), find_filters(["gaussian"]))])
+    assert [result.method for result in kept if result.case == "a"] == ["input", "restored", "gaussian"]
+
+
+@pytest.mark.parametrize(("values", "answer"), [((-900.0, -500.0), False), ((-900.0, -100.0), True)])
+def test_contrast_is_that_within_the_evaluation_window(values, answer):
+    label = torch.full((4, 5, 3), values[0])
+    label[2, 2, 1] = values[1]
+    assert has_contrast(label, "CT") is answer
+    assert has_contrast(label[..., 1], "CT") is answer
+    assert not has_contrast(label[..., 0], "CT")
 
 
 def test_a_refusal_names_the_case():

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bundle.tat.metrics.statistics import (
-    MIN_CASES,
-    bootstrap_interval,
-    compare,
-    describe,
-    paired_wilcoxon,
-    unit_of_analysis,
-)
+from bundle.tat.metrics.statistics import bootstrap_interval, compare, describe, paired_wilcoxon
+from bundle.tat.metrics.units import MIN_UNITS
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -100,19 +94,44 @@ def test_identical_runs_do_not_differ():
 
 
 def test_cases_are_the_unit_where_there_are_enough():
-    few, enough = ([f"case{i % n}" for i in range(40)] for n in (MIN_CASES - 1, MIN_CASES))
-    assert unit_of_analysis(few) == "slices"
-    assert unit_of_analysis(enough) == "cases"
+    few, enough = ([f"case{i % n}" for i in range(40)] for n in (MIN_UNITS - 1, MIN_UNITS))
     values, others = normal(40, 1, 0.4), normal(40, 2)
     over_slices, over_cases = compare(values, others, few), compare(values, others, enough)
     assert over_slices.unit == "slices"
     assert over_slices.test == paired_wilcoxon(values, others)
     assert over_slices.interval == bootstrap_interval(values - others)
-    means = [array.reshape(-1, MIN_CASES).mean(axis=0) for array in (values, others)]
+    means = [array.reshape(-1, MIN_UNITS).mean(axis=0) for array in (values, others)]
     assert over_cases.unit == "cases"
     assert over_cases.test == paired_wilcoxon(*means)
     assert over_cases.interval == bootstrap_interval(values - others, groups=enough)
     assert over_cases.mean_difference == over_slices.mean_difference == np.mean(values - others)
+
+
+def test_cases_of_one_subject_are_one_unit():
+    """Ten cases of five subjects, of unequal numbers of slices."""
+    cases = [f"case{index}" for index in range(10) for _ in range(2 + index % 2)]
+    subjects = [f"subject{int(case[4:]) // 2}" for case in cases]
+    values, others = normal(25, 1, 0.4), normal(25, 2)
+    over_subjects = compare(values, others, cases, subjects)
+    assert over_subjects.unit == "subjects"
+    case_means = [
+        [array[np.array(cases) == f"case{index}"].mean() for index in range(10)] for array in (values, others)
+    ]
+    assert over_subjects.test.n_pairs == MIN_UNITS
+    assert over_subjects.test.p == paired_wilcoxon(*np.reshape(case_means, (2, 5, 2)).mean(axis=2)).p
+    # The mean stays that over slices; whole subjects are drawn for its interval.
+    assert over_subjects.mean_difference == np.mean(values - others)
+    assert over_subjects.interval == bootstrap_interval(values - others, groups=subjects)
+    assert describe(values, cases, subjects).interval == bootstrap_interval(values, groups=subjects)
+    assert describe(values, cases).interval == bootstrap_interval(values, groups=cases)
+
+
+def test_a_subject_of_one_case_changes_nothing():
+    cases = [f"case{index % 6}" for index in range(30)]
+    values, others = normal(30, 1, 0.4), normal(30, 2)
+    by_case, by_subject = compare(values, others, cases), compare(values, others, cases, cases)
+    assert (by_case.test, by_case.interval) == (by_subject.test, by_subject.interval)
+    assert (by_case.unit, by_subject.unit) == ("cases", "subjects")
 
 
 def test_description():

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bundle.tat.metrics.table import Provenance, SliceRow, read_slices, write_csv, write_json
+from bundle.tat.metrics.restoration import VolumeScores
+from bundle.tat.metrics.scoring import MethodResult
+from bundle.tat.metrics.table import Provenance, SliceRow, case_rows, read_slices, write_csv, write_json
+from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 
 ORIGIN = Provenance(
@@ -22,6 +25,7 @@ ORIGIN = Provenance(
 ROW = SliceRow(
     modality="CT",
     case="a, b",
+    subject="patient 7",
     method="gaussian",
     parameter=0.1 + 0.2,
     slice=7,
@@ -38,7 +42,7 @@ def write(path: Path, rows: list[SliceRow], origins: list[Provenance] | None = N
 
 
 def test_a_table_comes_back_to_the_bit(tmp_path):
-    rows = [ROW, replace(ROW, method="restored", parameter=None)]
+    rows = [ROW, replace(ROW, method="restored", parameter=None, subject=None)]
     table = read_slices(write(tmp_path / "new" / "slices.csv", rows))
     assert table.rows == rows
     assert table.provenance == ORIGIN
@@ -61,6 +65,32 @@ def test_a_table_that_was_edited_is_refused(tmp_path, spoil, message):
     path.write_text(spoil(path.read_text()))
     with pytest.raises(RefusedInputError, match=message):
         read_slices(path)
+
+
+def test_a_table_from_before_subjects_is_read(tmp_path):
+    path = write(tmp_path / "slices.csv", [replace(ROW, subject=None)])
+    with path.open(newline="") as file:
+        records = [{name: cell for name, cell in row.items() if name != "subject"} for row in csv.DictReader(file)]
+    write_csv(path, records)
+    assert read_slices(path).rows == [replace(ROW, subject=None)]
+
+
+def test_a_case_without_a_score_has_empty_cells():
+    scores = VolumeScores(*[float("nan")] * 3, n_slices=0, n_constant=4)
+    result = MethodResult(
+        modality=Modality.PET,
+        case="a",
+        subject=None,
+        method="restored",
+        parameter=None,
+        slices={},
+        means=scores,
+        volume=scores,
+    )
+    for whole in (False, True):
+        (row,) = case_rows([result], whole=whole)
+        assert [row[name] for name in ("psnr", "ssim", "rmse")] == [None] * 3
+        assert (row["n_slices"], row["n_constant"], row["unit"]) == (0, 4, "SUV")
 
 
 def test_a_missing_table_is_refused(tmp_path):

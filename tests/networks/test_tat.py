@@ -1,12 +1,16 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from bundle.tat.networks import TAT
 from tests.helper import assert_batch_independent
 
+ROOT = Path(__file__).parents[2]
 SMALL = {
     "dim": 8,
     "num_blocks": (1, 1, 1, 1),
@@ -160,3 +164,50 @@ def test_forward_keeps_no_state():
         network(torch.rand(2, 1, 64, 64))
         assert torch.equal(network(image), first)
     assert set(vars(network)) == before
+
+
+def whole_maps(network: TAT, image: torch.Tensor) -> torch.Tensor:
+    """The plain evaluation, as in training."""
+    with torch.enable_grad():
+        return network(image).detach()
+
+
+@settings(max_examples=20)
+@given(
+    batch=st.integers(1, 3),
+    height=multiples_of_8,
+    width=multiples_of_8,
+    train_size=st.sampled_from([16, 32, 64]),
+    max_memory=st.sampled_from([0.0, 0.05, 4.0]),
+    changes=st.sampled_from([{}, {"adaptive": False}, {"bias": True}, {"dim": 6, "heads": (3, 2, 1, 6)}]),
+)
+def test_inference_in_strips_is_exact(batch, height, width, train_size, max_memory, changes):
+    network = small(train_size=train_size, max_memory=max_memory, **changes)
+    image = torch.rand(batch, 1, height, width)
+    before = image.clone()
+    with torch.no_grad():
+        restored = network(image)
+    assert torch.equal(image, before)
+    expected = whole_maps(network, image)
+    assert (restored - expected).abs().max() <= 1e-5 * expected.std()
+
+
+@pytest.mark.parametrize("size", [(1, 1, 64, 64), (2, 1, 248, 96)])
+def test_inference_in_strips_is_exact_with_the_trained_weights(size):
+    arguments = json.loads((ROOT / "configs" / "inference.json").read_text())["network_def"]
+    network = TAT(**{name: value for name, value in arguments.items() if name != "_target_"}).eval()
+    network.load_state_dict(torch.load(ROOT / "models" / "model.pt", weights_only=True))
+    image = torch.rand(size)
+    with torch.inference_mode():
+        restored = network(image)
+    expected = whole_maps(network, image)
+    assert (restored - expected).abs().max() <= 1e-5 * expected.std()
+
+
+def test_checkpointing_leaves_the_gradients_of_the_network_as_they_are():
+    image = torch.rand(2, 1, 32, 40)
+    plain, checkpointed = small(), small(gradient_checkpointing=True)
+    for network in (plain, checkpointed):
+        network.train()(image).square().mean().backward()
+    for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.tat.networks.tlc import merge_windows, split_windows, window_starts
+from bundle.tat.networks.tlc import WindowCells, merge_windows, split_windows, window_starts
 from tests.helper import assert_covers_once
 
 sizes = st.integers(1, 60)
@@ -43,3 +43,25 @@ def test_windows_are_a_partition_of_unity(height, width, window):
 )
 def test_windows_of_the_papers_first_level(size, starts):
     assert window_starts(size, 192) == starts
+
+
+@given(height=sizes, width=sizes, window=st.integers(1, 40))
+def test_cells_stand_for_the_pixels_of_the_windows(height, width, window):
+    features, cells = torch.rand(1, 1, height, width), WindowCells(height, width, window)
+    rows = list(pairwise(cells.row_cuts))
+    of_cells = torch.zeros(len(rows), len(cells.column_cuts) - 1)
+    for top, bottom in rows:
+        for cell, columns in cells.across(bottom - 1):
+            of_cells[cell] += features[0, 0, top:bottom, columns].sum()
+    windows = split_windows(features, window)
+    sums = cells.sum_in_windows(of_cells)
+    torch.testing.assert_close(sums.flatten(), torch.stack([part.sum() for part in windows]))
+
+    filled = [torch.full_like(part, float(value)) for part, value in zip(windows, sums.flatten(), strict=True)]
+    merged = merge_windows(filled, height, width, window)
+    averages = cells.average_windows(sums)
+    for top, bottom in rows:
+        for cell, columns in cells.across(top):
+            torch.testing.assert_close(
+                merged[0, 0, top:bottom, columns], averages[cell].expand(bottom - top, columns.stop - columns.start)
+            )

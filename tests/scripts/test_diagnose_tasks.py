@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import json
 import sys
@@ -63,9 +64,9 @@ def test_all_files_are_written(diagnose, call, tmp_path, capsys):
     out = tmp_path / "out" / "diagnosis"
     tables = {"gradient_cosines.csv", "task_representation.csv", "task_recognition.csv", "generated_kernels.csv"}
     pictures = {"gradient_cosines.png", "task_representation.png", "training.png"}
-    assert {path.name for path in out.iterdir()} == tables | pictures
+    assert {path.name for path in out.iterdir()} == tables | pictures | {"diagnosis.json"}
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
-    assert not any(str(tmp_path) in (out / name).read_text() for name in tables)
+    assert not any(str(tmp_path) in (out / name).read_text() for name in (*tables, "diagnosis.json"))
     rows = read(out / "gradient_cosines.csv")
     # Three pairs of tasks and three tasks with themselves, on 9 groups or the 7 of a static network.
     names = ["network with weight generation", "twin without weight generation"]
@@ -82,6 +83,26 @@ def test_all_files_are_written(diagnose, call, tmp_path, capsys):
     assert "of 12 patches" in printed
 
 
+def test_every_table_says_what_it_was_computed_from(diagnose, call, tmp_path):
+    hashes = {
+        f"{name} {kind} weight generation": hashlib.sha256((tmp_path / folder / "model.pt").read_bytes()).hexdigest()
+        for name, kind, folder in (("network", "with", "adaptive"), ("twin", "without", "static"))
+    }
+    diagnose.main([*call, *twin(tmp_path), "--seed", "3"])
+    out = tmp_path / "out" / "diagnosis"
+    origin = json.loads((out / "diagnosis.json").read_text())
+    assert origin["weights_sha256"] == hashes
+    assert (origin["checkpoint_sha256"], origin["datalist"], origin["seed"]) == (None, "datalist.json", 3)
+    assert origin["command"] == (
+        "diagnose_tasks.py --config_file train.json tiny.json --weights model.pt --twin model.pt "
+        "--twin_config no_weight_generation.json --datalist datalist.json --out diagnosis --n_batches 2 --seed 3"
+    )
+    for table in out.glob("*.csv"):
+        for row in read(table):
+            assert row["weights_sha256"] == hashes[row["network"]]
+            assert (row["datalist"], row["section"], row["seed"]) == ("datalist.json", "training", "3")
+
+
 def test_the_same_seed_gives_the_same_tables(diagnose, call, tmp_path, capsys):
     for name in ("one", "two"):
         diagnose.main([*call, "--out", str(tmp_path / name)])
@@ -96,6 +117,7 @@ def test_a_static_network_alone_has_gradients_only(diagnose, call, tmp_path):
     overlays = ["--config_file", *call[1:3], str(ROOT / "configs" / "no_weight_generation.json")]
     diagnose.main([*call, *overlays, *static])
     assert {path.name for path in (tmp_path / "out" / "diagnosis").iterdir()} == {
+        "diagnosis.json",
         "gradient_cosines.csv",
         "gradient_cosines.png",
     }

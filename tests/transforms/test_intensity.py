@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from monai.data import MetaTensor
 
 from bundle.tat.modality import INTENSITY_RANGES, MRI_FOREGROUND_INTENSITY, Modality
+from bundle.tat.transforms import volume
 from bundle.tat.transforms.intensity import ScaleByModalityd, from_unit_range, mri_scale_factor, to_unit_range
 from tests.helper import assert_round_trip
 from tests.scans import blobs, oblique_affine
@@ -20,14 +21,30 @@ values = st.lists(st.floats(-5000, 9000, width=32), min_size=1, max_size=60)
 def test_there_and_back_is_clipping(modality, values):
     bounds = INTENSITY_RANGES[modality]
     image = torch.tensor(values)
-    back = from_unit_range(to_unit_range(image, bounds), bounds)
+    unit, n_clipped = to_unit_range(image, bounds)
+    back = from_unit_range(unit, bounds)
+    assert n_clipped == int((image != image.clamp(bounds.low, bounds.high)).sum())
     torch.testing.assert_close(back, image.clamp(bounds.low, bounds.high), rtol=1e-6, atol=bounds.width * 2e-7)
 
 
 @given(modality=modalities, values=values, scale=st.floats(0.01, 100))
 def test_unit_range_is_a_unit_range(modality, values, scale):
-    scaled = to_unit_range(torch.tensor(values), INTENSITY_RANGES[modality], scale=scale)
+    scaled, _ = to_unit_range(torch.tensor(values), INTENSITY_RANGES[modality], scale=scale)
     assert bool(((scaled >= 0) & (scaled <= 1)).all())
+
+
+@given(modality=modalities, values=values, scale=st.floats(0.01, 100), slab=st.integers(1, 70))
+def test_a_volume_is_scaled_alike_in_parts_and_at_once(modality, values, scale, slab):
+    bounds = INTENSITY_RANGES[modality]
+    image = torch.tensor(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(volume, "SLAB_SIZE", slab)
+        in_parts, n_clipped = to_unit_range(image, bounds, scale=scale)
+        factor = mri_scale_factor(image)
+    scaled = image * scale
+    assert torch.equal(in_parts, scaled.clamp(bounds.low, bounds.high).sub(bounds.low).div(bounds.width))
+    assert n_clipped == int(((scaled < bounds.low) | (scaled > bounds.high)).sum())
+    assert factor == mri_scale_factor(image)
 
 
 @given(
@@ -91,16 +108,74 @@ def test_clipped_voxels_are_counted_and_reported(caplog):
     assert "2 of 4 voxels (50 %) lie outside [-1024, 3072] HU and were clipped" in caplog.text
 
 
-@pytest.mark.parametrize(("modality", "value"), [("PET", 5000.0), ("MRI", -3.0), ("CT", 30000.0)])
+@pytest.mark.parametrize(("modality", "value"), [("MRI", -3.0), ("CT", 30000.0)])
 def test_an_image_in_another_unit_is_refused_by_name(modality, value):
     image = MetaTensor(torch.full((1, 3, 3), value), meta={"filename_or_obj": "/scans/a.nii"})
     with pytest.raises(ValueError, match=r"/scans/a\.nii: 9 of 9 voxels .* this is another modality or unit"):
         ScaleByModalityd("image")({"image": image, "modality": modality})
 
 
+def test_pet_that_cannot_be_suv_is_refused_by_name():
+    image = MetaTensor(torch.full((1, 3, 3), 5000.0), meta={"filename_or_obj": "/scans/a.nii"})
+    with pytest.raises(ValueError, match=r"/scans/a\.nii: .* convert it to SUV"):
+        ScaleByModalityd("image")({"image": image, "modality": "PET"})
+
+
 def test_nothing_is_reported_when_nothing_is_clipped(caplog):
     ScaleByModalityd("image")({"image": MetaTensor(torch.zeros(1, 3, 3)), "modality": "CT"})
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_the_image_that_comes_in_stays_as_it_is(contiguous):
+    values = torch.rand(1, 6, 5, 4) * 30
+    image = MetaTensor(values if contiguous else values.transpose(1, 3), meta={"filename_or_obj": "x"})
+    before, meta = image.clone(), dict(image.meta)
+    transform = ScaleByModalityd("image", pet_scale=0.5)
+    scaled = transform({"image": image, "modality": "PET"})["image"]
+    unit = scaled.clone()
+    transform.inverse({"image": scaled})
+    assert torch.equal(image, before)
+    assert image.meta.keys() == meta.keys()
+    assert not image.applied_operations
+    assert torch.equal(scaled, unit)
+
+
+def test_percentile_of_the_foreground_is_its_kth_value():
+    image = torch.from_numpy(blobs((30, 20, 10), -5, 900))
+    foreground = image[image > image.mean()]
+    rank = round(0.995 * (foreground.numel() - 1)) + 1
+    assert mri_scale_factor(image) == MRI_FOREGROUND_INTENSITY / float(foreground.kthvalue(rank).values)
+
+
+def test_pet_in_another_unit_is_brought_to_suv_and_back():
+    """12,000 Bq/ml where the body has 4,000 on average is SUV 3."""
+    activity = MetaTensor(torch.full((1, 4, 4, 4), 12000.0))
+    transform = ScaleByModalityd("image", pet_scale=1 / 4000)
+    scaled = transform({"image": activity, "modality": "PET"})["image"]
+    torch.testing.assert_close(scaled.as_tensor(), torch.full((1, 4, 4, 4), 3 / 20))
+    torch.testing.assert_close(transform.inverse({"image": scaled})["image"].as_tensor(), activity.as_tensor())
+
+
+def test_pet_scale_is_for_pet_alone():
+    image = MetaTensor(torch.rand(1, 4, 4, 4) * 100)
+    one, other = (
+        ScaleByModalityd("image", pet_scale=factor)({"image": image, "modality": "CT"})["image"]
+        for factor in (1.0, 7.0)
+    )
+    assert torch.equal(one, other)
+
+
+def test_pet_scale_meets_no_dicom():
+    image = MetaTensor(torch.rand(1, 4, 4, 4), meta={"modality": "PT", "filename_or_obj": "/pet/1.dcm"})
+    with pytest.raises(ValueError, match=r"/pet/1\.dcm: pet_scale is 2\.0: DICOM is brought to SUV by its own header"):
+        ScaleByModalityd("image", pet_scale=2.0)({"image": image, "modality": "PET"})
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("inf"), float("nan")])
+def test_other_pet_scales_are_refused(factor):
+    with pytest.raises(ValueError, match=r"pet_scale is .*: pass the positive factor"):
+        ScaleByModalityd("image", pet_scale=factor)
 
 
 def test_unknown_scale_is_refused():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 
-from bundle.tat.transforms.volume import EnsureVolumed
+from bundle.tat.transforms.volume import EnsureVolumed, slabs
 from tests.helper import assert_round_trip
 from tests.scans import oblique_affine
 
@@ -40,3 +40,13 @@ def test_more_or_fewer_dimensions_are_refused(shape):
 def test_an_empty_image_is_refused():
     with pytest.raises(ValueError, match="has no voxels"):
         EnsureVolumed("image")({"image": MetaTensor(torch.zeros(1, 4, 0, 2))})
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (1, 2100, 2100, 1), (1, 7, 5, 3)], ids=str)
+def test_slabs_are_all_of_an_image_and_share_its_memory(shape):
+    image = MetaTensor(torch.rand(shape))
+    parts = slabs(image)
+    assert torch.equal(torch.cat(parts), image.as_tensor().flatten())
+    assert not any(isinstance(part, MetaTensor) for part in parts)
+    parts[-1][-1] = 2
+    assert image.as_tensor().flatten()[-1] == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from bundle.tat.engines.diagnosis import TaskSamples
+from bundle.tat.engines.diagnosis_origin import Origin
 from bundle.tat.engines.diagnosis_pictures import (
     draw_cosines,
     draw_representations,
@@ -34,6 +35,7 @@ def report_gradients(
     output_dir: Path,
     *,
     data: str,
+    origin: Origin,
 ) -> list[str]:
     """Compare the tasks' gradients in every network: ``gradient_cosines.csv`` and ``.png``.
 
@@ -43,6 +45,7 @@ def report_gradients(
         samples: patches to compute the gradients on.
         output_dir: folder of the files; made when it is missing.
         data: where the samples come from, for the title.
+        origin: of the numbers, for the table.
 
     Returns:
         Sentences for the reader: for each network, the pair of tasks that agrees least.
@@ -52,7 +55,7 @@ def report_gradients(
     """
     found = {name: compare_tasks(network, loss, samples.batches) for name, network in networks.items()}
     rows = [{"network": name, **asdict(row)} for name, cosines in found.items() for row in cosines]
-    write_csv(output_dir / "gradient_cosines.csv", rows)
+    write_csv(output_dir / "gradient_cosines.csv", origin.stamp(rows))
     save_picture(draw_cosines(found, data=data), output_dir / "gradient_cosines.png")
     sentences = []
     for name, cosines in found.items():
@@ -66,7 +69,7 @@ def report_gradients(
 
 
 def report_representations(
-    networks: Mapping[str, TAT], samples: TaskSamples, output_dir: Path, *, data: str
+    networks: Mapping[str, TAT], samples: TaskSamples, output_dir: Path, *, data: str, origin: Origin
 ) -> list[str]:
     """Look at the task representations: ``task_representation.csv`` and ``.png``, ``task_recognition.csv``.
 
@@ -77,6 +80,7 @@ def report_representations(
         samples: patches to represent.
         output_dir: folder of the files; made when it is missing.
         data: where the samples come from, for the title.
+        origin: of the numbers, for the tables.
 
     Returns:
         Sentences for the reader: how many patches are recognised, how much the generated kernels weigh, and which
@@ -106,9 +110,9 @@ def report_representations(
         sizes.extend({"network": name, "part": part, "generated_over_shared": it} for part, it in weighed.items())
         sentences.append(f"{name}: generated kernels weigh {max(weighed.values()):.1e} of the shared ones at most")
     if pictures:
-        write_csv(output_dir / "task_representation.csv", points)
-        write_csv(output_dir / "task_recognition.csv", counts)
-        write_csv(output_dir / "generated_kernels.csv", sizes)
+        write_csv(output_dir / "task_representation.csv", origin.stamp(points))
+        write_csv(output_dir / "task_recognition.csv", origin.stamp(counts))
+        write_csv(output_dir / "generated_kernels.csv", origin.stamp(sizes))
         save_picture(draw_representations(pictures, data=data), output_dir / "task_representation.png")
     return sentences
 

@@ -60,7 +60,7 @@ class EvaluationReport:
 
     Shape:
         decollated engine output: dictionaries with ``image``, ``label`` and ``pred`` ``(1, W, H[, D])`` in physical
-        units, slices along the last axis, and a batch whose entries name the ``modality``.
+        units, slices along the last axis, and a batch whose entries name the ``modality`` and may name the ``subject``.
     """
 
     def __init__(
@@ -115,21 +115,27 @@ class EvaluationReport:
         """Score the volumes of one iteration.
 
         Raises:
-            RefusedInputError: a case cannot be scored, or has the name of another one of its modality.
+            RefusedInputError: a case cannot be scored, has the name of another one of its modality, or unlike others
+                of its modality no subject.
         """
         outputs, batches = (cast(Sequence[Mapping[str, Any]], it) for it in (engine.state.output, engine.state.batch))
         for output, batch in zip(outputs, batches, strict=True):
             source = str(output["image"].meta["filename_or_obj"])
             case = _read_case({**batch, **output}, case_name(Path(source)))
             self._results[source] = score_case(case, self.filters, device=output["pred"].device)
-        check_names(self._results)
+        check_cases(self._results)
 
     def write(self, _: Engine) -> None:
-        """Write the four files; under several processes, the first one writes what all have scored."""
+        """Write the four files; under several processes, the first one writes what all have scored.
+
+        Raises:
+            RefusedInputError: no case can be scored.
+        """
         by_case = gather(self._results)
         if idist.get_rank() > 0:
             return
-        check_names(by_case)
+        check_cases(by_case)
+        n_unscored = count_unscored(by_case)
         ordered = sorted(by_case.values(), key=lambda scored: (scored[0].modality, scored[0].case))
         results = keep_best(result for scored in ordered for result in scored)
         summary = summarise(results, self._provenance, other=self._other, seed=self.seed)
@@ -139,7 +145,9 @@ class EvaluationReport:
         write_csv(self.output_dir / "cases.csv", [{**row, **origin} for row in case_rows(results)])
         write_csv(self.output_dir / "volumes.csv", [{**row, **of_volumes} for row in case_rows(results, whole=True)])
         write_json(self.output_dir / "summary.json", summary)
-        logger.info("scores of %d cases written to %s", len(by_case), self.output_dir)
+        logger.info("scores of %d cases written to %s", len(by_case) - n_unscored, self.output_dir)
+        if n_unscored:
+            logger.warning("%d more cases have a constant label in every slice: not scored", n_unscored)
 
 
 def gather(results: dict[str, list[MethodResult]]) -> dict[str, list[MethodResult]]:
@@ -157,21 +165,48 @@ def gather(results: dict[str, list[MethodResult]]) -> dict[str, list[MethodResul
     return {source: scored for part in parts for source, scored in part.items()}
 
 
-def check_names(results: Mapping[str, Sequence[MethodResult]]) -> None:
-    """Refuse cases that a table could not tell apart.
+def check_cases(results: Mapping[str, Sequence[MethodResult]]) -> None:
+    """Refuse cases that a table could not tell apart, and subjects that are named here and there.
 
     Args:
         results: scores by the path of the case.
 
     Raises:
-        RefusedInputError: two scans of one modality have the same name.
+        RefusedInputError: of one modality, two scans have the same name, or one has a subject and another has none.
     """
     paths: dict[tuple[str, str], str] = {}
+    has_subject: dict[str, bool] = {}
     for path, (first, *_) in results.items():
         key = (first.modality, first.case)
         if key in paths:
             raise RefusedInputError(f"{paths[key]} and {path} are both named {first.case}: rename one")
         paths[key] = path
+        if has_subject.setdefault(first.modality, first.subject is not None) != (first.subject is not None):
+            raise RefusedInputError(
+                f"some {first.modality.value} cases have a subject and {path} is not like them: "
+                "name the subject of all of them in the datalist, or of none"
+            )
+
+
+def count_unscored(results: Mapping[str, Sequence[MethodResult]]) -> int:
+    """Count the cases none of whose slices can be scored.
+
+    Args:
+        results: scores by the path of the case.
+
+    Returns:
+        Their number, less than that of all cases.
+
+    Raises:
+        RefusedInputError: there is no other case.
+    """
+    n_unscored = sum(not first.slices for first, *_ in results.values())
+    if n_unscored == len(results):
+        raise RefusedInputError(
+            f"every slice of all {n_unscored} cases has a constant label within its evaluation window: "
+            "nothing can be scored, check units and modalities"
+        )
+    return n_unscored
 
 
 def _read_case(volume: Mapping[str, Any], name: str) -> Case:
@@ -183,6 +218,7 @@ def _read_case(volume: Mapping[str, Any], name: str) -> Case:
         label=label,
         restored=restored,
         affine=np.asarray(volume["image"].affine.cpu(), dtype=np.float64),
+        subject=str(volume["subject"]) if "subject" in volume else None,
     )
 
 

@@ -9,7 +9,9 @@ from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 
 from bundle.tat.metrics.restoration import evaluate_volume
+from bundle.tat.metrics.scoring import has_contrast
 from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
 
 _MODALITIES: Final = tuple(Modality)
 # The root mean squared errors of different tasks are in different units and have no mean.
@@ -21,7 +23,8 @@ class RestorationMetric(Metric):
     """Scores in the paper's protocol, in physical units: for each task the mean over its slices.
 
     Publishes ``val_psnr_CT``, ``val_ssim_CT``, ``val_rmse_CT`` and so on for every task seen, and the means over tasks
-    as ``val_psnr`` and ``val_ssim``. Attached as ``val_psnr`` it is the key metric of a MONAI evaluator.
+    as ``val_psnr`` and ``val_ssim``. Attached as ``val_psnr`` it is the key metric of a MONAI evaluator. Slices whose
+    label is constant are left out, and so are volumes of nothing else.
 
     Args:
         prefix: first part of the names.
@@ -51,6 +54,8 @@ class RestorationMetric(Metric):
         for volume in output:
             modality = Modality(volume["modality"])
             pred, label = (torch.as_tensor(volume[key])[0] for key in ("pred", "label"))
+            if not has_contrast(label, modality):
+                continue
             scores = evaluate_volume(pred, label, modality)
             means = torch.tensor([getattr(scores, score) for score in _SCORES], dtype=torch.float64)
             self._total[:, _MODALITIES.index(modality)] += means * scores.n_slices
@@ -58,8 +63,17 @@ class RestorationMetric(Metric):
 
     @sync_all_reduce("_total", "_n_slices")
     def compute(self) -> dict[str, float]:
-        """Mean scores of each task seen, and their means over tasks, by name."""
+        """Mean scores of each task seen, and their means over tasks, by name.
+
+        Raises:
+            RefusedInputError: no slice of any volume, on any rank, can be scored.
+        """
         seen = self._n_slices > 0
+        if not seen.any():
+            raise RefusedInputError(
+                "every slice of the validation section has a constant label within its evaluation window: "
+                "nothing can be scored, check units and modalities"
+            )
         means = self._total[:, seen] / self._n_slices[seen]
         tasks = [modality.value for modality, is_seen in zip(_MODALITIES, seen, strict=True) if is_seen]
         metrics = {}

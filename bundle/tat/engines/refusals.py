@@ -1,10 +1,18 @@
 """Telling a user in one line why a scan was refused."""
 
+import errno
 import logging
 import sys
+from collections.abc import Iterator
 from types import TracebackType
+from typing import Final
+
+import torch
 
 from bundle.tat.refusal import RefusedInputError
+
+# What the file system says when no other case could be written either.
+_OUTPUT_IS_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def show_in_one_line() -> None:
@@ -14,7 +22,7 @@ def show_in_one_line() -> None:
     so the refusal is looked for among the causes. Any other error keeps its traceback.
     """
     sys.excepthook = _excepthook
-    for engine in ("SupervisedTrainer", "SupervisedEvaluator"):
+    for engine in ("SupervisedTrainer", "SupervisedEvaluator", "RestorationEvaluator"):
         logging.getLogger(f"ignite.engine.engine.{engine}").addFilter(_is_no_echo)
 
 
@@ -32,9 +40,42 @@ def find_refusal(error: BaseException | None) -> RefusedInputError | None:
     Returns:
         The first refusal of the chain, ``None`` if there is none.
     """
-    while error is not None and not isinstance(error, RefusedInputError):
+    return next((cause for cause in _causes(error) if isinstance(cause, RefusedInputError)), None)
+
+
+def explain_failure(error: BaseException) -> str | None:
+    """Why one scan could not be restored, if that is all that went wrong.
+
+    Args:
+        error: what was raised while it was read, restored or saved.
+
+    Returns:
+        One sentence: of a refusal, or about memory; ``None`` for an error of the program.
+    """
+    refusal = find_refusal(error)
+    if refusal is not None:
+        return str(refusal)
+    if any(_is_out_of_memory(cause) for cause in _causes(error)):
+        return "the memory is too small for this scan: restore it on a machine with more"
+    return None
+
+
+def is_output_lost(error: BaseException) -> bool:
+    """Whether an error would befall every other scan too: the disk is full, or can no longer be written to."""
+    return any(isinstance(cause, OSError) and cause.errno in _OUTPUT_IS_LOST for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it, last first."""
+    while error is not None:
+        yield error
         error = error.__cause__ or error.__context__
-    return error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a device or on the host, where torch has no error of its own."""
+    on_host = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return on_host or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from bundle.tat.engines.diagnosis import Batch
 from bundle.tat.networks import TAT
-from bundle.tat.networks.weight_adaptive import DepthwiseConv
+from bundle.tat.networks.restormer import TransformerBlock
+from bundle.tat.networks.stage import Stage
+from bundle.tat.networks.weight_adaptive import BlockKernels
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -124,35 +126,33 @@ def measure_generated(network: TAT, batches: Iterable[Batch]) -> dict[str, float
         of the shared kernels. Below 1e-7, single precision rounds the sum to the shared kernel.
     """
     squares: dict[str, list[tuple[float, float]]] = {}
-    hooks = [
-        module.register_forward_hook(
-            _recorder(squares.setdefault(name.partition(".")[0], []), module.weight, module.adaptation)
-        )
-        for name, module in network.named_modules()
-        if isinstance(module, DepthwiseConv) and module.adaptation is not None
-    ]
-    try:
-        device = next(network.parameters()).device
-        with torch.inference_mode():
-            for batch in batches:
-                network(batch["image"].to(device))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        for batch in batches:
+            kernels = network.generate_kernels(network.encode(batch["image"].to(device))[3])
+            for part, stage, generated in (
+                ("decoder1", network.decoder1, kernels.level1),
+                ("decoder2", network.decoder2, kernels.level2),
+                ("decoder3", network.decoder3, kernels.level3),
+                ("latent", network.latent, kernels.latent),
+                ("refinement", network.refinement, kernels.level1),
+            ):
+                squares.setdefault(part, []).extend(_mean_squares(stage, generated))
     sums = {part: np.sum(recorded, axis=0) for part, recorded in squares.items()}
     return {part: float(np.sqrt(generated / shared)) for part, (generated, shared) in sums.items()}
 
 
-def _recorder(
-    squares: list[tuple[float, float]], shared: torch.Tensor, adaptation: torch.Tensor
-) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
-    """A forward hook that records the mean squares of a convolution's generated and shared kernels."""
-
-    def record(_: nn.Module, arguments: tuple[torch.Tensor, ...], __: torch.Tensor) -> None:
-        generated = (adaptation * arguments[1]).double()
-        squares.append((float(generated.square().mean()), float(shared.double().square().mean())))
-
-    return record
+def _mean_squares(stage: Stage, kernels: BlockKernels | None) -> Iterator[tuple[float, float]]:
+    """Mean squares of the generated and of the shared kernels of each convolution of a stage."""
+    if kernels is None:
+        raise RefusedInputError("a static network generates no kernels: build TAT(adaptive=True)")
+    for block in cast("Iterable[TransformerBlock]", stage):
+        for conv, generated in (
+            (block.attention.depthwise, kernels.attention),
+            (block.feed_forward.depthwise, kernels.feed_forward),
+        ):
+            added = cast(torch.Tensor, conv.adaptation) * generated
+            yield float(added.double().square().mean()), float(conv.weight.double().square().mean())
 
 
 def _array(parts: Sequence[torch.Tensor]) -> NDArray[np.float64]:

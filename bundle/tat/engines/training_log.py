@@ -10,15 +10,20 @@ from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.engines.loading_time import LoadingClock
 from bundle.tat.losses import PlainL1Loss, TaskAdaptiveLoss
 
-COLUMNS: Final = ("iteration", "task", "error", "weight", "loss", "learning_rate", "gradient_norm")
+# What a row says about its task, and about the whole step; the latter is in the rows of all tasks.
+OF_TASK: Final = ("error", "weight")
+OF_STEP: Final = ("loss", "learning_rate", "gradient_norm", "loading_share")
+COLUMNS: Final = ("iteration", "task", *OF_TASK, *OF_STEP)
 
 
 class TrainingLog:
     """Handler that writes the mean error and loss weight of each task to a CSV, and to TensorBoard if asked.
 
     When training goes on from a checkpoint, rows that were written after it are dropped: those steps are done again.
+    What was logged last is left in ``engine.state.training_log``, a dictionary of numbers by name.
 
     Args:
         path: CSV file, one row for each task and logged step.
@@ -48,12 +53,14 @@ class TrainingLog:
         self.writer = writer
         self.task_key = task_key
         self.is_writer = is_writer
+        self.clock = LoadingClock()
 
     def attach(self, engine: Engine) -> None:
         """Log every ``interval`` steps of ``engine``."""
         if self.is_writer:
             # Not when training starts: the step that it goes on from may not be known yet.
             engine.add_event_handler(Events.EPOCH_STARTED, self.begin)
+            self.clock.attach(engine)
             engine.add_event_handler(Events.ITERATION_COMPLETED(every=self.interval), self.log)
 
     def begin(self, engine: Engine) -> None:
@@ -69,11 +76,15 @@ class TrainingLog:
 
     def log(self, engine: Engine) -> None:
         """Append one row for each task of this step's batch."""
-        rows = self.rows(engine)
+        share = round(self.clock.take_share(), 4)
+        rows = [{**row, "loading_share": share} for row in self.rows(engine)]
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerows(rows)
+        state: Any = engine.state
+        state.training_log = scalars(rows)
         if self.writer is not None:
-            self._write_scalars(rows)
+            for name, value in state.training_log.items():
+                self.writer.add_scalar(name, value, state.iteration)
 
     @torch.no_grad()
     def rows(self, engine: Engine) -> list[dict[str, Any]]:
@@ -99,14 +110,18 @@ class TrainingLog:
             for task in sorted(set(tasks))
         ]
 
-    def _write_scalars(self, rows: Sequence[dict[str, Any]]) -> None:
-        for row in rows:
-            step = row["iteration"]
-            self.writer.add_scalar(f"error/{row['task']}", row["error"], step)
-            self.writer.add_scalar(f"weight/{row['task']}", row["weight"], step)
-        for name in ("learning_rate", "gradient_norm"):
-            if row[name] != "":
-                self.writer.add_scalar(name, row[name], step)
+
+def scalars(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Numbers of one step by name: ``error/CT``, ``weight/CT`` and so on, and those of the whole step once.
+
+    Args:
+        rows: of one step, one for each task.
+
+    Returns:
+        The numbers; ``loss`` is left out, which has a handler of its own, and so is what was not measured.
+    """
+    named = {f"{name}/{row['task']}": row[name] for row in rows for name in OF_TASK}
+    return named | {name: rows[0][name] for name in OF_STEP if name != "loss" and rows[0][name] != ""}
 
 
 def _places(tasks: Sequence[str], task: str) -> list[int]:

@@ -1,14 +1,19 @@
 """Restoring a volume slice by slice."""
 
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
-from monai.inferers import SliceInferer
+from monai.data import MetaTensor
+from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
 from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
 
 _N_AXES = 3
 
@@ -16,21 +21,26 @@ _N_AXES = 3
 Network = Callable[..., Tensor | Sequence[Tensor] | dict[Any, Tensor]]
 
 
-class RestorationSliceInferer(SliceInferer):
-    """MONAI's ``SliceInferer`` over whole slices, with a progress bar in slices and constant slices left alone.
+class RestorationSliceInferer(Inferer):
+    """Runs a two-dimensional network over whole slices, with a progress bar, and leaves constant slices alone.
 
-    A constant slice (air, padding) holds nothing to restore; it comes back unchanged and costs nothing.
+    What MONAI's ``SliceInferer`` does, but for the volumes it keeps on the way, a map of overlaps above all: here the
+    result is the only one. A constant slice (air, padding) holds nothing to restore; it comes back unchanged and costs
+    nothing. When the device runs out of memory, as many slices go together as fit.
 
     Args:
         slice_axis: array axis that the slices are stacked along: 0, 1 or 2, or counted from the end: -1, -2, -3.
         slice_batch_size: slices that go through the network together.
         progress: show a bar with slices done, slices a second and time left.
 
+    Attributes:
+        bar: where the slices are counted instead, for a run over several volumes.
+
     Shape:
         ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network.
 
     Raises:
-        RefusedInputError: ``slice_axis`` is no axis of a volume.
+        RefusedInputError: ``slice_axis`` is no axis of a volume, or ``slice_batch_size`` is not positive.
     """
 
     def __init__(self, slice_axis: int = -1, slice_batch_size: int = 4, progress: bool = True) -> None:
@@ -38,21 +48,74 @@ class RestorationSliceInferer(SliceInferer):
             raise RefusedInputError(
                 f"slice_axis is {slice_axis}: pass 0, 1 or 2, or -1, -2 or -3 to count from the end"
             )
-        super().__init__(roi_size=(-1, -1), spatial_dim=slice_axis % _N_AXES, sw_batch_size=slice_batch_size)
+        if slice_batch_size < 1:
+            raise RefusedInputError(f"slice_batch_size is {slice_batch_size}: pass 1 or more")
+        super().__init__()
+        self.slice_axis = slice_axis % _N_AXES
+        self.slice_batch_size = slice_batch_size
         self.show_progress = progress
+        self.bar: tqdm | None = None
 
     @torch.inference_mode()
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
-        """Restore every slice of each volume."""
-        n_slices = inputs.shape[0] * inputs.shape[self.spatial_dim + 2]
-        with tqdm(total=n_slices, unit="slice", desc="restoring", disable=not self.show_progress) as bar:
+        """Restore every slice of each volume.
 
-            def restore(slices: Tensor) -> Tensor:
-                restored = restore_varying(slices, lambda varying: cast(Tensor, network(varying, *args, **kwargs)))
-                bar.update(len(slices))
-                return restored
+        Raises:
+            torch.OutOfMemoryError: not even one slice fits on the device.
+        """
+        plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        restored = torch.empty_like(plain)
 
-            return cast(Tensor, super().__call__(inputs, restore))
+        def restore(slices: Tensor) -> Tensor:
+            return cast(Tensor, network(slices, *args, **kwargs))
+
+        with self._open_bar(plain.shape[0] * plain.shape[self.slice_axis + 2]) as bar:
+            for source, target in zip(plain, restored, strict=True):
+                # (slices, 1, height, width), sharing the volume's memory.
+                slices, places = (volume.movedim(self.slice_axis + 1, 0) for volume in (source, target))
+                restore_stack(slices, places, restore, self.slice_batch_size, bar)
+        if isinstance(inputs, MetaTensor):
+            restored = MetaTensor(restored)
+            restored.copy_meta_from(inputs)
+        return restored
+
+    def _open_bar(self, n_slices: int) -> AbstractContextManager[tqdm]:
+        if self.bar is not None:
+            return nullcontext(self.bar)  # whoever opened it closes it
+        return cast(
+            AbstractContextManager[tqdm],
+            tqdm(total=n_slices, unit="slice", desc="restoring", disable=not self.show_progress),
+        )
+
+
+def restore_stack(
+    slices: Tensor, places: Tensor, network: Callable[[Tensor], Tensor], n_together: int, bar: tqdm
+) -> None:
+    """Run the network on slices, some at a time, and on fewer when memory runs out.
+
+    Args:
+        slices: ``(slices, C, H, W)``.
+        places: where the restored slices go, of the same shape.
+        network: restores ``(B, C, H, W)``.
+        n_together: slices that go through the network together.
+        bar: is told of every slice.
+
+    Raises:
+        torch.OutOfMemoryError: one slice alone does not fit.
+    """
+    start = 0
+    while start < len(slices):
+        part = slice(start, start + n_together)
+        try:
+            places[part] = restore_varying(slices[part].contiguous(), network)
+        except torch.OutOfMemoryError:
+            if n_together == 1:
+                raise
+            n_together //= 2
+            logger.warning("out of memory on the device: restoring %d slices at a time from here on", n_together)
+            continue
+        bar.update(len(slices[part]))
+        start += n_together
 
 
 def restore_varying(slices: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:

@@ -31,6 +31,7 @@ class Case:
         label: clean volume, likewise.
         restored: restored volume, likewise.
         affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for all three.
+        subject: who was scanned, as the datalist names it; ``None`` where it does not.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     label: NDArray[np.float32]
     restored: NDArray[np.float32]
     affine: NDArray[np.float64]
+    subject: str | None = None
 
 
 def read_cases(datalist: Path, section: str, restored_dir: Path) -> list[Case]:
@@ -83,7 +85,8 @@ def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
                 "score the image that was restored from this input, without resampling"
             )
     arrays = {role: volume for role, (volume, _) in volumes.items()}
-    return Case(name=name, modality=parse_modality(entry["modality"]), affine=affine, **arrays)
+    subject = str(entry["subject"]) if "subject" in entry else None
+    return Case(name=name, modality=parse_modality(entry["modality"]), affine=affine, subject=subject, **arrays)
 
 
 def _read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

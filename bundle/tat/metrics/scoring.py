@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -35,15 +36,17 @@ class MethodResult:
     Args:
         modality: what was scanned.
         case: name of the case.
+        subject: who was scanned; ``None`` where the datalist does not say.
         method: ``input`` (nothing done), ``restored``, or the name of a plain filter.
         parameter: of the filter; ``None`` for the other methods.
-        slices: scores of each slice that can be scored, by its index.
-        means: their means.
-        volume: scores of the whole volume.
+        slices: scores of each slice that can be scored, by its index; empty where none can.
+        means: their means; NaN where there is none.
+        volume: scores of the whole volume; NaN where no slice can be scored.
     """
 
     modality: Modality
     case: str
+    subject: str | None
     method: str
     parameter: float | None
     slices: Mapping[int, Mapping[str, float]]
@@ -51,8 +54,26 @@ class MethodResult:
     volume: VolumeScores
 
 
+def has_contrast(label: Tensor, modality: Modality | str) -> bool:
+    """Whether a label can be scored: whether any of its slices varies within the evaluation window.
+
+    Args:
+        label: clean volume ``(H, W, D)`` or slice ``(H, W)``, in the modality's unit.
+        modality: a modality, or a word that :func:`bundle.tat.modality.parse_modality` knows.
+
+    Returns:
+        ``False`` where every slice is constant: a range of 0 leaves PSNR and SSIM without a meaning.
+    """
+    window = EVALUATION_WINDOWS[parse_modality(modality)]
+    within = label.clamp(window.low, window.high)
+    return bool((within.amax(dim=(0, 1)) > within.amin(dim=(0, 1))).any())
+
+
 def score_case(case: Case, filters: Sequence[Filter] = (), *, device: str | torch.device = "cpu") -> list[MethodResult]:
     """Score the input, the restoration, and each plain filter with every parameter.
+
+    A case none of whose slices can be scored gets empty results for the first two, so that it can be counted; filters
+    are not tried on it.
 
     Args:
         case: the volumes, in the modality's unit.
@@ -63,13 +84,14 @@ def score_case(case: Case, filters: Sequence[Filter] = (), *, device: str | torc
         One result for each method and parameter, ``input`` first, then ``restored``.
 
     Raises:
-        RefusedInputError: shapes differ, a value is not finite, or no slice can be scored; the case is named.
+        RefusedInputError: shapes differ, or a value is not finite; the case is named.
     """
     label = torch.from_numpy(case.label).to(device)
+    candidates = _candidates(case, filters if has_contrast(label, case.modality) else ())
     try:
         return [
             _score(case, torch.from_numpy(volume).to(device), label, method=method, parameter=parameter)
-            for method, parameter, volume in _candidates(case, filters)
+            for method, parameter, volume in candidates
         ]
     except RefusedInputError as error:
         raise RefusedInputError(f"{case.name}: {error}") from error
@@ -137,20 +159,13 @@ def _candidates(case: Case, filters: Sequence[Filter]) -> Iterator[tuple[str, fl
 
 
 def _score(case: Case, pred: Tensor, label: Tensor, *, method: str, parameter: float | None) -> MethodResult:
+    who: dict[str, Any] = {"modality": case.modality, "case": case.name, "subject": case.subject}
+    pred, label = checked_pair(pred, label, n_axes=3)
+    if not has_contrast(label, case.modality):
+        empty = VolumeScores(math.nan, math.nan, math.nan, n_slices=0, n_constant=label.shape[-1])
+        return MethodResult(**who, method=method, parameter=parameter, slices={}, means=empty, volume=empty)
     slices = evaluate_slices(pred, label, case.modality)
     means = mean_scores(slices, n_constant=label.shape[-1] - len(slices))
-    volume = VolumeScores(
-        **evaluate_whole(pred, label, case.modality),
-        ssim=means.ssim,
-        n_slices=means.n_slices,
-        n_constant=means.n_constant,
-    )
-    return MethodResult(
-        modality=case.modality,
-        case=case.name,
-        method=method,
-        parameter=parameter,
-        slices=slices,
-        means=means,
-        volume=volume,
-    )
+    whole = evaluate_whole(pred, label, case.modality)
+    volume = VolumeScores(**whole, ssim=means.ssim, n_slices=means.n_slices, n_constant=means.n_constant)
+    return MethodResult(**who, method=method, parameter=parameter, slices=slices, means=means, volume=volume)

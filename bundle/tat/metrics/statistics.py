@@ -1,25 +1,18 @@
-"""How sure a mean is, and whether two methods differ: interval and paired test over cases, or over slices."""
+"""How sure a mean is, and whether two methods differ: interval and paired test over subjects, cases or slices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bundle.tat.metrics.units import Names, Numbers, Unit, by_group, check_numbers, unit_means, unit_of_analysis
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation.optional import import_optional
 
-# Slices of one scan resemble each other, so that cases are the honest unit; with fewer than this, slices stand in.
-MIN_CASES: Final = 5
-
 LEVEL: Final = 0.95
 N_RESAMPLES: Final = 5000
-
-Unit = Literal["cases", "slices"]
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,7 @@ class Description:
     Args:
         mean: mean over all values.
         sd: sample standard deviation over all values; ``None`` for a single one.
-        interval: of the mean; ``None`` for fewer than ``MIN_CASES`` cases of one value each.
+        interval: of the mean; ``None`` for fewer than ``MIN_UNITS`` cases of one value each.
     """
 
     mean: float
@@ -71,7 +64,7 @@ class Comparison:
 
     Args:
         mean_difference: mean of the first minus the second over all slices.
-        interval: of that mean; ``None`` for fewer than ``MIN_CASES`` cases of one slice each.
+        interval: of that mean; ``None`` for fewer than ``MIN_UNITS`` cases of one slice each.
         test: paired test of the differences of the units.
         unit: what was resampled and tested.
     """
@@ -82,22 +75,10 @@ class Comparison:
     unit: Unit
 
 
-def unit_of_analysis(cases: Sequence[str]) -> Unit:
-    """Decide what is resampled and tested.
-
-    Args:
-        cases: the case of each slice.
-
-    Returns:
-        ``cases`` from ``MIN_CASES`` different ones on, else ``slices``.
-    """
-    return "cases" if len(set(cases)) >= MIN_CASES else "slices"
-
-
 def bootstrap_interval(
     values: Numbers,
     *,
-    groups: Sequence[str] | None = None,
+    groups: Names | None = None,
     level: float = LEVEL,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
@@ -123,7 +104,7 @@ def bootstrap_interval(
     """
     if not 0.0 < level < 1.0:
         raise RefusedInputError(f"level {level} is outside (0, 1): pass 0.95 for a 95 % interval")
-    totals, counts = _by_group(values, groups)
+    totals, counts = by_group(values, groups)
     if len(totals) < 2:
         raise RefusedInputError(f"{len(totals)} values or groups have no interval: pass 2 or more")
     drawn = np.random.default_rng(seed).integers(len(totals), size=(n_resamples, len(totals)))
@@ -153,19 +134,20 @@ def paired_wilcoxon(values: Numbers, others: Numbers) -> PairedTest:
     """
     if values.shape != others.shape:
         raise RefusedInputError(f"{values.size} and {others.size} values are not pairs: pass one for one")
-    _check_numbers(values, others)
+    check_numbers(values, others)
     differences = values - others
     different = differences[differences != 0.0]
     p = float(import_stats().wilcoxon(different).pvalue) if different.size else 1.0
     return PairedTest(p, n_pairs=int(values.size), n_different=int(different.size))
 
 
-def describe(values: Numbers, cases: Sequence[str], *, seed: int = 0) -> Description:
+def describe(values: Numbers, cases: Names, subjects: Names | None = None, *, seed: int = 0) -> Description:
     """Mean, spread and interval of one score.
 
     Args:
         values: ``(N,)``, the score of each slice.
         cases: the case of each slice.
+        subjects: the subject of each slice; ``None`` where they are not known.
         seed: of the bootstrap, over :func:`unit_of_analysis`.
 
     Returns:
@@ -174,32 +156,38 @@ def describe(values: Numbers, cases: Sequence[str], *, seed: int = 0) -> Descrip
     Raises:
         RefusedInputError: there is no value, or one that is not finite.
     """
-    _check_numbers(values)
+    check_numbers(values)
     sd = float(values.std(ddof=1)) if values.size > 1 else None
-    return Description(float(values.mean()), sd, _interval(values, cases, seed))
+    return Description(float(values.mean()), sd, _interval(values, cases, subjects, seed))
 
 
-def compare(values: Numbers, others: Numbers, cases: Sequence[str], *, seed: int = 0) -> Comparison:
+def compare(
+    values: Numbers, others: Numbers, cases: Names, subjects: Names | None = None, *, seed: int = 0
+) -> Comparison:
     """Difference of two methods on the same slices, with interval and test; needs scipy.
 
     Args:
         values: ``(N,)``, the first method's score of each slice.
         others: ``(N,)``, the second method's score of the same slices.
         cases: the case of each slice.
+        subjects: the subject of each slice; ``None`` where they are not known.
         seed: of the bootstrap.
 
     Returns:
-        The comparison. Over cases, the test sees the mean of each case.
+        The comparison. Over cases, the test sees the mean of each case; over subjects, the mean of each one's cases.
 
     Raises:
         RefusedInputError: lengths differ, there is no value, or one that is not finite.
         ImportError: scipy is not installed.
     """
-    unit = unit_of_analysis(cases)
-    groups = cases if unit == "cases" else None
-    test = paired_wilcoxon(*(np.divide(*_by_group(numbers, groups)) for numbers in (values, others)))
+    test = paired_wilcoxon(*(unit_means(numbers, cases, subjects) for numbers in (values, others)))
     differences = values - others
-    return Comparison(float(differences.mean()), _interval(differences, cases, seed), test, unit)
+    return Comparison(
+        float(differences.mean()),
+        _interval(differences, cases, subjects, seed),
+        test,
+        unit_of_analysis(cases, subjects),
+    )
 
 
 def import_stats() -> Any:
@@ -214,27 +202,9 @@ def import_stats() -> Any:
     return import_optional("scipy.stats", extra="report")
 
 
-def _interval(values: Numbers, cases: Sequence[str], seed: int) -> Interval | None:
-    if unit_of_analysis(cases) == "cases":
-        return bootstrap_interval(values, groups=cases, seed=seed)
+def _interval(values: Numbers, cases: Names, subjects: Names | None, seed: int) -> Interval | None:
+    unit = unit_of_analysis(cases, subjects)
+    if unit != "slices":
+        return bootstrap_interval(values, groups=subjects if unit == "subjects" else cases, seed=seed)
     # With one value a case, there are no slices to fall back on, and too few cases for an interval.
     return bootstrap_interval(values, seed=seed) if values.size > len(set(cases)) else None
-
-
-def _by_group(values: Numbers, groups: Sequence[str] | None) -> tuple[Numbers, Numbers]:
-    """Sum and number of the values of each group; a value is a group of its own where there are none."""
-    _check_numbers(values)
-    if groups is None:
-        return values, np.ones_like(values)
-    if len(groups) != values.size:
-        raise RefusedInputError(f"{len(groups)} groups for {values.size} values: name one for each")
-    _, index = np.unique(np.asarray(groups), return_inverse=True)
-    counts: Numbers = np.bincount(index).astype(np.float64)
-    totals: Numbers = np.bincount(index, weights=values).astype(np.float64)
-    return totals, counts
-
-
-def _check_numbers(*numbers: Numbers) -> None:
-    for values in numbers:
-        if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-            raise RefusedInputError(f"shape {values.shape} is not a row of finite numbers: score every slice first")

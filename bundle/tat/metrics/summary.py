@@ -9,17 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from bundle.tat.metrics.scoring import INPUT, RESTORED, VOLUME_DATA_RANGE, VOLUME_PROTOCOL, MethodResult
-from bundle.tat.metrics.statistics import (
-    LEVEL,
-    MIN_CASES,
-    N_RESAMPLES,
-    Comparison,
-    Numbers,
-    compare,
-    describe,
-    unit_of_analysis,
-)
+from bundle.tat.metrics.statistics import LEVEL, N_RESAMPLES, Comparison, compare, describe
 from bundle.tat.metrics.table import Provenance, SliceRow, SliceTable, slice_rows
+from bundle.tat.metrics.units import MIN_UNITS, Numbers, unit_of_analysis
+from bundle.tat.modality import EVALUATION_WINDOWS
 from bundle.tat.refusal import RefusedInputError
 
 SCORES: Final = ("psnr", "ssim", "rmse")
@@ -61,11 +54,11 @@ def summarise(
             "n_resamples": N_RESAMPLES,
             "seed": seed,
             "test": "Wilcoxon signed-rank, two-sided, pairs without a difference left out, not corrected",
-            "unit": f"cases where a task has {MIN_CASES} or more, else slices",
+            "unit": f"the coarsest of subjects, cases and slices of which a task has {MIN_UNITS} or more",
         },
         "tasks": {},
     }
-    for modality in dict.fromkeys(row.modality for row in rows):
+    for modality in dict.fromkeys(result.modality.value for result in results):
         task = _summarise_task([result for result in results if result.modality == modality], seed)
         if modality in against_run:
             task["restored_against"]["other_run"] = _plain(against_run[modality])
@@ -118,18 +111,35 @@ def check_protocol(provenance: Provenance, other: Provenance) -> None:
         )
 
 
+def known_subjects(items: Sequence[MethodResult] | Sequence[SliceRow]) -> list[str] | None:
+    """Subjects of results or slices.
+
+    Args:
+        items: of one modality.
+
+    Returns:
+        The subject of each; ``None`` where one of them is not named, or there is nothing.
+    """
+    subjects = [item.subject for item in items if item.subject is not None]
+    return subjects if subjects and len(subjects) == len(items) else None
+
+
 def _summarise_task(results: Sequence[MethodResult], seed: int) -> dict[str, Any]:
-    rows = slice_rows(results)
+    scored = [result for result in results if result.slices]
+    rows = slice_rows(scored)
     by_method = {method: _by_key(rows, method) for method in dict.fromkeys(row.method for row in rows)}
-    inputs = [result for result in results if result.method == INPUT]
+    of_all, inputs = ([result for result in some if result.method == INPUT] for some in (results, scored))
+    subjects = known_subjects(inputs)
     return {
-        "unit": rows[0].unit,
+        "unit": EVALUATION_WINDOWS[of_all[0].modality].unit,
+        "n_subjects": subjects and len(set(subjects)),
         "n_cases": len(inputs),
-        "n_slices": sum(result.means.n_slices for result in inputs),
-        "n_constant": sum(result.means.n_constant for result in inputs),
-        "statistics_over": unit_of_analysis([result.case for result in inputs]),
+        "n_unscored": len(of_all) - len(inputs),
+        "n_slices": sum(result.means.n_slices for result in of_all),
+        "n_constant": sum(result.means.n_constant for result in of_all),
+        "statistics_over": unit_of_analysis([result.case for result in inputs], subjects),
         "methods": {
-            method: _describe([result for result in results if result.method == method], seed) for method in by_method
+            method: _describe([result for result in scored if result.method == method], seed) for method in by_method
         },
         "restored_against": {
             method: _plain(_compare(by_method[RESTORED], by_method[method], seed))
@@ -142,19 +152,19 @@ def _summarise_task(results: Sequence[MethodResult], seed: int) -> dict[str, Any
 def _describe(results: Sequence[MethodResult], seed: int) -> dict[str, Any]:
     """One method on one task: its slices, and its volumes as one image each."""
     rows, volumes = slice_rows(results), [result.volume for result in results]
-    by_slice, by_volume = [row.case for row in rows], [result.case for result in results]
+    by_slice, by_volume = (([item.case for item in some], known_subjects(some)) for some in (rows, results))
     return {
         "parameter": results[0].parameter,
-        "slices": {score: asdict(describe(_numbers(rows, score), by_slice, seed=seed)) for score in SCORES},
-        "volumes": {score: asdict(describe(_numbers(volumes, score), by_volume, seed=seed)) for score in SCORES},
+        "slices": {score: asdict(describe(_numbers(rows, score), *by_slice, seed=seed)) for score in SCORES},
+        "volumes": {score: asdict(describe(_numbers(volumes, score), *by_volume, seed=seed)) for score in SCORES},
     }
 
 
 def _compare(rows: Mapping[Key, SliceRow], others: Mapping[Key, SliceRow], seed: int) -> dict[str, Comparison]:
     keys = sorted(rows)
-    cases = [case for case, _ in keys]
     one, two = ([table[key] for key in keys] for table in (rows, others))
-    return {score: compare(_numbers(one, score), _numbers(two, score), cases, seed=seed) for score in SCORES}
+    origins = [row.case for row in one], known_subjects(one)
+    return {score: compare(_numbers(one, score), _numbers(two, score), *origins, seed=seed) for score in SCORES}
 
 
 def _numbers(items: Iterable[object], score: str) -> Numbers:

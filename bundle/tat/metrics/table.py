@@ -45,6 +45,7 @@ class SliceRow:
     Args:
         modality: ``CT``, ``MRI`` or ``PET``.
         case: name of the case.
+        subject: who was scanned; ``None`` where the datalist does not say.
         method: ``input``, ``restored``, or the name of a plain filter.
         parameter: of the filter; ``None`` for the other methods.
         slice: index along the last axis, from 0.
@@ -56,6 +57,7 @@ class SliceRow:
 
     modality: str
     case: str
+    subject: str | None = None
     method: str
     parameter: float | None
     slice: int
@@ -102,13 +104,14 @@ def case_rows(results: Iterable[MethodResult], *, whole: bool = False) -> list[d
         whole: take the scores of the volume as one instead of the means over its slices.
 
     Returns:
-        The rows, in the order of the results.
+        The rows, in the order of the results; scores are ``None`` where no slice can be scored.
     """
     rows = []
     for result in results:
         scores = asdict(result.volume if whole else result.means)
         counts = {name: scores.pop(name) for name in ("n_slices", "n_constant")}
-        rows.append({**_head(result), **scores, "unit": _unit(result), **counts})
+        cells = scores if counts["n_slices"] else dict.fromkeys(scores)
+        rows.append({**_head(result), **cells, "unit": _unit(result), **counts})
     return rows
 
 
@@ -177,6 +180,7 @@ def _head(result: MethodResult) -> dict[str, Any]:
     return {
         "modality": result.modality.value,
         "case": result.case,
+        "subject": result.subject,
         "method": result.method,
         "parameter": result.parameter,
     }
@@ -192,7 +196,8 @@ def _parse_row(record: Mapping[str, str]) -> SliceRow:
         raise ValueError(f"scores {scores} of {record['case']} are not finite")
     cells: dict[str, Any] = {name: record[name] for name in ("modality", "case", "method", "unit")} | scores
     parameter = float(record["parameter"]) if record["parameter"] else None
-    return SliceRow(**cells, parameter=parameter, slice=int(record["slice"]))
+    # Tables of earlier versions have no column for the subject.
+    return SliceRow(**cells, subject=record.get("subject") or None, parameter=parameter, slice=int(record["slice"]))
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -38,9 +38,11 @@ class ChannelLayerNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise each pixel's channels to zero mean and unit variance, then scale and shift."""
-        channels_last = features.permute(0, 2, 3, 1)
-        normalised = F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
-        return normalised.permute(0, 3, 1, 2)
+        return self.normalise(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def normalise(self, channels_last: Tensor) -> Tensor:
+        """The same for channels that stand last: ``(..., C) -> (..., C)``."""
+        return F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 class MDTA(nn.Module):
@@ -157,42 +159,3 @@ class TransformerBlock(nn.Module):
         for_feed_forward = None if kernels is None else kernels.feed_forward
         features = features + self.attention(self.norm1(features), for_attention)
         return features + self.feed_forward(self.norm2(features), for_feed_forward)
-
-
-class Stage(nn.ModuleList):
-    """The transformer blocks of one level, one after the other, all with the same generated kernels.
-
-    Args:
-        n_blocks: number of blocks.
-        channels: width ``C``.
-        n_heads: number of attention heads.
-        window: side of the TLC windows in pixels at this level.
-        expansion: expansion of the feed-forward networks.
-        bias: biases in the convolutions.
-        adaptive: let generated kernels adapt the depthwise convolutions.
-
-    Shape:
-        features ``(B, C, H, W)`` -> ``(B, C, H, W)``.
-    """
-
-    def __init__(
-        self,
-        n_blocks: int,
-        channels: int,
-        n_heads: int,
-        *,
-        window: int,
-        expansion: float,
-        bias: bool,
-        adaptive: bool,
-    ) -> None:
-        super().__init__(
-            TransformerBlock(channels, n_heads, window=window, expansion=expansion, bias=bias, adaptive=adaptive)
-            for _ in range(n_blocks)
-        )
-
-    def forward(self, features: Tensor, kernels: Optional[BlockKernels] = None) -> Tensor:
-        """Run the blocks."""
-        for block in self:
-            features = block(features, kernels)
-        return features

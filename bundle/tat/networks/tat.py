@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bundle.tat.networks.resampling import downsample, upsample
-from bundle.tat.networks.restormer import Stage
+from bundle.tat.networks.stage import Stage
+from bundle.tat.networks.strips import STRIP_MEMORY, evaluates_in_strips, in_strips
 from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, start_with_gain, static_kernels
 
 # Three halvings between level 1 and level 4.
@@ -40,6 +41,10 @@ class TAT(nn.Module):
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
         generation_gain: gain that the layers of TREN and the heads start with, see ``start_with_gain``; ``None`` leaves
             PyTorch's start, as the authors do.
+        max_memory: what the temporaries of a strip of rows may take in inference on a CPU [MiB]; ``None`` evaluates
+            whole maps there too, with the same result in more time and memory.
+        gradient_checkpointing: in training keep only the blocks' inputs and compute the rest again in the backward
+            pass: the same gradients in less memory and more time.
 
     Shape:
         image ``(B, C_in, H, W)`` -> restored image of the same shape; ``H`` and ``W`` multiples of 8, any ``B``.
@@ -63,11 +68,20 @@ class TAT(nn.Module):
         adaptive: bool = True,
         stop_gradient: bool = True,
         generation_gain: Optional[float] = None,
+        max_memory: Optional[float] = STRIP_MEMORY,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads, train_size)
         self.stop_gradient = stop_gradient
-        stage = partial(Stage, expansion=ffn_expansion_factor, bias=bias)
+        self.max_memory = max_memory
+        stage = partial(
+            Stage,
+            expansion=ffn_expansion_factor,
+            bias=bias,
+            max_memory=max_memory,
+            gradient_checkpointing=gradient_checkpointing,
+        )
         windows = [train_size * 3 // 2 // 2**level for level in range(N_LEVELS)]
         widths = [dim * 2**level for level in range(N_LEVELS)]
         # Level 1 keeps both halves of its skip connection, hence no reduction and twice the width.
@@ -110,7 +124,7 @@ class TAT(nn.Module):
         decoded2 = self.decoder2(self.reduce2(torch.cat([self.up2(decoded3), level2], 1)), kernels.level2)
         decoded1 = self.decoder1(torch.cat([self.up1(decoded2), level1], 1), kernels.level1)
         refined = self.refinement(decoded1, kernels.level1)
-        return image + self.head(torch.cat([level1, decoded1, refined], 1))
+        return image + self.correction([level1, decoded1, refined])
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features of levels 1 to 3 after their blocks, and the input of the latent blocks."""
@@ -121,6 +135,15 @@ class TAT(nn.Module):
         level2 = self.encoder2(self.down1(level1))
         level3 = self.encoder3(self.down2(level2))
         return level1, level2, level3, self.down3(level3)
+
+    def correction(self, features: list[Tensor]) -> Tensor:
+        """What to add to the image, from the features of level 1 after encoder, decoder and refinement."""
+        # TorchScript leaves out what follows only if the condition is nothing but this.
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            max_memory = self.max_memory
+            if max_memory is not None and evaluates_in_strips(features[0]):
+                return in_strips(self.head, features, halo=2, max_memory=max_memory)
+        return self.head(torch.cat(features, 1))
 
     def generate_kernels(self, level4: Tensor) -> TaskKernels:
         """Kernels for each image from its level-4 features; none in a static network."""

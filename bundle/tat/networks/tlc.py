@@ -7,6 +7,10 @@ Source:
     Chu et al. 2022, arXiv:2112.04491.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -70,3 +74,46 @@ def merge_windows(parts: list[Tensor], height: int, width: int, window: int) -> 
             n_covering[top : top + window, left : left + window] += 1
             index += 1
     return torch.div(total, n_covering)
+
+
+class WindowCells:
+    """The cells that the borders of the windows cut a map into; each lies wholly inside or outside of each window.
+
+    Windows overlap and cells do not: what a window sums over its pixels is the sum over its cells, and the average of
+    the windows at a pixel is the same average for all pixels of a cell.
+
+    Args:
+        height: height of the map in pixels.
+        width: width of the map in pixels.
+        window: side of a window in pixels; a shorter axis is taken whole.
+
+    Attributes:
+        row_cuts: first row of each cell, and the height.
+        column_cuts: first column of each cell, and the width.
+    """
+
+    def __init__(self, height: int, width: int, window: int) -> None:
+        self.row_cuts, self._rows = _cut_axis(height, window)
+        self.column_cuts, self._columns = _cut_axis(width, window)
+
+    def across(self, row: int) -> Iterator[tuple[tuple[int, int], slice]]:
+        """Index and columns of each cell that a row of the map crosses, from left to right."""
+        row_of_cells = bisect_right(self.row_cuts, row) - 1
+        for column, (left, right) in enumerate(pairwise(self.column_cuts)):
+            yield (row_of_cells, column), slice(left, right)
+
+    def sum_in_windows(self, of_cells: Tensor) -> Tensor:
+        """Each window's sum over its cells: ``(cells, cells, ...) -> (windows, windows, ...)``."""
+        return torch.einsum("ya,xb,ab...->yx...", self._rows.to(of_cells), self._columns.to(of_cells), of_cells)
+
+    def average_windows(self, of_windows: Tensor) -> Tensor:
+        """Each cell's average over its windows: ``(windows, windows, ...) -> (cells, cells, ...)``."""
+        rows, columns = ((covers / covers.sum(0)).to(of_windows) for covers in (self._rows, self._columns))
+        return torch.einsum("ya,xb,yx...->ab...", rows, columns, of_windows)
+
+
+def _cut_axis(size: int, window: int) -> tuple[list[int], Tensor]:
+    """Where the cells of an axis begin, its length, and which window covers which cell: ``(windows, cells)``."""
+    starts = window_starts(size, window)
+    cuts = sorted({0, size, *starts, *(min(start + window, size) for start in starts)})
+    return cuts, torch.tensor([[start <= cut < start + window for cut in cuts[:-1]] for start in starts])

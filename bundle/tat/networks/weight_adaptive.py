@@ -50,10 +50,17 @@ class DepthwiseConv(nn.Module):
 
     def forward(self, features: Tensor, generated: Optional[Tensor] = None) -> Tensor:
         """Convolve each sample with its own kernels, or all with the shared ones."""
+        kernels = self.kernels(generated)
+        if kernels.dim() == self.weight.dim():
+            return F.conv2d(features, kernels, self.bias, padding=1, groups=self.weight.shape[0])
+        return depthwise_per_sample(features, kernels, self.bias)
+
+    def kernels(self, generated: Optional[Tensor] = None) -> Tensor:
+        """The shared kernels ``(C, 1, 3, 3)``, adapted in the shape of ``generated`` if the convolution is adaptive."""
         adaptation = self.adaptation
         if adaptation is None or generated is None:
-            return F.conv2d(features, self.weight, self.bias, padding=1, groups=self.weight.shape[0])
-        return depthwise_per_sample(features, self.weight + adaptation * generated, self.bias)
+            return self.weight
+        return self.weight + adaptation * generated
 
 
 def depthwise_per_sample(features: Tensor, kernels: Tensor, bias: Optional[Tensor]) -> Tensor:

@@ -1,8 +1,9 @@
 """Between physical units and the [0, 1] that the network sees."""
 
 import logging
+import math
 from collections.abc import Hashable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import torch
 from monai.config import KeysCollection
@@ -10,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from torch import Tensor
 
+from bundle.tat.data.suv import check_plausible_suv
 from bundle.tat.modality import (
     INTENSITY_RANGES,
     MRI_FOREGROUND_INTENSITY,
@@ -19,6 +21,7 @@ from bundle.tat.modality import (
 )
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.source import naming_source
+from bundle.tat.transforms.volume import slabs
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,19 @@ MAX_SHARE_CLIPPED: Final = 0.5
 MriScale = Literal["percentile", "fixed"]
 
 
-def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> Tensor:
+class UnitImage(NamedTuple):
+    """An image on the network's scale.
+
+    Args:
+        values: intensities in [0, 1].
+        n_clipped: voxels that lay outside the range.
+    """
+
+    values: Tensor
+    n_clipped: int
+
+
+def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> UnitImage:
     """Clip to physical bounds and bring them to [0, 1]; undone by ``from_unit_range`` but for the clipping.
 
     Args:
@@ -38,9 +53,15 @@ def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) 
         scale: factor that brings the image to the unit of ``bounds``.
 
     Returns:
-        A new tensor in [0, 1].
+        A new tensor, and the number of voxels outside the bounds.
     """
-    return (image * scale).clamp(bounds.low, bounds.high).sub(bounds.low).div(bounds.width)
+    values = torch.empty(image.shape, dtype=torch.result_type(image, scale), device=image.device)
+    n_clipped = 0
+    for source, target in zip(slabs(image), slabs(values), strict=True):
+        torch.mul(source, scale, out=target)
+        n_clipped += int(torch.count_nonzero((target < bounds.low) | (target > bounds.high)))
+        target.clamp_(bounds.low, bounds.high).sub_(bounds.low).div_(bounds.width)
+    return UnitImage(values, n_clipped)
 
 
 def from_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> Tensor:
@@ -54,7 +75,7 @@ def from_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0
     Returns:
         A new tensor in the units that ``to_unit_range`` was given.
     """
-    return image.mul(bounds.width).add(bounds.low).div(scale)
+    return image.mul(bounds.width).add_(bounds.low).div_(scale)
 
 
 def mri_scale_factor(image: Tensor) -> float:
@@ -67,12 +88,15 @@ def mri_scale_factor(image: Tensor) -> float:
         Training intensity over the foreground percentile, see ``bundle.tat.modality``. A constant volume is all
         foreground; 1 where nothing is brighter than 0.
     """
-    foreground = image[image > image.mean()]
+    mean = float(torch.as_tensor(image).mean())
+    foreground = torch.cat([slab[slab > mean] for slab in slabs(image)])
     if foreground.numel() == 0:
-        foreground = image.flatten()
-    # torch.quantile stops at 16 million values; the k-th value is the percentile's upper neighbour.
-    rank = round(MRI_FOREGROUND_PERCENTILE / 100 * (foreground.numel() - 1)) + 1
-    percentile = float(foreground.kthvalue(rank).values)
+        foreground = torch.cat(slabs(image))
+    # torch.quantile stops at 16 million values, and its k-th value needs three times the memory of NumPy's.
+    values = foreground.cpu().numpy()
+    place = round(MRI_FOREGROUND_PERCENTILE / 100 * (values.size - 1))
+    values.partition(place)
+    percentile = float(values[place])
     return MRI_FOREGROUND_INTENSITY / percentile if percentile > 0 else 1.0
 
 
@@ -87,13 +111,15 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         mri_scale: ``percentile`` brings each MRI volume to the training scale by its bright foreground; ``fixed``
             takes the intensities as they are, [0, 4095] as in the paper.
+        pet_scale: factor that brings PET to SUV, for files in another unit; DICOM is in SUV when it has been read.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
         any -> the same.
 
     Raises:
-        RefusedInputError: ``mri_scale`` is neither, or most of an image is out of range.
+        RefusedInputError: ``mri_scale`` is neither, ``pet_scale`` is not positive or meets DICOM, PET is no plausible
+            SUV, or most of an image is out of range.
 
     Source:
         Ranges: arXiv:2512.14550, section on data.
@@ -104,31 +130,49 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         keys: KeysCollection,
         modality_key: str = "modality",
         mri_scale: MriScale = "percentile",
+        pet_scale: float = 1.0,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         if mri_scale not in ("percentile", "fixed"):
             raise RefusedInputError(f"mri_scale is {mri_scale!r}: pass percentile or fixed")
+        if not 0 < pet_scale < math.inf:
+            raise RefusedInputError(f"pet_scale is {pet_scale}: pass the positive factor that makes SUV of the file")
         self.modality_key = modality_key
         self.mri_scale = mri_scale
+        self.pet_scale = pet_scale
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Scale each image to [0, 1]."""
         d = dict(data)
         modality = Modality(d[self.modality_key])
-        bounds = INTENSITY_RANGES[modality]
         scale: float | None = None
         for key in self.key_iterator(d):
-            if scale is None:
-                by_foreground = modality is Modality.MRI and self.mri_scale == "percentile"
-                scale = mri_scale_factor(d[key]) if by_foreground else 1.0
-            d[key] = self._forward(d[key], modality, bounds, scale)
+            with naming_source(d[key]):
+                if scale is None:
+                    scale = self._scale(d[key], modality)
+                d[key] = self._forward(d[key], modality, scale)
         return d
 
-    def _forward(self, image: MetaTensor, modality: Modality, bounds: IntensityRange, scale: float) -> MetaTensor:
-        with naming_source(image):
-            n_clipped = check_range(image, bounds, scale=scale)
-        scaled: MetaTensor = to_unit_range(image, bounds, scale=scale)  # type: ignore[assignment]
+    def _scale(self, image: MetaTensor, modality: Modality) -> float:
+        """Factor that brings an image to the unit of its range."""
+        if modality is Modality.MRI and self.mri_scale == "percentile":
+            return mri_scale_factor(image)
+        if modality is Modality.PET and self.pet_scale != 1.0:
+            # Only DICOM tells its modality.
+            if isinstance(image, MetaTensor) and image.meta.get("modality"):
+                raise RefusedInputError(f"pet_scale is {self.pet_scale}: DICOM is brought to SUV by its own header")
+            return self.pet_scale
+        return 1.0
+
+    def _forward(self, image: MetaTensor, modality: Modality, scale: float) -> MetaTensor:
+        if modality is Modality.PET:
+            check_plausible_suv(image.as_tensor() if scale == 1.0 else image.as_tensor() * scale)
+        bounds = INTENSITY_RANGES[modality]
+        values, n_clipped = to_unit_range(image, bounds, scale=scale)
+        check_clipped(n_clipped, values.numel(), bounds)
+        scaled = MetaTensor(values)
+        scaled.copy_meta_from(image)
         scaled.meta["n_clipped"] = n_clipped
         self.push_transform(scaled, extra_info={"modality": modality.value, "scale": scale})  # type: ignore[no-untyped-call]
         return scaled
@@ -143,27 +187,21 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         return d
 
 
-def check_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> int:
-    """Count and report the voxels that ``to_unit_range`` clips, and refuse an image that is mostly clipped.
+def check_clipped(n_clipped: int, n_voxels: int, bounds: IntensityRange) -> None:
+    """Report what ``to_unit_range`` clipped, and refuse an image that is mostly clipped.
 
     Args:
-        image: intensities.
+        n_clipped: voxels outside the range.
+        n_voxels: voxels in all.
         bounds: the range.
-        scale: factor that brings the image to the unit of ``bounds``.
-
-    Returns:
-        Number of voxels outside the range.
 
     Raises:
         RefusedInputError: so many lie outside that the unit or the modality must be another.
     """
-    scaled = image * scale
-    n_outside = int(torch.count_nonzero((scaled < bounds.low) | (scaled > bounds.high)))
-    share = n_outside / image.numel()
+    share = n_clipped / n_voxels
     where = f"[{bounds.low:g}, {bounds.high:g}] {bounds.unit}"
-    text = f"{n_outside} of {image.numel()} voxels ({100 * share:.3g} %) lie outside {where}"
+    text = f"{n_clipped} of {n_voxels} voxels ({100 * share:.3g} %) lie outside {where}"
     if share > MAX_SHARE_CLIPPED:
         raise RefusedInputError(f"{text}: this is another modality or unit")
-    if n_outside:
+    if n_clipped:
         logger.warning("%s and were clipped", text)
-    return n_outside

@@ -1,0 +1,58 @@
+"""What a result depends on besides its scan, the weights and the version."""
+
+from bundle.tat.data.case_record import Setting
+from bundle.tat.modality import parse_modality
+from bundle.tat.refusal import RefusedInputError
+
+_N_AXES = 3
+
+
+def result_settings(
+    *,
+    modality: str | None = None,
+    mri_scale: str = "percentile",
+    pet_scale: float = 1.0,
+    slice_axis: int = -1,
+    nifti: bool | str = False,
+    uid_seed: object = None,
+) -> dict[str, Setting]:
+    """Put the settings of a run into one form, so that those of two runs can be compared.
+
+    Args:
+        modality: what the user says.
+        mri_scale: how MRI is brought to the scale of the training data.
+        pet_scale: factor from the unit of the file to SUV.
+        slice_axis: array axis of the slices, counted from either end.
+        nifti: whether NIfTI is written beside DICOM.
+        uid_seed: what UIDs are computed from.
+
+    Returns:
+        The settings by name.
+
+    Raises:
+        RefusedInputError: an unknown modality, or a switch that is neither true nor false.
+    """
+    return {
+        "modality": parse_modality(str(modality)).value if modality else None,
+        "mri_scale": mri_scale,
+        "pet_scale": float(pet_scale),
+        "slice_axis": slice_axis % _N_AXES,
+        "nifti": is_on("nifti", nifti),
+        "uid_seed": None if uid_seed is None else str(uid_seed),
+    }
+
+
+def is_on(name: str, switch: bool | str) -> bool:
+    """Read a switch, which the command line gives as text unless it is written as Python does.
+
+    Args:
+        name: what the user calls it.
+        switch: ``True`` or ``False``, or the word in any case.
+
+    Raises:
+        RefusedInputError: it is something else.
+    """
+    word = str(switch).lower()
+    if word not in ("true", "false"):
+        raise RefusedInputError(f"{name} is {switch!r}: pass True or False")
+    return word == "true"

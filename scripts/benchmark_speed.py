@@ -1,0 +1,82 @@
+"""Time and memory of inference on this computer's CPU: TAT on whole maps and in strips, and MONAI's Restormer.
+
+The networks take turns, each run in a process of its own, and a figure is the median of its runs. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+from bundle.tat.atomic import written_whole
+
+NETWORKS = ("plain", "strips", "strips-bf16", "restormer")
+UNITS = {"seconds": "s", "cpu_seconds": "CPU s", "peak_mib": "MiB", "gflop_per_second": "GFLOP/s"}
+
+
+def run(case: Sequence[object], limit: float) -> dict[str, float] | str:
+    """The figures of one run, or in words why there are none."""
+    command = [sys.executable, str(Path(__file__).with_name("speed_case.py")), *map(str, case)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=True)
+    except subprocess.TimeoutExpired:
+        return f"takes more than {limit:.0f} s"
+    except subprocess.CalledProcessError as error:
+        return (error.stderr.strip().splitlines() or [f"ended with status {error.returncode}"])[-1]
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures | {"gflop_per_second": figures["gflop"] / figures["seconds"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure every size and batch; print the table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", choices=("full", "small"), default="small", help="default: %(default)s")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[128, 256, 512, 1024], help="sides in pixels")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="images in a batch")
+    parser.add_argument("--repetitions", type=int, default=3, help="runs of each (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that a process may take (default: 600)")
+    parser.add_argument("--out", type=Path, default=Path("eval/speed.json"), help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
+    print(f"{options.preset}, torch {version('torch')}, {threads} threads, median of {options.repetitions} runs\n")
+    print(f"{'network':<13}{'size':>6}{'batch':>6}" + "".join(f"{unit:>10}" for unit in UNITS.values()))
+    rows: list[dict[str, object]] = []
+    left_out: dict[str, str] = {}
+    rates = dict.fromkeys(options.networks, 0.0)
+    for size, batch in sorted(product(options.sizes, options.batches), key=lambda case: case[0] ** 2 * case[1]):
+        runs: dict[str, list[dict[str, float]]] = {network: [] for network in options.networks}
+        for network in list(runs) * options.repetitions:
+            if rates[network] * size**2 * batch > options.limit:
+                left_out.setdefault(network, f"would take more than {options.limit:.0f} s")
+            if network not in left_out:
+                figures = run((network, options.preset, size, batch), options.limit)
+                if isinstance(figures, str):
+                    left_out[network] = figures
+                else:
+                    runs[network].append(figures)
+        for network, measured in runs.items():
+            row: dict[str, object] = {"network": network, "size": size, "batch": batch}
+            if network in left_out:
+                shown = " " + left_out[network]
+                rows.append(row | {"left_out": left_out[network]})
+            else:
+                medians = {name: median(one[name] for one in measured) for name in measured[0]}
+                rates[network] = medians["seconds"] / (size**2 * batch)
+                shown = "".join(f"{medians[name]:10.4g}" for name in UNITS)
+                rows.append(row | medians)
+            print(f"{network:<13}{size:6d}{batch:6d}{shown}", flush=True)
+    with written_whole(options.out) as path:
+        path.write_text(json.dumps({"preset": options.preset, "threads": threads, "rows": rows}, indent=4))
+
+
+if __name__ == "__main__":
+    main()

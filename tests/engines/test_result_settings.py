@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from bundle.tat.engines.result_settings import is_on, result_settings
+
+
+def test_settings_come_back_from_a_record_as_they_were():
+    settings = result_settings(modality="PT", pet_scale=1, slice_axis=-3, nifti="TRUE", uid_seed=7)
+    assert settings == {
+        "modality": "PET",
+        "mri_scale": "percentile",
+        "pet_scale": 1.0,
+        "slice_axis": 0,
+        "nifti": True,
+        "uid_seed": "7",
+    }
+    assert json.loads(json.dumps(settings)) == settings
+
+
+def test_an_unknown_modality_is_refused_at_once():
+    with pytest.raises(ValueError, match="modality 'XR' is not one that TAT restores"):
+        result_settings(modality="XR")
+
+
+@pytest.mark.parametrize(("switch", "expected"), [(True, True), ("false", False), ("True", True), (False, False)])
+def test_switches(switch, expected):
+    assert is_on("nifti", switch) is expected
+
+
+@pytest.mark.parametrize("switch", ["yes", 1, None])
+def test_other_words_are_no_switches(switch):
+    with pytest.raises(ValueError, match=r"nifti is .*: pass True or False"):
+        is_on("nifti", switch)
