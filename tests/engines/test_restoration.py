@@ -274,7 +274,7 @@ def test_one_bar_counts_the_slices_of_all_cases(scans, capsys):
 def test_a_record_names_no_path(scans):
     restore(scans / "a.nii.gz", scans.parent / "out")
     record = read_record(scans.parent / "out" / "a")
-    assert len(record.settings["source"]) == 64
+    assert len(record.settings["fingerprint"]) == 64
     assert str(scans) not in (scans.parent / "out" / "a" / "restoration.json").read_text()
 
 

@@ -44,7 +44,7 @@ def read(path, query):
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    pytest.importorskip("mlflow", reason="the extra 'tracking' is not installed")
+    pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_DISABLE_TELEMETRY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "new folder" / "mlflow.db"
@@ -81,6 +81,6 @@ def test_nothing_is_sent_unless_it_is_wished(store):
 
 def test_without_mlflow_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(RefusedInputError, match=r"tracking needs mlflow: pip install .*\[tracking\]"):
+    with pytest.raises(RefusedInputError, match=r"tracking needs mlflow: pip install .*\[mlflow\]"):
         MLflowTracker(str(tmp_path / "mlflow.db"), Engine(lambda *_: None))
     assert not list(tmp_path.iterdir())

@@ -107,7 +107,7 @@ def torchrun(*options: str) -> list[str]:
 def finished(folder: Path) -> dict[str, int]:
     """Cases in an output folder whose record says of which scan they are, with the time that each was written."""
     records = [read_record(case) for case in folder.glob("[!.]*")]
-    cases = [record.case for record in records if record is not None and "source" in record.settings]
+    cases = [record.case for record in records if record is not None and "fingerprint" in record.settings]
     return {case: (folder / case / f"{case}_restored.nii.gz").stat().st_mtime_ns for case in cases}
 
 

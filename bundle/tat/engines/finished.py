@@ -27,7 +27,7 @@ from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 
 # Setting of a record that says which scan it is about.
-_SOURCE: Final = "source"
+_SOURCE: Final = "fingerprint"
 
 
 class Finding(NamedTuple):
