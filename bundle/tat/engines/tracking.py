@@ -10,7 +10,6 @@ from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys, path_to_sqlite_uri
 
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.optional import import_optional
 
 EXPERIMENT: Final = "tat_medical_image_restoration"
 
@@ -71,8 +70,9 @@ def import_mlflow() -> None:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        import_optional("mlflow", extra="mlflow")
+        import_module("mlflow")
     except ImportError as error:
-        raise RefusedInputError(str(error)) from error
+        remedy = 'pip install "tat-medical-image-restoration[mlflow]"'
+        raise RefusedInputError(f"tracking needs mlflow: {remedy}") from error
     # MONAI has imported MLflow long ago, which looked at the variable then.
     import_module("mlflow.telemetry").set_telemetry_client()
