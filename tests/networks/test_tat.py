@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.data import MetaTensor
 from torch import nn
 
 from bundle.tat.networks import TAT
@@ -211,3 +212,11 @@ def test_checkpointing_leaves_the_gradients_of_the_network_as_they_are():
         network.train()(image).square().mean().backward()
     for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
         assert torch.equal(one.grad, other.grad)
+
+
+def test_strips_keep_monais_metadata():
+    network, image = small(), MetaTensor(torch.rand(1, 1, 32, 40), affine=2 * torch.eye(4))
+    with torch.inference_mode():
+        restored = network(image)
+    assert isinstance(restored, MetaTensor)
+    assert torch.equal(restored.affine, image.affine)

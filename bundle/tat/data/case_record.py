@@ -13,6 +13,9 @@ from bundle.tat.refusal import RefusedInputError
 # Its presence marks a folder as a case that this program wrote, whole.
 RECORD_NAME: Final = "restoration.json"
 
+# Setting of a record that says which scan it is about, and entry of an item that tells it.
+SOURCE_KEY: Final = "fingerprint"
+
 Setting = str | int | float | bool | None
 
 

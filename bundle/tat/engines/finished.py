@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from monai.utils import CommonKeys, ensure_tuple
 
 from bundle.tat.data.case_record import (
     RECORD_NAME,
+    SOURCE_KEY,
     CaseRecord,
     Setting,
     check_replaceable,
     file_sha256,
     read_record,
-    write_record,
 )
 from bundle.tat.engines.result_settings import is_on
 from bundle.tat.engines.sources import fingerprint
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
-
-# Setting of a record that says which scan it is about.
-_SOURCE: Final = "fingerprint"
 
 
 class Finding(NamedTuple):
@@ -92,8 +87,8 @@ class FinishedCases:
         if record is None:
             return Finding(None, "")
         reason = self._reason_to_redo(item, record)
-        if not reason and record.settings.get(_SOURCE) != fingerprint(item):
-            reason = "another scan had this name" if _SOURCE in record.settings else "its scan was not noted"
+        if not reason and record.settings.get(SOURCE_KEY) != fingerprint(item):
+            reason = "another scan had this name" if SOURCE_KEY in record.settings else "its scan was not noted"
         return Finding(record, reason)
 
     def _folder(self, item: Mapping[str, Any]) -> Path:
@@ -101,7 +96,7 @@ class FinishedCases:
 
     def _reason_to_redo(self, item: Mapping[str, Any], record: CaseRecord) -> str:
         """Why this run would give another result than a record's, empty if it would not."""
-        before = {name: value for name, value in record.settings.items() if name != _SOURCE}
+        before = {name: value for name, value in record.settings.items() if name != SOURCE_KEY}
         changed = sorted(
             name for name in self.settings.keys() | before.keys() if self.settings.get(name) != before.get(name)
         )
@@ -124,21 +119,6 @@ class FinishedCases:
             RefusedInputError: the folder holds other files, the scan itself perhaps.
         """
         check_replaceable(self._folder(item), [Path(str(path)) for path in ensure_tuple(item[CommonKeys.IMAGE])])
-
-    def confirm(self, item: Mapping[str, Any], source: str) -> None:
-        """Write into the record of a case that was just restored which scan it is about.
-
-        A case whose record does not come to say so is restored again by the next run, no more.
-
-        Args:
-            item: entry of a datalist, with its ``case``.
-            source: fingerprint of the case, taken before it was read.
-        """
-        record = read_record(self._folder(item))
-        if record is not None:
-            # Another process that restores the same case may replace the folder at this moment.
-            with suppress(RefusedInputError):
-                write_record(self._folder(item), replace(record, settings={**record.settings, _SOURCE: source}))
 
     def check_writable(self) -> None:
         """Refuse an output folder that nothing can be written to, before anything is restored for it.

@@ -19,6 +19,7 @@ from monai.engines.utils import IterationEvents
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
+from bundle.tat.data.case_record import SOURCE_KEY
 from bundle.tat.data.dicom_study import Skipped
 from bundle.tat.engines.case_table import CaseRow, format_table
 from bundle.tat.engines.finished import FinishedCases
@@ -135,14 +136,12 @@ class RestorationEvaluator(SupervisedEvaluator):
         if record is not None and not reason_to_redo:
             return CaseRow(record.case, record.modality, "skipped: finished before")
         self.finished.check_replaceable(item)
-        source = fingerprint(item)
-        modality = self._restore(index)
-        self.finished.confirm(item, source)
+        modality = self._restore(index, fingerprint(item))
         return CaseRow(item["case"], modality, f"restored again: {reason_to_redo}" if reason_to_redo else "restored")
 
-    def _restore(self, index: int) -> str:
+    def _restore(self, index: int, source: str) -> str:
         """Read, restore and save a case, and return its modality."""
-        batch = self.dataset[index]
+        batch = {**self.dataset[index], SOURCE_KEY: source}
         image = batch[CommonKeys.IMAGE]
         self._progress.restore(index, image.shape[self.slice_inferer.slice_axis + 1])
         with self.mode(self.network), torch.autocast("cuda", **self.amp_kwargs) if self.amp else nullcontext():

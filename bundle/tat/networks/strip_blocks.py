@@ -33,6 +33,8 @@ def run_in_strips(
     """
     is_cast = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if is_cast else features.dtype
+    # Subclasses, as of MONAI, would make each of the many small steps slow.
+    features = features.as_subclass(Tensor)
     restored = features.to(torch.float32 if is_cast else dtype, memory_format=torch.channels_last, copy=True)
     with torch.autocast("cpu", enabled=False):
         for block in blocks:

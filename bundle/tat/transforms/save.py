@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
-from bundle.tat.data.case_record import CaseRecord, Setting, check_replaceable, file_sha256, write_record
+from bundle.tat.data.case_record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, file_sha256, write_record
 from bundle.tat.data.dicom_derivation import Provenance
 from bundle.tat.data.dicom_identity import MODEL_NAME
 from bundle.tat.data.dicom_series import source_files
@@ -36,8 +36,8 @@ class SaveRestoredd(MapTransform):
 
     A scan that came from a DICOM series is saved as a series derived from it (``IM0001.dcm`` and so on, see
     ``write_series``), any other as ``<case>_restored.nii.gz`` in float32 with the affine it came with. A record,
-    ``restoration.json``, says what made it. ``<case>`` is the item's entry ``case`` or, without one, the input's file
-    name without its suffix or its DICOM folder's name.
+    ``restoration.json``, says what made it, and of which scan if the item's entry ``fingerprint`` tells. ``<case>`` is
+    the item's entry ``case`` or, without one, the input's file name without its suffix or its DICOM folder's name.
 
     Args:
         keys: keys that hold channel-first ``MetaTensor`` images.
@@ -84,10 +84,11 @@ class SaveRestoredd(MapTransform):
                 raise TypeError(
                     f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name"
                 )
-            self._save(image, _case(d, image), str(d.get(self.modality_key) or ""))
+            source = {SOURCE_KEY: str(d[SOURCE_KEY])} if SOURCE_KEY in d else {}
+            self._save(image, _case(d, image), str(d.get(self.modality_key) or ""), {**self.settings, **source})
         return d
 
-    def _save(self, image: MetaTensor, case: str, modality: str) -> None:
+    def _save(self, image: MetaTensor, case: str, modality: str, settings: Mapping[str, Setting]) -> None:
         """Write the folder of one case."""
         folder = self.output_dir / case
         sources = source_files(image.meta)
@@ -100,7 +101,7 @@ class SaveRestoredd(MapTransform):
                 n_clipped = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
             if self.nifti or not sources:
                 write_nifti(values, image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz")
-            record = CaseRecord(case, modality, VERSION, self._weights_sha256, n_clipped, self.settings)
+            record = CaseRecord(case, modality, VERSION, self._weights_sha256, n_clipped, settings)
             write_record(temporary, record)
 
     @cached_property
