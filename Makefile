@@ -11,17 +11,17 @@ export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo data train check format test test-integration benchmark-quality clean
+.PHONY: help setup demo data train check format test test-integration benchmark-quality benchmark-robustness clean
 
 help: ## list the verbs
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 setup: $(READY) ## make .venv with everything installed, pinned
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "the pinned packages need Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is needed; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,tracking,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,tracking,comparison,dev]'
 	@touch $@
 
 demo: $(READY) ## restore the sample scans: pictures and a table in demo/
@@ -43,6 +43,13 @@ train: data ## train the small network on data/; writes runs/small/model.pt, goe
 benchmark-quality: data ## score models/model.pt on the public test split
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing
 	$(BIN)/python scripts/score.py --datalist data/datalist.json --restored eval/testing --table eval/testing.csv
+
+data/robustness.json: | data
+	$(BIN)/python scripts/prepare_data.py --out data --robustness
+
+benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes and contrasts
+	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness
+	$(BIN)/python scripts/score.py --datalist data/robustness.json --restored eval/robustness --table eval/robustness.csv
 
 check: $(READY) ## lint, types, import rules, metadata copies
 	$(BIN)/ruff check .
