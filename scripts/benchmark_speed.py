@@ -15,6 +15,7 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bundle.tat.atomic import written_whole
 
@@ -48,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     print(f"{options.preset}, torch {version('torch')}, {threads} threads, median of {options.repetitions} runs\n")
-    print(f"{'network':<13}{'size':>6}{'batch':>6}" + "".join(f"{unit:>10}" for unit in UNITS.values()))
-    rows: list[dict[str, object]] = []
+    print(f"{'network':<13}{'size':>6}{'batch':>6} " + "".join(f"{unit:>10}" for unit in UNITS.values()))
+    rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     rates = dict.fromkeys(options.networks, 0.0)
     for size, batch in sorted(product(options.sizes, options.batches), key=lambda case: case[0] ** 2 * case[1]):
@@ -64,16 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 else:
                     runs[network].append(figures)
         for network, measured in runs.items():
-            row: dict[str, object] = {"network": network, "size": size, "batch": batch}
-            if network in left_out:
-                shown = " " + left_out[network]
-                rows.append(row | {"left_out": left_out[network]})
-            else:
-                medians = {name: median(one[name] for one in measured) for name in measured[0]}
-                rates[network] = medians["seconds"] / (size**2 * batch)
-                shown = "".join(f"{medians[name]:10.4g}" for name in UNITS)
-                rows.append(row | medians)
-            print(f"{network:<13}{size:6d}{batch:6d}{shown}", flush=True)
+            row: dict[str, Any] = {"left_out": left_out.get(network)}
+            if network not in left_out:
+                row = {name: median(one[name] for one in measured) for name in measured[0]}
+                rates[network] = row["seconds"] / (size**2 * batch)
+            rows.append({"network": network, "size": size, "batch": batch, **row})
+            shown = left_out.get(network) or "".join(f"{row[name]:10.4g}" for name in UNITS)
+            print(f"{network:<13}{size:6d}{batch:6d} {shown}", flush=True)
     with written_whole(options.out) as path:
         path.write_text(json.dumps({"preset": options.preset, "threads": threads, "rows": rows}, indent=4))
 
