@@ -70,6 +70,19 @@ def assert_cache_is_left_alone(cache, loader):
         assert all(torch.equal(item[key], old[key]) for key in ("image", "label") if key in old)
 
 
+def test_training_goes_out_from_given_weights_in_mixed_precision(foreign_directory, pairs):
+    torch.save(TAT(**{name: value for name, value in TINY.items() if name != "_target_"}).state_dict(), "given.pt")
+    given = torch.load("given.pt", weights_only=True)
+    run_config(
+        "train.json",
+        workflow_type="train",
+        **overrides(pairs, foreign_directory, network_def=TINY, pretrained="given.pt", learning_rate=1e-7, amp=True),
+    )
+    trained = torch.load(foreign_directory / "weights" / "model.pt", weights_only=True)
+    assert all(torch.allclose(trained[name], weight, atol=1e-5) for name, weight in given.items())
+    assert any(not torch.equal(trained[name], weight) for name, weight in given.items())
+
+
 def test_training_runs_validates_and_saves_flat_weights(foreign_directory, pairs):
     workflow = run_config("train.json", workflow_type="train", **overrides(pairs, foreign_directory, network_def=TINY))
     trainer, evaluator = (

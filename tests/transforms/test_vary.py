@@ -44,6 +44,20 @@ def test_an_mri_pair_is_the_truncation_of_its_own_label():
     assert float(varied["label"].max()) <= 1
 
 
+def test_an_mri_slice_is_truncated_by_one_of_the_factors():
+    drawn = RandTruncatedMrid(factors=(2, 4)).set_random_state(0)
+    found = set()
+    for _ in range(10):
+        varied = drawn(pair("MRI"))
+        label = varied["label"][0].numpy()
+        found |= {
+            factor
+            for factor in (2, 4)
+            if np.array_equal(varied["image"][0], mri.reduce_resolution(label, factor=factor))
+        }
+    assert found == {2, 4}
+
+
 def test_draws_repeat_with_their_seed_and_differ_between_seeds():
     first, second, again = (RandTruncatedMrid().set_random_state(seed)(pair("MRI"))["label"] for seed in (1, 2, 1))
     torch.testing.assert_close(first, again)

@@ -48,7 +48,7 @@ def load_weights(network: nn.Module, path: str) -> None:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise RefusedInputError(f"weights {file} do not exist: pass --ckpt_path")
+        raise RefusedInputError(f"weights {file} do not exist: pass the path of a file that does")
     try:
         state_dict = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:

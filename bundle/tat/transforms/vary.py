@@ -88,7 +88,8 @@ class RandTruncatedMrid(RandomizableTransform, MapTransform):
         gamma: interval of the exponent that bends the contrast.
         remap_prob: how often the contrast becomes an arbitrary curve, in which fluid may be dark or bright.
         gain: interval of the factor that intensities are multiplied by.
-        factor: one of so many k-space lines is kept along each axis.
+        factors: one of so many k-space lines is kept along each axis; drawn evenly, so that one that stands here
+            twice is drawn twice as often.
         size: sides that the slice is padded to at least, in pixels.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
@@ -105,7 +106,7 @@ class RandTruncatedMrid(RandomizableTransform, MapTransform):
         gamma: Interval = (0.6, 1.6),
         remap_prob: float = 0.3,
         gain: Interval = (0.7, 1.4),
-        factor: int = 4,
+        factors: Sequence[int] = (4,),
         size: Sequence[int] = (0, 0),
         modality_key: str = "modality",
     ) -> None:
@@ -116,7 +117,7 @@ class RandTruncatedMrid(RandomizableTransform, MapTransform):
         self.gamma = gamma
         self.remap_prob = remap_prob
         self.gain = gain
-        self.factor = factor
+        self.factors = tuple(factors)
         self.size = tuple(size)
         self.modality_key = modality_key
 
@@ -127,8 +128,9 @@ class RandTruncatedMrid(RandomizableTransform, MapTransform):
             return d
         for key in self.key_iterator(d):
             varied = pad_to(resize(self._recontrast(torch.as_tensor(d[key])), self.R.uniform(*self.zoom)), self.size)
+            factor = self.factors[self.R.randint(len(self.factors))]
             d[key] = varied
-            d[self.image_key] = torch.from_numpy(mri.reduce_resolution(varied[0].numpy(), factor=self.factor))[None]
+            d[self.image_key] = torch.from_numpy(mri.reduce_resolution(varied[0].numpy(), factor=factor))[None]
         return d
 
     def _recontrast(self, clean: Tensor) -> Tensor:

@@ -1,0 +1,45 @@
+"""Evaluation in half precision, on CPUs too: MONAI's engines know automatic mixed precision on CUDA only."""
+
+from typing import Any, Final
+
+import torch
+from monai.inferers import Inferer, SimpleInferer
+from torch import Tensor
+
+from bundle.tat.refusal import RefusedInputError
+
+DTYPES: Final = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class AutocastInferer(Inferer):
+    """Runs another inferer under automatic mixed precision, and gives its result back in float32.
+
+    Weights, and what needs the range (norms, softmax), stay float32; products are computed in half precision. On a CPU
+    with bfloat16 arithmetic a training step takes about two thirds of the time.
+
+    Args:
+        enabled: whether to; without, the other inferer runs as it is.
+        dtype: ``"bfloat16"``, or on CUDA also ``"float16"``.
+        inferer: inferer to run; MONAI's ``SimpleInferer`` by default.
+
+    Raises:
+        RefusedInputError: ``dtype`` is another; on a CPU float16 is refused when an image comes, as its gradients
+            vanish without the scaler that CUDA has.
+    """
+
+    def __init__(self, enabled: bool = True, dtype: str = "bfloat16", inferer: Inferer | None = None) -> None:
+        if dtype not in DTYPES:
+            raise RefusedInputError(f"amp_dtype is {dtype!r}: pass one of {', '.join(DTYPES)}")
+        super().__init__()
+        self.enabled = enabled
+        self.dtype = dtype
+        self.inferer = inferer or SimpleInferer()
+
+    def __call__(self, inputs: Tensor, network: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Run ``network`` on ``inputs``."""
+        device = inputs.device.type
+        if self.enabled and device == "cpu" and self.dtype != "bfloat16":
+            raise RefusedInputError(f"amp_dtype is {self.dtype!r}: on a CPU only bfloat16 is supported")
+        with torch.autocast(device_type=device, dtype=DTYPES[self.dtype], enabled=self.enabled):
+            restored: Tensor = self.inferer(inputs, network, *args, **kwargs)
+        return restored.float()
