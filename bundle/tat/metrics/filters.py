@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+import SimpleITK
 from numpy.typing import NDArray
 
 from bundle.tat.metrics.baselines import SIGMAS, gaussian_baseline
@@ -20,6 +21,9 @@ Volume = NDArray[np.float32]
 
 # Strengths of the edge-preserving filters, as shares of the evaluation window's width. 0 leaves the image as it is.
 STRENGTHS: Final = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+
+# How far the bilateral filter looks, as a standard deviation [pixels].
+BILATERAL_REACH: Final = 1.5
 
 # Side of the compared patches and reach of the search around each pixel [pixels].
 PATCH_SIZE: Final = 5
@@ -92,6 +96,55 @@ def total_variation(volume: Volume, strength: float, modality: Modality) -> Volu
     return _slice_by_slice(volume, weight, lambda image: _restoration().denoise_tv_chambolle(image, weight=weight))
 
 
+def bilateral(volume: Volume, strength: float, modality: Modality) -> Volume:
+    """Average each pixel with those near it in place and in intensity.
+
+    Args:
+        volume: intensities ``(H, W, D)``, in the modality's unit, slices along the last axis.
+        strength: standard deviation of the intensities, as a share of the evaluation window's width; 0 returns a copy.
+        modality: decides the window.
+
+    Returns:
+        The filtered volume ``(H, W, D)``, in the modality's unit.
+
+    Raises:
+        RefusedInputError: ``volume`` is not 3-D, or ``strength`` is negative or not finite.
+
+    Source:
+        Tomasi and Manduchi 1998, doi:10.1109/ICCV.1998.710815, as SimpleITK's ``Bilateral`` computes it.
+    """
+    deviation = _in_units(strength, modality)
+
+    def smooth(image: Volume) -> Volume:
+        filtered = SimpleITK.Bilateral(SimpleITK.GetImageFromArray(image), BILATERAL_REACH, deviation)
+        smoothed: Volume = SimpleITK.GetArrayFromImage(filtered)
+        return smoothed
+
+    return _slice_by_slice(volume, deviation, smooth)
+
+
+def bm3d(volume: Volume, strength: float, modality: Modality) -> Volume:
+    """Filter stacks of patches that look alike together; needs the package bm3d, which is free for non-commercial use.
+
+    Args:
+        volume: intensities ``(H, W, D)``, in the modality's unit, slices along the last axis.
+        strength: standard deviation of white noise, as a share of the evaluation window's width; 0 returns a copy.
+        modality: decides the window.
+
+    Returns:
+        The filtered volume ``(H, W, D)``, in the modality's unit.
+
+    Raises:
+        RefusedInputError: ``volume`` is not 3-D, or ``strength`` is negative or not finite.
+        ImportError: bm3d is not installed.
+
+    Source:
+        Dabov et al. 2007, doi:10.1109/TIP.2007.901238; Maekinen et al. 2020, doi:10.1109/TIP.2020.3014721.
+    """
+    deviation = _in_units(strength, modality)
+    return _slice_by_slice(volume, deviation, lambda image: _bm3d().bm3d(image, deviation))
+
+
 def bicubic(volume: Volume, parameter: float, *, factor: int = 4) -> Volume:
     """Interpolate the acquired grid of a k-space truncated scan by cubic convolution.
 
@@ -130,8 +183,10 @@ FILTERS: Final = MappingProxyType(
         filter_.name: filter_
         for filter_ in (
             Filter("gaussian", SIGMAS, lambda volume, sigma, _: gaussian_baseline(volume, sigma)),
+            Filter("bilateral", STRENGTHS, bilateral),
             Filter("non_local_means", STRENGTHS, non_local_means),
             Filter("total_variation", STRENGTHS, total_variation),
+            Filter("bm3d", STRENGTHS, bm3d, frozenset({Modality.CT, Modality.PET})),
             Filter("bicubic", CUBIC_PARAMETERS, lambda volume, a, _: bicubic(volume, a), frozenset({Modality.MRI})),
         )
     }
@@ -149,18 +204,24 @@ def find_filters(names: Sequence[str]) -> list[Filter]:
 
     Raises:
         RefusedInputError: a name is unknown.
-        ImportError: a filter needs scikit-image, and it is not installed.
+        ImportError: a filter needs scikit-image or bm3d, and it is not installed.
     """
     unknown = [name for name in names if name not in FILTERS]
     if unknown:
         raise RefusedInputError(f"baselines {unknown} are unknown: choose from {', '.join(FILTERS)}")
     if {"non_local_means", "total_variation"}.intersection(names):
         _restoration()
+    if "bm3d" in names:
+        _bm3d()
     return [FILTERS[name] for name in names]
 
 
 def _restoration() -> Any:
     return import_optional("skimage.restoration", extra="report")
+
+
+def _bm3d() -> Any:
+    return import_optional("bm3d", extra="bm3d")
 
 
 def _in_units(strength: float, modality: Modality) -> float:
