@@ -1,0 +1,87 @@
+"""Train and score TAT, its ablations and other networks with one budget: same steps, batches, data, code and varieties.
+
+Runs are done one after the other, in the order of what they tell. A run that was stopped goes on where it was, one
+that is scored is left alone: start the script again as often as you like. tabulate_ablation.py makes the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+CONFIGS: Final = Path(__file__).parents[1] / "configs"
+EPOCH_LENGTH: Final = 250
+N_TASKS: Final = 3
+
+
+class Run(NamedTuple):
+    """What is trained: an overlay of configs/, or one task alone, with a seed."""
+
+    name: str
+    seed: int = 0
+    overlay: str | None = None
+    task: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its files go."""
+        return f"{self.name}_{self.seed}"
+
+
+THRICE: Final = (("tat", None), ("static_twin", "static_twin"), ("no_loss_balancing", "no_loss_balancing"))
+RUNS: Final = (
+    *(Run(name, seed, overlay) for seed in range(3) for name, overlay in THRICE),
+    Run("no_stop_gradient", overlay="no_stop_gradient"),
+    *(Run(f"{task}_alone", task=task) for task in ("CT", "MRI", "PET")),
+    Run("basic_unet", overlay="basic_unet"),
+    Run("swin_unetr", overlay="swin_unetr"),
+)
+
+
+def call(run: Run, data: Path, overlays: Sequence[str], options: Sequence[object]) -> None:
+    """Run a config of training with its overlays; a failure ends the script."""
+    names = ["train", "small", *overlays]
+    files = str([str(CONFIGS / f"{name}.json") for name in names])
+    tasks = ["--tasks", run.task, "--n_per_task", 2 * N_TASKS] if run.task else []
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", files, "--dataset_dir", data.absolute()]
+    subprocess.run([str(word) for word in (*command, "--seed", run.seed, *tasks, *options)], check=True)
+
+
+def train_and_score(run: Run, data: Path, out: Path, n_steps: int) -> None:
+    """Bring one run to its end."""
+    folder = out.absolute() / run.folder
+    if (folder / "eval" / "summary.json").exists():
+        return
+    print(f"\n=== {run.folder}", flush=True)
+    overlay = [run.overlay] if run.overlay else []
+    n_epochs = n_steps // EPOCH_LENGTH
+    budget = ["--epochs", n_epochs, "--epoch_length", EPOCH_LENGTH, "--val_interval", n_epochs, "--amp", True]
+    call(run, data, ["varied", *overlay], [*budget, "--num_workers", 1, "--ckpt_dir", folder])
+    results = ["--ckpt_path", folder / "model.pt", "--output_dir", folder / "eval"]
+    call(run, data, [*overlay, "evaluate"], results)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and do all runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = list(dict.fromkeys(run.name for run in RUNS))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps of each run (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    options = parser.parse_args(arguments)
+    if options.steps < EPOCH_LENGTH or options.steps % EPOCH_LENGTH:
+        parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # patches are small: more threads wait for each other
+    for run in RUNS:
+        if run.name in options.only:
+            train_and_score(run, options.data, options.out, options.steps)
+
+
+if __name__ == "__main__":
+    main()

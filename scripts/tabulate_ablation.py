@@ -1,0 +1,81 @@
+"""Print the table of the ablation runs: gain over the input by task, and each against TAT, slice by slice."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bundle.tat.metrics.statistics import compare
+from bundle.tat.metrics.table import read_slices
+
+# Of one task: name of slice -> PSNR [dB].
+Scores = Mapping[str, float]
+REFERENCE = "tat"
+TASKS = ("CT", "MRI", "PET")
+
+
+def read_run(folder: Path) -> tuple[dict[str, Scores], dict[str, Scores]]:
+    """PSNR of every slice by task: of the restoration, and of the input."""
+    found: dict[str, dict[str, dict[str, float]]] = {"restored": defaultdict(dict), "input": defaultdict(dict)}
+    for row in read_slices(folder / "eval" / "slices.csv").rows:
+        if row.method in found:
+            found[row.method][row.modality][f"{row.case}#{row.slice}"] = row.psnr
+    return dict(found["restored"]), dict(found["input"])
+
+
+def mean_over_seeds(runs: Sequence[Mapping[str, Scores]], task: str) -> Scores:
+    """Each slice's PSNR, averaged over the runs."""
+    return {name: float(np.mean([run[task][name] for run in runs])) for name in runs[0][task]}
+
+
+def gain_cell(runs: Sequence[Mapping[str, Scores]], inputs: Mapping[str, Scores], task: str) -> str:
+    """Mean gain [dB], and its range over the seeds."""
+    if task not in runs[0]:
+        return "-"
+    gains = [np.mean([run[task][name] - psnr for name, psnr in inputs[task].items()]) for run in runs]
+    spread = f" ({min(gains):+.2f} to {max(gains):+.2f})" if len(gains) > 1 else ""
+    return f"{np.mean(gains):+.2f}{spread}"
+
+
+def difference_cell(runs: Sequence[Mapping[str, Scores]], reference: Sequence[Mapping[str, Scores]], task: str) -> str:
+    """Mean difference to TAT [dB] with its interval and p-value, over slices."""
+    if task not in runs[0]:
+        return "-"
+    ours, theirs = (mean_over_seeds(group, task) for group in (runs, reference))
+    names = sorted(ours)
+    cases = [name.partition("#")[0] for name in names]
+    pairs = [np.array([scores[name] for name in names]) for scores in (ours, theirs)]
+    found = compare(*pairs, cases)
+    interval = f" [{found.interval.low:+.2f}, {found.interval.high:+.2f}]" if found.interval else ""
+    return f"{found.mean_difference:+.2f}{interval}, p {found.test.p:.2g}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the finished runs and print both tables in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder that ablation.py wrote to")
+    options = parser.parse_args(arguments)
+    groups: dict[str, list[dict[str, Scores]]] = defaultdict(list)
+    inputs: dict[str, Scores] = {}
+    for summary in sorted(options.out.glob("*/eval/summary.json")):
+        restored, given = read_run(summary.parents[1])
+        groups[re.sub(r"_\d+$", "", summary.parents[1].name)].append(restored)
+        inputs.update(given)
+    if REFERENCE not in groups:
+        parser.error(f"{options.out} holds no finished run of {REFERENCE}")
+    print("| run | seeds | CT gain [dB] | MRI gain [dB] | PET gain [dB] |\n|---|---|---|---|---|")
+    for name, runs in groups.items():
+        print(f"| {name} | {len(runs)} | {' | '.join(gain_cell(runs, inputs, task) for task in TASKS)} |")
+    print("\n| minus tat | CT [dB] | MRI [dB] | PET [dB] |\n|---|---|---|---|")
+    for name, runs in groups.items():
+        if name != REFERENCE:
+            print(f"| {name} | {' | '.join(difference_cell(runs, groups[REFERENCE], task) for task in TASKS)} |")
+
+
+if __name__ == "__main__":
+    main()
