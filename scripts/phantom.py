@@ -83,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the phantom")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     parser.add_argument("--restored", type=Path, help="folder that the inference wrote to: measure instead of writing")
+    parser.add_argument("--table", type=Path, help="with --restored: JSON file to write the measures to")
     options = parser.parse_args(arguments)
     if options.restored is None:
         write_phantom(options.out, options.seed)
@@ -91,11 +92,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (case,) = read_cases(options.out / "datalist.json", "testing", options.restored)
     except RefusedInputError as error:
         sys.exit(str(error))
+    volumes = {"clean": case.label, "input": case.image, "restored": case.restored}
+    measured = {
+        f"{disc.contrast:g}": {name: measure(volume, disc) for name, volume in volumes.items()} for disc in DISCS
+    }
+    if options.table:
+        with written_whole(options.table) as path:
+            path.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     print(f"{'disc':>8}  {'clean':>18}  {'low dose':>18}  {'restored':>18}")
-    for disc in DISCS:
-        found = [measure(volume, disc) for volume in (case.label, case.image, case.restored)]
-        cells = "  ".join(f"{it['contrast']:8.1f} HU{it['rise']:5.2f} mm" for it in found)
-        print(f"{disc.contrast:5.0f} HU  {cells}")
+    for contrast, found in measured.items():
+        cells = "  ".join(f"{it['contrast']:8.1f} HU{it['rise']:5.2f} mm" for it in found.values())
+        print(f"{contrast:>5} HU  {cells}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""Put the figures of the benchmarks into the documents: between <!-- name --> and <!-- /name -->, nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from parts import Part
+from robustness_parts import ROBUSTNESS
+
+from bundle.tat.atomic import written_whole
+from bundle.tat.modality import Modality
+
+ROOT: Final = Path(__file__).parents[1]
+DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md")
+METHODS: Final = {"input": "degraded", "restored": "**restored**"}
+DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
+SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
+
+Table = list[list[str]]
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay a table out."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def quality(summary: Mapping[str, Any], methods: Sequence[str] | None = None) -> str:
+    """Scores of the test split by task and method, with intervals."""
+    rows: Table = []
+    for task, found in summary["tasks"].items():
+        base = found["methods"]["input"]["slices"]["psnr"]["mean"]
+        chosen = [name for name in found["methods"] if methods is None or name in methods]
+        for name in sorted(chosen, key=lambda name: (name == "restored", name != "input")):
+            scores = found["methods"][name]["slices"]
+            parameter = found["methods"][name]["parameter"]
+            shown = METHODS.get(name, name.replace("_", " ")) + (f" ({parameter:g})" if parameter is not None else "")
+            interval = scores["psnr"]["interval"]
+            rows.append(
+                [
+                    f"{task}, {found['n_slices']} slices" if name == "input" else "",
+                    shown,
+                    f"{scores['psnr']['mean']:.2f} ({interval['low']:.2f} to {interval['high']:.2f})",
+                    "" if name == "input" else f"{scores['psnr']['mean'] - base:+.2f}",
+                    f"{scores['ssim']['mean']:.3f}",
+                    f"{scores['rmse']['mean']:.{DIGITS[task]}f} {found['unit']}",
+                ]
+            )
+    return markdown(["test split", "method", "PSNR [dB] (95 % interval)", "gain [dB]", "SSIM", "RMSE"], rows)
+
+
+def share_kept(part: Part) -> float:
+    """What the degraded scan has of the clean one's dose, counts or lines of k-space."""
+    shares = {Modality.CT: part.dose_fraction, Modality.PET: part.count_fraction, Modality.MRI: 1 / part.kspace_factor}
+    return shares[part.modality]
+
+
+def robustness(table: Iterable[Mapping[str, str]]) -> str:
+    """Gain under other conditions, one table for each modality."""
+    psnr: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in table:
+        psnr[row["case"]][row["method"]] = float(row["psnr"])
+    texts = []
+    for modality, name in SHARES.items():
+        parts = [part for part in ROBUSTNESS if part.modality is modality]
+        columns = sorted({share_kept(part) for part in parts}, reverse=True)
+        lines: dict[str, dict[float, str]] = defaultdict(dict)
+        for part in parts:
+            found = psnr[f"{part.name}_low"]
+            gain = f"{found['restored'] - found['input']:+.2f}"
+            line = (
+                f"{part.pixel_size:g} mm" if part.pixel_size else part.variant if modality is Modality.MRI else "3 mm"
+            )
+            lines[line][share_kept(part)] = f"{found['restored']:.1f} dB" if share_kept(part) == 1 else gain
+        rows = [[line, *(cells.get(column, "") for column in columns)] for line, cells in lines.items()]
+        texts.append(markdown([f"{modality.value}, pixels", *(f"{name} {column:.3g}" for column in columns)], rows))
+    return "\n\n".join(texts)
+
+
+def fidelity(measured: Mapping[str, Any]) -> str:
+    """What was kept: CT numbers, noise, k-space, uptake."""
+    rows: Table = []
+    for case, volumes in measured.items():
+        pair = [volumes["input"], volumes["restored"]]
+        if "tissue_bias" in pair[0]:
+            for tissue in pair[0]["tissue_bias"]:
+                biases = [volume["tissue_bias"][tissue] for volume in pair]
+                shown = [f"{bias['mean']:+.2f} ({bias['deviation']:.1f}) HU" for bias in biases]
+                rows.append([case, f"CT number of {tissue}: mean error (deviation)", *shown])
+            shown = [f"{volume['noise']['mean_frequency']:.3f} /mm" for volume in pair]
+            rows.append([case, "mean frequency of the noise in soft tissue", *shown])
+            powers = [sum(volume["noise"]["power"]) / len(volume["noise"]["power"]) for volume in pair]
+            rows.append([case, "mean noise power in soft tissue", *(f"{power:.1f} HU^2 mm^2" for power in powers)])
+        for key, what in (
+            ("kspace_error", "measured k-space: relative error"),
+            ("total", "total activity: relative error"),
+            ("lesion_mean", "SUVmean of the tumour: relative error"),
+            ("lesion_max", "SUVmax of the tumour: relative error"),
+        ):
+            if key in pair[0]:
+                rows.append([case, what, *(f"{100 * volume[key]:+.1f} %" for volume in pair)])
+    return markdown(["test scan", "measure", "degraded", "restored"], rows)
+
+
+def phantom(measured: Mapping[str, Any]) -> str:
+    """Sharpness and contrast of the phantom's discs."""
+    rows = [
+        [f"{contrast} HU", *(f"{it['contrast']:.1f} HU, {it['rise']:.2f} mm" for it in found.values())]
+        for contrast, found in measured.items()
+    ]
+    return markdown(["disc", "clean: contrast, rise of the edge", "quarter dose", "restored"], rows)
+
+
+def fill(document: Path, sections: Mapping[str, str]) -> None:
+    """Replace what stands between the marks of each section; other text stays."""
+    text = document.read_text(encoding="utf-8")
+    for name, table in sections.items():
+        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        text = between.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
+    with written_whole(document) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read what the benchmarks wrote, and fill the documents."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--eval", type=Path, default=Path("eval"), help="folder of the benchmarks (default: %(default)s)"
+    )
+    folder = parser.parse_args(arguments).eval
+    sections = {}
+    if (path := folder / "quality" / "summary.json").exists():
+        summary = json.loads(path.read_text())
+        sections["scores"] = quality(summary, ("input", "gaussian", "restored"))
+        sections["quality"] = quality(summary)
+    if (path := folder / "fidelity.json").exists():
+        sections["fidelity"] = fidelity(json.loads(path.read_text()))
+    if (path := folder / "phantom.json").exists():
+        sections["phantom"] = phantom(json.loads(path.read_text()))
+    if (path := folder / "robustness.csv").exists():
+        with path.open(newline="") as file:
+            sections["robustness"] = robustness(csv.DictReader(file))
+    for document in DOCUMENTS:
+        fill(ROOT / document, sections)
+    print(f"filled {', '.join(sections) or 'nothing'}: figures of {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The script that puts the benchmarks' figures into the documents."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.scripts.test_score import SCRIPTS, script
+
+
+@pytest.fixture
+def tabulate(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return script("tabulate_benchmark")
+
+
+def score(mean):
+    return {"mean": mean, "interval": {"low": mean - 1, "high": mean + 1}}
+
+
+def method(psnr, parameter=None):
+    return {"parameter": parameter, "slices": {"psnr": score(psnr), "ssim": score(0.9), "rmse": score(7.126)}}
+
+
+def test_only_what_stands_between_marks_is_replaced(tabulate, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "before\n<!-- scores -->\nold\nold\n<!-- /scores -->\nbetween\n<!-- other -->\nkept\n<!-- /other -->\n"
+    )
+    tabulate.fill(page, {"scores": "new"})
+    assert page.read_text() == (
+        "before\n<!-- scores -->\nnew\n\n<!-- /scores -->\nbetween\n<!-- other -->\nkept\n<!-- /other -->\n"
+    )
+    tabulate.fill(page, {"scores": "newer"})
+    assert "newer\n\n<!-- /scores -->" in page.read_text()
+
+
+def test_gains_are_over_the_input(tabulate):
+    methods = {"restored": method(34.2), "gaussian": method(31.5, 0.8), "input": method(30.0)}
+    summary = {"tasks": {"CT": {"unit": "HU", "n_slices": 16, "methods": methods}}}
+    lines = tabulate.quality(summary).splitlines()
+    assert lines[2:] == [
+        "| CT, 16 slices | degraded | 30.00 (29.00 to 31.00) |  | 0.900 | 7.13 HU |",
+        "|  | gaussian (0.8) | 31.50 (30.50 to 32.50) | +1.50 | 0.900 | 7.13 HU |",
+        "|  | **restored** | 34.20 (33.20 to 35.20) | +4.20 | 0.900 | 7.13 HU |",
+    ]
+    assert len(tabulate.quality(summary, ("input", "restored")).splitlines()) == 4
+
+
+def test_every_condition_has_its_place(tabulate):
+    rows = [
+        {"case": f"{part.name}_low", "method": name, "psnr": str(psnr)}
+        for index, part in enumerate(tabulate.ROBUSTNESS)
+        for name, psnr in (("input", 20), ("restored", 20 + index))
+    ]
+    text = tabulate.robustness(rows)
+    for index, part in enumerate(tabulate.ROBUSTNESS):
+        assert (f" {20 + index:.1f} dB |" if tabulate.share_kept(part) == 1 else f" +{index:.2f} |") in text
+
+
+def test_the_documents_of_a_folder_of_results_are_filled(tabulate, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "README.md"
+    page.write_text("<!-- phantom -->\n\n<!-- /phantom -->\n")
+    monkeypatch.setattr(tabulate, "ROOT", tmp_path)
+    monkeypatch.setattr(tabulate, "DOCUMENTS", ("README.md",))
+    disc = {"contrast": 99.84, "rise": 1.468}
+    (tmp_path / "phantom.json").write_text(json.dumps({"100": {"clean": disc, "input": disc, "restored": disc}}))
+    tabulate.main(["--eval", str(tmp_path)])
+    assert page.read_text().splitlines()[3] == "| 100 HU | 99.8 HU, 1.47 mm | 99.8 HU, 1.47 mm | 99.8 HU, 1.47 mm |"
+    assert "filled phantom" in capsys.readouterr().out
+
+
+def test_what_was_kept_is_shown_before_and_after(tabulate):
+    text = tabulate.fidelity({"pet": {"input": {"lesion_max": 0.113}, "restored": {"lesion_max": -0.126}}})
+    assert "| pet | SUVmax of the tumour: relative error | +11.3 % | -12.6 % |" in text
