@@ -141,8 +141,8 @@ def bm3d(volume: Volume, strength: float, modality: Modality) -> Volume:
     Source:
         Dabov et al. 2007, doi:10.1109/TIP.2007.901238; Maekinen et al. 2020, doi:10.1109/TIP.2020.3014721.
     """
-    deviation = _in_units(strength, modality)
-    return _slice_by_slice(volume, deviation, lambda image: _bm3d().bm3d(image, deviation))
+    deviation, package = _in_units(strength, modality), import_optional("bm3d", extra="bm3d")
+    return _slice_by_slice(volume, deviation, lambda image: package.bm3d(image, deviation))
 
 
 def bicubic(volume: Volume, parameter: float, *, factor: int = 4) -> Volume:
@@ -212,16 +212,12 @@ def find_filters(names: Sequence[str]) -> list[Filter]:
     if {"non_local_means", "total_variation"}.intersection(names):
         _restoration()
     if "bm3d" in names:
-        _bm3d()
+        import_optional("bm3d", extra="bm3d")
     return [FILTERS[name] for name in names]
 
 
 def _restoration() -> Any:
     return import_optional("skimage.restoration", extra="report")
-
-
-def _bm3d() -> Any:
-    return import_optional("bm3d", extra="bm3d")
 
 
 def _in_units(strength: float, modality: Modality) -> float:
