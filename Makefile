@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEPLOY_VENV := .venv-deploy
+DEPLOY_READY := $(DEPLOY_VENV)/.ready
+LABEL_VENV := .venv-label
+LABEL_READY := $(LABEL_VENV)/.ready
 
 # glibc gives large blocks back to the kernel after each use and gets them zeroed again for the next; keeping them makes
 # the network about twice as fast on a CPU. Threads that wait must not spin: they would take the cores from others.
@@ -11,7 +15,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo data train check format test test-integration benchmark-quality benchmark-robustness clean
+.PHONY: help setup setup-deploy setup-label demo data train check format test test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -22,6 +26,20 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "the pinned packages need Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is needed; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,tracking,comparison,dev]'
+	@touch $@
+
+setup-deploy: $(DEPLOY_READY) ## make .venv-deploy with MONAI Deploy App SDK, pinned (a download of 3 GB)
+
+$(DEPLOY_READY): scripts/requirements/deploy.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "the pinned packages need Python 3.11 to 3.13: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear $(DEPLOY_VENV)
+	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements/deploy.txt --editable .
+	@touch $@
+
+setup-label: $(LABEL_READY) ## make .venv-label with MONAI Label, pinned (3.4 GB)
+
+$(LABEL_READY): scripts/requirements/label.txt scripts/setup_label.py
+	$(PYTHON) scripts/setup_label.py $(LABEL_VENV)
 	@touch $@
 
 demo: $(READY) ## restore the sample scans: pictures and a table in demo/
@@ -40,9 +58,19 @@ data: data/datalist.json ## fetch the public scans and write the degraded pairs 
 train: data ## train the small network on data/; writes runs/small/model.pt, goes on where it was stopped
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/varied.json']" --ckpt_dir runs/small --num_workers 1
 
-benchmark-quality: data ## score models/model.pt on the public test split
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing
-	$(BIN)/python scripts/score.py --datalist data/datalist.json --restored eval/testing --table eval/testing.csv
+benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
+	$(BIN)/python scripts/benchmark_speed.py --presets small full --limit 300
+	$(BIN)/python scripts/benchmark_series.py
+
+benchmark-quality: data ## score models/model.pt on the public test split, and what it keeps and invents (an hour)
+	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "['gaussian','bilateral','non_local_means','total_variation','bicubic']"
+	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing --overwrite True
+	$(BIN)/python scripts/draw.py --datalist data/datalist.json --restored eval/testing --out eval/pictures
+	$(BIN)/python scripts/check_fidelity.py --datalist data/datalist.json --restored eval/testing --lesions data/sources/pyradiomics/data/lung1_label.nrrd --out eval/fidelity.json
+	$(BIN)/python scripts/phantom.py --out eval/phantom
+	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir eval/phantom/datalist.json --output_dir eval/phantom/restored --overwrite True
+	$(BIN)/python scripts/phantom.py --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
+	$(BIN)/python scripts/tabulate_benchmark.py
 
 data/robustness.json: | data
 	$(BIN)/python scripts/prepare_data.py --out data --robustness
@@ -50,6 +78,11 @@ data/robustness.json: | data
 benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes and contrasts
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness
 	$(BIN)/python scripts/score.py --datalist data/robustness.json --restored eval/robustness --table eval/robustness.csv
+	$(BIN)/python scripts/tabulate_benchmark.py
+
+benchmark-ablation: data ## train and score TAT, its ablations and other networks with one budget (hours; goes on where it was stopped)
+	$(BIN)/python scripts/ablation.py
+	$(BIN)/python scripts/tabulate_ablation.py runs/ablation
 
 check: $(READY) ## lint, types, import rules, metadata copies
 	$(BIN)/ruff check .
@@ -67,8 +100,12 @@ format: $(READY) ## format the code and copy configs/metadata.json to the top
 test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-integration: $(READY) ## run the slow tests and those that need other programs
+test-integration: $(READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
 	$(BIN)/python -m pytest -m 'slow or integration'
 
+package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
+	$(BIN)/python scripts/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
+	$(if $(wildcard scripts/triton.py),$(BIN)/python scripts/triton.py --out build/package/triton)
+
 clean: ## remove what the other verbs made, but not data/
-	rm -rf $(VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(DEPLOY_VENV) $(LABEL_VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

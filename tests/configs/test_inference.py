@@ -11,8 +11,10 @@ from monai.bundle import ConfigWorkflow
 
 from bundle.tat.engines.refusals import find_refusal
 from bundle.tat.engines.weights import load_weights
+from bundle.tat.metrics.fidelity import kspace_error
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.networks import TAT
+from bundle.tat.simulation.mri import reduce_resolution
 from bundle.tat.transforms.load import LoadScand
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
 from tests.helper import assert_same_geometry
@@ -124,6 +126,37 @@ def test_pet_in_becquerel_comes_back_in_becquerel(foreign_directory):
     restore(path, foreign_directory / "out", modality="PET", pet_scale=1 / 4000, **IDENTITY)
     result = restored(foreign_directory / "out", "pet")[0].numpy()
     np.testing.assert_allclose(result, volume, atol=0.02)
+
+
+@pytest.fixture
+def full_mri(foreign_directory):
+    """MRI whose detail fills k-space."""
+    volume = np.random.default_rng(0).uniform(0, 900, (72, 64, 2)).astype(np.float32)
+    return write_nifti(foreign_directory / "full.nii.gz", volume)
+
+
+def test_mri_of_full_resolution_is_refused_unless_it_is_wanted(foreign_directory, full_mri):
+    with pytest.raises(RuntimeError) as error:
+        restore(full_mri, foreign_directory / "out", modality="MRI", any_resolution="false", **IDENTITY)
+    assert "more of k-space than the central 1/4 of each axis" in str(find_refusal(error.value))
+    assert not (foreign_directory / "out").exists()
+    restore(full_mri, foreign_directory / "out", modality="MRI", any_resolution="true", **IDENTITY)
+    assert restored(foreign_directory / "out", "full").shape == (1, 72, 64, 2)
+
+
+@pytest.mark.parametrize("n_slices", [1, 3])
+def test_data_consistency_keeps_what_was_measured(foreign_directory, weights, full_mri, n_slices):
+    clean = nibabel.load(full_mri).get_fdata(dtype=np.float32)[..., :1].repeat(n_slices, axis=-1)
+    low = np.stack([reduce_resolution(clean[..., index]) for index in range(n_slices)], axis=-1)
+    path = write_nifti(foreign_directory / "low.nii.gz", low if n_slices > 1 else low[..., 0])
+    errors = {}
+    for switch in ("true", "false"):
+        out = foreign_directory / switch
+        restore(path, out, modality="MRI", data_consistency=switch, ckpt_path=str(weights))
+        result = restored(out, "low")[0].numpy().reshape(low.shape)
+        errors[switch] = kspace_error(result, low)
+    assert errors["true"] < 1e-5
+    assert errors["false"] > 1e-3
 
 
 def test_nrrd_comes_back_as_nifti_in_place(foreign_directory):

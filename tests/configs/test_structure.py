@@ -76,6 +76,8 @@ def test_validation_walks_like_inference():
         ]
 
     inference = steps(content("inference.json")["preprocessing"]["transforms"])
+    # It changes nothing, and what is validated on is known.
+    inference = [step for step in inference if not step["_target_"].endswith(".CheckTrainedRanged")]
     validation = steps(content("train.json")["validate"]["preprocessing"]["transforms"])
     assert [step["_target_"] for step in inference] == [step["_target_"] for step in validation]
     assert inference[-1] | {"k": None} == validation[-1] | {"k": None}

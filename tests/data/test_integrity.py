@@ -63,6 +63,11 @@ def test_items_are_filled_in(tmp_path):
     assert "n_slices" not in pair
 
 
+def test_an_empty_list_is_refused():
+    with pytest.raises(RefusedInputError, match="the list of pairs is empty"):
+        check_pairs([])
+
+
 def test_every_fault_is_named_at_once(tmp_path):
     good = nifti(tmp_path)
     shifted = oblique_affine()

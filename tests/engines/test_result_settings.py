@@ -6,12 +6,14 @@ from bundle.tat.engines.result_settings import is_on, result_settings
 
 
 def test_settings_come_back_from_a_record_as_they_were():
-    settings = result_settings(modality="PT", pet_scale=1, slice_axis=-3, nifti="TRUE", uid_seed=7)
+    settings = result_settings(modality="PT", pet_scale=1, slice_axis=-3, any_resolution=True, nifti="TRUE", uid_seed=7)
     assert settings == {
         "modality": "PET",
         "mri_scale": "percentile",
         "pet_scale": 1.0,
         "slice_axis": 0,
+        "any_resolution": True,
+        "data_consistency": False,
         "nifti": True,
         "uid_seed": "7",
     }

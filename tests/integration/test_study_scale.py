@@ -46,7 +46,7 @@ def large_nifti(folder):
     """1,000 slices as a scanner stores them; MRI, since finding its scale needs most memory."""
     slices = np.round(blobs((512, 512), 0, 900)).astype(np.int16)
     volume = np.broadcast_to(slices[..., None], (512, 512, N_SLICES)) + np.arange(N_SLICES, dtype=np.int16)
-    return write_nifti(folder / "large.nii", volume), {"modality": "MRI"}
+    return write_nifti(folder / "large.nii", volume), {"modality": "MRI", "any_resolution": True}
 
 
 def large_dicom(folder):

@@ -39,9 +39,12 @@ def check_pairs(
         in proportion. An ``n_slices`` that an item brings along (some central slices) is kept.
 
     Raises:
-        RefusedInputError: unpaired, missing or unreadable files, pairs that differ in shape or place, modalities that
-            are unknown or contradict each other, fewer slices than the item says; one line for each.
+        RefusedInputError: there are no items; unpaired, missing or unreadable files, pairs that differ in shape or
+            place, modalities that are unknown or contradict each other, fewer slices than the item says; one line for
+            each.
     """
+    if not items:
+        raise RefusedInputError("there is no scan to train or validate on: the list of pairs is empty")
     checked: list[Item] = []
     faults: list[str] = []
     for item in tqdm(items, desc="checking scans", unit="item", delay=_SECONDS_BEFORE_BAR, leave=False):

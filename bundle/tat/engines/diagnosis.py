@@ -14,8 +14,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from bundle.tat.engines.weights import check_fit, load_weights
+from bundle.tat.engines.weights import load_weights
 from bundle.tat.networks import TAT
+from bundle.tat.networks.strict_loading import check_fit
 from bundle.tat.refusal import RefusedInputError
 
 Batch = Mapping[str, Any]
@@ -116,7 +117,7 @@ def read_loss(parser: ConfigParser, checkpoint: Path | None) -> nn.Module:
         return loss
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["objects"]["loss"]
-        check_fit(loss.state_dict(), state, checkpoint)
+        check_fit(loss.state_dict(), state, f"weights {checkpoint}")
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, TypeError, KeyError) as error:
         kind = type(loss).__name__
         raise RefusedInputError(

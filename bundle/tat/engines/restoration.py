@@ -16,6 +16,7 @@ from ignite.engine import Engine
 from monai.data import Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
+from monai.transforms import Transform
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
@@ -48,7 +49,9 @@ class RestorationEvaluator(SupervisedEvaluator):
         dataset: cases, entries of a datalist with a ``case`` each, and what reads them.
         network: restores slices, on ``device``.
         inferer: takes a volume to the network and back.
-        postprocessing: from the network's output to saved files.
+        postprocessing: from the network's output back to the grid and units of the scan.
+        saving: writes what ``postprocessing`` leaves; apart from it, since other programs take that and write results
+            themselves.
         finished: knows what earlier runs left in the output folder.
         skipped: series of the input that are no scans, for the table.
         ranks: this process among several; ``None`` for a single one.
@@ -61,6 +64,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         dataset: Dataset,
         network: nn.Module,
         inferer: RestorationSliceInferer,
+        saving: Transform,
         finished: FinishedCases,
         skipped: Sequence[Skipped] = (),
         ranks: Ranks | None = None,
@@ -74,6 +78,7 @@ class RestorationEvaluator(SupervisedEvaluator):
             decollate=False,
             **kwargs,
         )
+        self._register_postprocessing(saving)
         self.slice_inferer = inferer
         self.dataset = dataset
         self.finished = finished

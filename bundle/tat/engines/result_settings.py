@@ -13,6 +13,8 @@ def result_settings(
     mri_scale: str = "percentile",
     pet_scale: float = 1.0,
     slice_axis: int = -1,
+    any_resolution: bool | str = False,
+    data_consistency: bool | str = False,
     nifti: bool | str = False,
     uid_seed: object = None,
 ) -> dict[str, Setting]:
@@ -23,6 +25,8 @@ def result_settings(
         mri_scale: how MRI is brought to the scale of the training data.
         pet_scale: factor from the unit of the file to SUV.
         slice_axis: array axis of the slices, counted from either end.
+        any_resolution: whether MRI of more resolution than the network knows is restored all the same.
+        data_consistency: whether the k-space samples that an MRI kept are put back.
         nifti: whether NIfTI is written beside DICOM.
         uid_seed: what UIDs are computed from.
 
@@ -37,6 +41,8 @@ def result_settings(
         "mri_scale": mri_scale,
         "pet_scale": float(pet_scale),
         "slice_axis": slice_axis % _N_AXES,
+        "any_resolution": is_on("any_resolution", any_resolution),
+        "data_consistency": is_on("data_consistency", data_consistency),
         "nifti": is_on("nifti", nifti),
         "uid_seed": None if uid_seed is None else str(uid_seed),
     }

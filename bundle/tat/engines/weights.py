@@ -3,16 +3,13 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from bundle.tat.networks.strict_loading import check_fit
 from bundle.tat.refusal import RefusedInputError
-
-# A message names this many parameters of each kind and counts the rest.
-N_NAMES_SHOWN: Final = 3
 
 
 class WeightsLoader:
@@ -57,33 +54,5 @@ def load_weights(network: nn.Module, path: str) -> None:
         ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise RefusedInputError(f"weights {file} are not a flat state dict of tensors")
-    check_fit(network.state_dict(), state_dict, file)
+    check_fit(network.state_dict(), state_dict, f"weights {file}")
     network.load_state_dict(state_dict)
-
-
-def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], file: Path) -> None:
-    """Refuse weights that differ from a network's in names or shapes, saying in what.
-
-    Args:
-        expected: the network's state dict.
-        given: the file's.
-        file: for the message.
-
-    Raises:
-        RefusedInputError: they differ.
-    """
-    differences = {
-        "missing": sorted(expected.keys() - given.keys()),
-        "unexpected": sorted(given.keys() - expected.keys()),
-        "of another shape": sorted(
-            name for name in expected.keys() & given.keys() if expected[name].shape != given[name].shape
-        ),
-    }
-    found = [_summary(kind, names) for kind, names in differences.items() if names]
-    if found:
-        raise RefusedInputError(f"weights {file} are of another architecture than the network: {'; '.join(found)}")
-
-
-def _summary(kind: str, names: list[str]) -> str:
-    shown = ", ".join(names[:N_NAMES_SHOWN])
-    return f"{len(names)} {kind} ({shown}{', ...' if len(names) > N_NAMES_SHOWN else ''})"

@@ -3,8 +3,10 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bundle.tat.networks.strict_loading import StrictlyLoaded
 
-class ResidualRestorer(nn.Module):
+
+class ResidualRestorer(StrictlyLoaded):
     """Add a network's output to the image, as TAT does, whatever sides the network asks for.
 
     Args:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bundle.tat.networks.resampling import downsample, upsample
 from bundle.tat.networks.stage import Stage
+from bundle.tat.networks.strict_loading import StrictlyLoaded
 from bundle.tat.networks.strips import STRIP_MEMORY, evaluates_in_strips, in_strips
 from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, start_with_gain, static_kernels
 
@@ -21,7 +22,7 @@ SIZE_MULTIPLE: Final = 8
 N_LEVELS: Final = 4
 
 
-class TAT(nn.Module):
+class TAT(StrictlyLoaded):
     """U-shaped transformer whose decoder kernels are generated for each image from its task representation.
 
     The network is told no task: it infers it. At the defaults it is the paper's network of 41,687,424 parameters.
@@ -42,7 +43,7 @@ class TAT(nn.Module):
         generation_gain: gain that the layers of TREN and the heads start with, see ``start_with_gain``; ``None`` leaves
             PyTorch's start, as the authors do.
         max_memory: what the temporaries of a strip of rows may take in inference on a CPU [MiB]; ``None`` evaluates
-            whole maps there too, with the same result in more time and memory.
+            whole maps there too, with the same result in more time and memory, and trains as other devices do.
         gradient_checkpointing: in training keep only the blocks' inputs and compute the rest again in the backward
             pass: the same gradients in less memory and more time.
 

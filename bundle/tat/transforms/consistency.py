@@ -1,16 +1,20 @@
 """Making a restored scan agree with what was measured."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from bundle.tat.modality import Modality
 from bundle.tat.simulation import mri
+
+# Channel and three axes of a volume.
+N_AXES: Final = 4
 
 
 class KspaceConsistencyd(MapTransform):
@@ -29,7 +33,7 @@ class KspaceConsistencyd(MapTransform):
         allow_missing_keys: skip a key that is absent.
 
     Shape:
-        ``(1, W, H, D)`` -> the same.
+        ``(1, W, H, D)`` or ``(1, W, H)`` -> the same.
     """
 
     def __init__(
@@ -55,9 +59,14 @@ class KspaceConsistencyd(MapTransform):
             return d
         for key in self.key_iterator(d):
             restored = d[key].clone()
-            for index in range(restored.shape[1 + self.slice_axis]):
-                restored_slice = restored.select(1 + self.slice_axis, index)[0]
-                measured_slice = d[self.image_key].select(1 + self.slice_axis, index)[0]
+            # A single slice has no axis to stack slices along.
+            volume, measured = (
+                image if image.ndim == N_AXES else image.unsqueeze(1 + self.slice_axis)
+                for image in (restored.as_tensor() if isinstance(restored, MetaTensor) else restored, d[self.image_key])
+            )
+            for index in range(volume.shape[1 + self.slice_axis]):
+                restored_slice = volume.select(1 + self.slice_axis, index)[0]
+                measured_slice = measured.select(1 + self.slice_axis, index)[0]
                 missing = measured_slice.numpy(force=True) - restored_slice.numpy(force=True)
                 correction = real_with_centre_of(missing, self.factor)
                 restored_slice += torch.from_numpy(correction).to(restored.device)

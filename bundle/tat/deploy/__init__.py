@@ -1,0 +1,1 @@
+"""Operators for MONAI Deploy applications; importing a module here needs the extra ``deploy``."""

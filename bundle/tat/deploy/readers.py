@@ -1,0 +1,113 @@
+"""Operators that read DICOM series as the bundle does: in float32, with checked geometry, PET in SUV."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
+
+from monai.deploy.conditions import CountCondition
+from monai.deploy.core import Fragment, Image, Operator, OperatorSpec
+from monai.utils import CommonKeys
+
+from bundle.tat.data.case_record import SOURCE_KEY
+from bundle.tat.deploy.inference_config import InferenceConfig
+from bundle.tat.deploy.report import RunReport
+from bundle.tat.deploy.volumes import to_volume
+from bundle.tat.engines.sources import fingerprint
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms.save import CASE_KEY
+
+# The name that MONAI Deploy's own operators give to the port of an image.
+IMAGE: Final = "image"
+# The port that MONAI Deploy's DICOMSeriesSelectorOperator is connected to.
+SELECTION: Final = "study_selected_series_list"
+
+
+class StudyReaderOperator(Operator):
+    """Reads every series of a DICOM study that can be restored, one at a time.
+
+    The first operator of an application. Series are found, named and refused as by ``monai.bundle run``; a series that
+    was finished before is not read again. The next series is read when the one before has been passed on.
+
+    Named Output:
+        image: ``Image`` of a series, ``(slices, rows, columns)`` in float32.
+
+    Args:
+        fragment: the application.
+        config: names the study, ``dataset_dir``, and the folder of the results, ``output_dir``.
+        report: is told what becomes of each series.
+    """
+
+    def __init__(
+        self, fragment: Fragment, *args: object, config: InferenceConfig, report: RunReport, **kwargs: object
+    ) -> None:
+        self._config = config
+        self._report = report
+        self._waiting = iter(config.items)
+        report.skip(config.skipped)
+        super().__init__(fragment, CountCondition(fragment, len(config.items)), *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        """Name the ports."""
+        spec.output(IMAGE)
+
+    def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002 - the interface
+        """Read the next series; nothing is sent on if that fails."""
+        item = next(self._waiting)
+        case, finished = item[CASE_KEY], self._config.finished
+        self._report.start(case)
+        with self._report.noting_failure(case):
+            record, reason_to_redo = finished.look_up(item)
+            if record is not None and not reason_to_redo:
+                self._report.finish(case, record.modality, "skipped: finished before")
+                return
+            finished.check_replaceable(item)
+            op_output.emit(read_image(item), IMAGE)
+
+
+class SeriesReaderOperator(Operator):
+    """Reads the series that MONAI Deploy's ``DICOMSeriesSelectorOperator`` has chosen.
+
+    To be put in the place of ``DICOMSeriesToVolumeOperator``, which rounds PET to whole numbers, swaps the two pixel
+    spacings and gives a single slice no affine. The case is named after the Series Instance UID.
+
+    Named Input:
+        study_selected_series_list: list of ``StudySelectedSeries`` with one series, whose files still exist.
+
+    Named Output:
+        image: ``Image`` of the series, ``(slices, rows, columns)`` in float32.
+
+    Raises:
+        RefusedInputError: several series are chosen, or the series is refused, see ``DicomSeriesReader``.
+    """
+
+    def setup(self, spec: OperatorSpec) -> None:
+        """Name the ports."""
+        spec.input(SELECTION)
+        spec.output(IMAGE)
+
+    def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002 - the interface
+        """Read the chosen series."""
+        selected = [series for study in op_input.receive(SELECTION) for series in study.selected_series]
+        if len(selected) != 1:
+            raise RefusedInputError(f"{len(selected)} series are selected: select one, or use StudyReaderOperator")
+        series = selected[0].series
+        files = [str(one.get_native_sop_instance().filename) for one in series.get_sop_instances()]
+        op_output.emit(read_image({CommonKeys.IMAGE: files, CASE_KEY: str(series.SeriesInstanceUID)}), IMAGE)
+
+
+def read_image(item: Mapping[str, Any]) -> Image:
+    """Read a DICOM series as an image of MONAI Deploy.
+
+    Args:
+        item: entry of a datalist, with its ``case``.
+
+    Returns:
+        Image whose metadata name the case too, and tell its scan from another one.
+
+    Raises:
+        RefusedInputError: the series is refused, see ``DicomSeriesReader``, or it is not DICOM.
+    """
+    data: dict[Hashable, object] = {CommonKeys.IMAGE: item[CommonKeys.IMAGE]}
+    loaded: Any = LoadScand(CommonKeys.IMAGE)(data)[CommonKeys.IMAGE]
+    values, metadata = to_volume(loaded)
+    return Image(values, {**metadata, CASE_KEY: item[CASE_KEY], SOURCE_KEY: fingerprint(item)})

@@ -1,0 +1,82 @@
+"""Between MONAI's tensors and the arrays that MONAI Deploy passes from operator to operator."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+
+from bundle.tat.data.dicom_geometry import LPS_TO_RAS
+from bundle.tat.data.dicom_series import SOURCE_FILES
+from bundle.tat.refusal import RefusedInputError
+
+# Entries of an image's metadata that an array takes along: what a derived series and its record are made from.
+CARRIED: Final = ("filename_or_obj", "modality", SOURCE_FILES)
+
+
+class Volume(NamedTuple):
+    """An image as MONAI Deploy has it.
+
+    Args:
+        values: ``(slices, rows, columns)``.
+        metadata: what the operators of MONAI Deploy look for, and the entries named in ``CARRIED``.
+    """
+
+    values: NDArray[np.float32]
+    metadata: dict[str, Any]
+
+
+def to_volume(image: MetaTensor) -> Volume:
+    """Turn a tensor into an array with the metadata of MONAI Deploy's ``DICOMSeriesToVolumeOperator``.
+
+    Args:
+        image: ``(1, W, H, D)`` in float32 with a RAS affine [mm], read from a DICOM series.
+
+    Returns:
+        Array and metadata; they share the tensor's memory. ``row_pixel_spacing`` is the distance [mm] along a row, as
+        MONAI Deploy's inference operator takes it.
+
+    Raises:
+        RefusedInputError: the image is not from DICOM.
+    """
+    if not image.meta.get(SOURCE_FILES):
+        raise RefusedInputError(f"{image.meta.get('filename_or_obj')} is no DICOM series: restore it with monai.bundle")
+    affine = np.asarray(image.affine.cpu(), dtype=np.float64)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    names = ("row_pixel_spacing", "col_pixel_spacing", "depth_pixel_spacing")
+    metadata = {
+        **{name: image.meta[name] for name in CARRIED if name in image.meta},
+        **{name: float(step) for name, step in zip(names, spacing, strict=True)},
+        "affine": affine,
+        "nifti_affine_transform": affine,
+        "dicom_affine_transform": LPS_TO_RAS @ affine,
+        "space": "RAS",
+    }
+    values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
+    return Volume(values.transpose(2, 1, 0), metadata)
+
+
+def to_tensor(values: NDArray[np.float32], metadata: Mapping[str, Any]) -> MetaTensor:
+    """Undo ``to_volume``.
+
+    Args:
+        values: ``(slices, rows, columns)``.
+        metadata: of ``to_volume``, possibly with further entries, which are left behind.
+
+    Returns:
+        ``(1, W, H, D)``, sharing the array's memory.
+
+    Raises:
+        RefusedInputError: the metadata are not of ``to_volume``; PET of MONAI Deploy's own reader, for one, is not in
+            SUV and may have been truncated.
+    """
+    if not metadata.get(SOURCE_FILES):
+        raise RefusedInputError(
+            "the image does not name its files: read it with StudyReaderOperator or SeriesReaderOperator"
+        )
+    affine = torch.from_numpy(np.array(metadata["nifti_affine_transform"], dtype=np.float64))
+    meta = {name: metadata[name] for name in CARRIED if name in metadata}
+    meta |= {"original_affine": affine.clone(), "space": "RAS", "original_channel_dim": "no_channel"}
+    return MetaTensor(torch.from_numpy(values.transpose(2, 1, 0))[None], affine=affine, meta=meta)

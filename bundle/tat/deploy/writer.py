@@ -1,0 +1,48 @@
+"""The operator that writes a derived DICOM series."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from monai.deploy.core import Fragment, Operator, OperatorSpec
+from monai.utils import CommonKeys
+
+from bundle.tat.data.case_record import SOURCE_KEY
+from bundle.tat.deploy.readers import IMAGE
+from bundle.tat.deploy.report import RunReport, noting_failure
+from bundle.tat.deploy.volumes import to_tensor
+from bundle.tat.transforms.save import CASE_KEY, SaveRestoredd
+
+
+class DerivedSeriesWriterOperator(Operator):
+    """Writes a restored image as a DICOM series derived from its source, as the bundle does (see ``SaveRestoredd``).
+
+    Named Input:
+        image: ``Image`` of ``RestorationOperator``; its source files must still exist.
+
+    Args:
+        fragment: the application.
+        saver: of the ``InferenceConfig`` that restored the image, so that the series says what made it.
+        report: is told of what is written and of refusals; without one, refusals end the application.
+    """
+
+    def __init__(
+        self, fragment: Fragment, *args: object, saver: SaveRestoredd, report: RunReport | None = None, **kwargs: object
+    ) -> None:
+        self._saver = saver
+        self._report = report
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        """Name the port."""
+        spec.input(IMAGE)
+
+    def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002 - the interface
+        """Write an image, whole or not at all."""
+        image = op_input.receive(IMAGE)
+        metadata = image.metadata()
+        case, modality = metadata.get(CASE_KEY, ""), metadata.get("modality", "")
+        with noting_failure(self._report, case):
+            data: dict[Hashable, object] = {CommonKeys.PRED: to_tensor(image.asnumpy(), metadata)}
+            self._saver({**data, **{key: metadata[key] for key in (CASE_KEY, SOURCE_KEY, "modality")}})
+            if self._report is not None:
+                self._report.finish(case, modality)

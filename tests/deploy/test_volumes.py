@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from bundle.tat.data.dicom_series import SOURCE_FILES
+from bundle.tat.deploy.volumes import to_tensor, to_volume
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.load import LoadScand
+from tests.helper import assert_same_geometry
+from tests.scans import oblique_affine, write_dicom_series
+
+
+@pytest.fixture
+def series(tmp_path) -> MetaTensor:
+    """3 slices of 4 rows and 5 columns; rows are 0.8 mm apart, columns 0.6 mm."""
+    stored = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    write_dicom_series(
+        tmp_path / "series", stored, slopes=(0.5, 0.25, 0.125), orientation=(0, 1, 0, 0, 0, -1), step=(-2, 0, 0)
+    )
+    return LoadScand("image")({"image": str(tmp_path / "series")})["image"]
+
+
+def test_there_and_back_again(series):
+    back = to_tensor(*to_volume(series))
+    assert back.dtype == torch.float32
+    assert torch.equal(back.as_tensor(), series.as_tensor())
+    assert_same_geometry(back, series, tolerance=0)
+    for name in ("modality", SOURCE_FILES):
+        assert back.meta[name] == series.meta[name]
+
+
+def test_arrays_are_slices_rows_columns_in_float(series):
+    values, _ = to_volume(series)
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, np.arange(60).reshape(3, 4, 5) * np.array([0.5, 0.25, 0.125])[:, None, None])
+
+
+def test_spacing_is_named_after_the_axes_that_it_lies_along(series):
+    metadata = to_volume(series).metadata
+    steps = [metadata[f"{axis}_pixel_spacing"] for axis in ("row", "col", "depth")]
+    np.testing.assert_allclose(steps, [0.6, 0.8, 2.0], atol=1e-6)
+    np.testing.assert_allclose(metadata["dicom_affine_transform"][:3, 3], [-10.0, -20.0, 30.0])
+    np.testing.assert_allclose(metadata["nifti_affine_transform"][:3, 3], [10.0, 20.0, 30.0])
+
+
+def test_an_image_that_is_not_dicom_is_refused():
+    image = MetaTensor(torch.zeros(1, 2, 2, 2), affine=oblique_affine(), meta={"filename_or_obj": "x.nii.gz"})
+    with pytest.raises(RefusedInputError, match=r"x\.nii\.gz is no DICOM series"):
+        to_volume(image)
+
+
+def test_an_image_of_another_reader_is_refused(series):
+    values, metadata = to_volume(series)
+    with pytest.raises(RefusedInputError, match="read it with StudyReaderOperator or SeriesReaderOperator"):
+        to_tensor(values, {"nifti_affine_transform": metadata["nifti_affine_transform"], "Modality": "PT"})
