@@ -22,6 +22,8 @@ from bundle.tat.networks import TAT
 
 # Short runs are repeated until this many seconds have been measured.
 MIN_SECONDS = 1.0
+# Side of the matrices whose product shows what the computer is capable of.
+MATMUL_SIDE = 1024
 INFERENCE = Path(__file__).parents[1] / "configs" / "inference.json"
 # What both networks are given, and its values for the paper's network.
 SHAPE = {"dim": 48, "num_blocks": (4, 6, 6, 8), "num_refinement_blocks": 4}
@@ -49,6 +51,16 @@ def count_gflop(network: nn.Module, image: torch.Tensor) -> float:
     return counter.get_total_flops() / 1e9
 
 
+def matmul_rate() -> float:
+    """What the computer reaches in products of large matrices in single precision [GFLOP/s]."""
+    matrix, seconds = torch.rand(MATMUL_SIDE, MATMUL_SIDE), []
+    for _ in range(9):
+        start = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - start)
+    return 2 * MATMUL_SIDE**3 / median(seconds) / 1e9
+
+
 @torch.inference_mode()
 def measure(network: nn.Module, image: torch.Tensor, *, bf16: bool) -> dict[str, float]:
     """Wall-clock and CPU seconds of a run, what it adds to the memory of the process [MiB], and its arithmetic."""
@@ -62,8 +74,14 @@ def measure(network: nn.Module, image: torch.Tensor, *, bf16: bool) -> dict[str,
             seconds.append(time.perf_counter() - wall)
             cpu_seconds.append(time.process_time() - cpu)
     peak = (peak_bytes() - before) / 2**20
-    gflop = count_gflop(network, image)
-    return {"seconds": median(seconds), "cpu_seconds": median(cpu_seconds), "peak_mib": peak, "gflop": gflop}
+    return {
+        "seconds": median(seconds),
+        "cpu_seconds": median(cpu_seconds),
+        "peak_mib": peak,
+        # In the same process right after, so that a busy computer slows both.
+        "matmul_gflop_per_second": matmul_rate(),
+        "gflop": count_gflop(network, image),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -35,8 +35,9 @@ def test_two_ranks_train_what_one_process_trains(foreign_directory, pairs):  # n
     ]
     one, two_ranks = (state["objects"]["network"] for state in states)
     assert one.keys() == two_ranks.keys()
+    # AdamW makes steps of up to 2e-4 even of gradients as small as their rounding.
     for name in one:
-        torch.testing.assert_close(two_ranks[name], one[name], rtol=1e-3, atol=1e-5, msg=name)
+        torch.testing.assert_close(two_ranks[name], one[name], rtol=1e-3, atol=5e-5, msg=name)
     # Every volume is validated once, whichever rank has it.
     assert abs(states[0]["best_metric"] - states[1]["best_metric"]) < 0.01
 

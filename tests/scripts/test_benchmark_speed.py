@@ -37,6 +37,7 @@ def cases(monkeypatch) -> list[tuple[str, int]]:
         if seconds > timeout:
             raise subprocess.TimeoutExpired(command, timeout)
         figures = {"seconds": seconds, "cpu_seconds": seconds, "peak_mib": 1.0, "gflop": 2 * seconds}
+        figures["matmul_gflop_per_second"] = 4.0
         return subprocess.CompletedProcess(command, 0, json.dumps(figures))
 
     monkeypatch.setattr(subprocess, "run", answer)
@@ -52,6 +53,7 @@ def test_networks_take_turns_and_the_median_is_written(cases, tmp_path, capsys):
     # Runs 1, 3 and 5 are of whole maps: the median is the third run of all.
     assert rows[0]["seconds"] == pytest.approx(0.064 * 1.03)
     assert rows[0]["gflop_per_second"] == pytest.approx(2)
+    assert rows[0]["share_of_matmul"] == pytest.approx(0.5)
     assert len(capsys.readouterr().out.strip().splitlines()) == 3 + len(rows)
 
 
@@ -75,6 +77,13 @@ def test_a_run_that_exceeds_the_limit_is_stopped(cases, tmp_path):
     script().main(["--networks", "strips", "--sizes", "32", "--batches", "1", "--limit", "1", "--out", str(out)])
     assert len(cases) == 1
     assert json.loads(out.read_text())["rows"][0]["left_out"] == "takes more than 1 s"
+
+
+def test_presets_go_into_one_table(cases, tmp_path):
+    out = tmp_path / "speed.json"
+    options = ["--networks", "strips", "--sizes", "8", "--batches", "1", "--repetitions", "1"]
+    script().main([*options, "--presets", "small", "full", "--out", str(out)])
+    assert [row["preset"] for row in json.loads(out.read_text())["rows"]] == ["small", "full"]
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ class Dconv(NamedTuple):
     Attributes:
         weight: of the 1x1 convolution, ``(n, C)``; ``n`` is a whole number of vectors.
         bias: of the 1x1 convolution, ``(n,)``.
-        kernels: of the depthwise convolution, ``(n, 1, 3, 3)``.
+        kernels: of the depthwise convolution, ``(n, 1, 3, 3)``; of each sample, ``(B, n, 1, 3, 3)``.
         kernel_bias: of the depthwise convolution, ``(n,)``.
     """
 
@@ -51,7 +51,7 @@ def divide_dconv(
 
     Args:
         pointwise: the 1x1 convolution.
-        kernels: depthwise kernels of one sample, ``(n, 1, 3, 3)``.
+        kernels: depthwise kernels of one sample, ``(n, 1, 3, 3)``, or of each, ``(B, n, 1, 3, 3)``.
         kernel_bias: bias of the depthwise convolution, ``(n,)``.
         n_parts: number of parts.
         dtype: type to compute in.
@@ -60,13 +60,13 @@ def divide_dconv(
         The parts, each with channels of zeros after its own.
     """
 
-    def divided(values: Optional[Tensor]) -> list[Optional[Tensor]]:
+    def divided(values: Optional[Tensor], dim: int) -> list[Optional[Tensor]]:
         if values is None:
             return [None] * n_parts
-        return [whole_vectors(part.to(dtype), dim=0) for part in values.chunk(n_parts)]
+        return [whole_vectors(part.to(dtype), dim=dim) for part in values.chunk(n_parts, dim)]
 
     fields = (pointwise.weight.flatten(1), pointwise.bias, kernels, kernel_bias)
-    return [Dconv(*part) for part in zip(*map(divided, fields), strict=True)]
+    return [Dconv(*part) for part in zip(*map(divided, fields, (0, 0, -4, 0)), strict=True)]
 
 
 def whole_vectors(values: Tensor, *, dim: int) -> Tensor:
@@ -110,10 +110,11 @@ def dconv_strips(
         first, end = (top + 1 if top else 0), min(bottom + 1, height)
         normalised = norm(features[first:end]).to(parts[0].weight.dtype)
         for part, buffer in zip(parts, buffers, strict=True):
+            rows = buffer[0]
             for edge in (0, 1):
-                buffer[0, edge] = buffer[0, n_before + edge]
-            part.project(normalised, buffer[0, first - top + 1 : end - top + 1])
-            buffer[0, end - top + 1 : bottom - top + 2] = 0
+                rows[edge] = rows[n_before + edge]
+            part.project(normalised, rows[first - top + 1 : end - top + 1])
+            rows[end - top + 1 : bottom - top + 2] = 0
         n_before = bottom - top
         projected = [buffer[:, : n_before + 2] for buffer in buffers]
         yield top, bottom, [part.convolve(rows) for part, rows in zip(parts, projected, strict=True)]

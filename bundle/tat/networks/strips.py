@@ -12,14 +12,18 @@ import torch
 from torch import Tensor
 
 # What the temporaries of a strip may take by default [MiB]: more than the caches close to the cores hold is slower.
-STRIP_MEMORY: Final = 4.0
+STRIP_MEMORY: Final = 8.0
 
 
 def evaluates_in_strips(features: Tensor) -> bool:
     """Whether strips take the place of the plain evaluation: on a CPU, where no gradient and no graph is recorded."""
+    return runs_on_cpu(features) and not torch.is_grad_enabled()
+
+
+def runs_on_cpu(features: Tensor) -> bool:
+    """Whether a CPU evaluates the features now, and no graph is recorded for another day and device."""
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    is_recorded = torch.is_grad_enabled() or is_traced or torch.compiler.is_compiling()
-    return features.device.type == "cpu" and not is_recorded
+    return features.device.type == "cpu" and not is_traced and not torch.compiler.is_compiling()
 
 
 def strip_bounds(cuts: Sequence[int], n_rows: int) -> list[int]:
