@@ -14,10 +14,17 @@ def test_settings_come_back_from_a_record_as_they_were():
         "slice_axis": 0,
         "any_resolution": True,
         "data_consistency": False,
+        "amp": False,
+        "amp_dtype": None,
         "nifti": True,
         "uid_seed": "7",
     }
     assert json.loads(json.dumps(settings)) == settings
+
+
+def test_the_format_of_numbers_counts_where_it_is_used():
+    assert result_settings(amp_dtype="float16") == result_settings()
+    assert result_settings(amp=True)["amp_dtype"] == "bfloat16"
 
 
 def test_an_unknown_modality_is_refused_at_once():

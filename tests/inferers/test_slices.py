@@ -112,3 +112,16 @@ def test_slices_are_counted_on_the_bar_of_a_run():
             inferer(torch.rand(1, 1, 8, 8, 6), brighten)
         assert bar.n == 12
     assert inferer.bar is bar
+
+
+def test_half_precision_is_for_the_network_only():
+    layer = torch.nn.Conv2d(1, 1, 3, padding=1)
+    seen = []
+    layer.register_forward_hook(lambda _layer, _inputs, output: seen.append(output.dtype))
+    volume = torch.rand(1, 1, 8, 8, 2)
+    exact = RestorationSliceInferer(progress=False)(volume, layer)
+    restored = RestorationSliceInferer(progress=False, amp=True)(volume, layer)
+    assert seen == [torch.float32, torch.bfloat16]
+    assert restored.dtype == torch.float32
+    assert not torch.equal(restored, exact)
+    torch.testing.assert_close(restored, exact, rtol=0, atol=0.02)

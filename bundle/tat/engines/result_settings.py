@@ -15,6 +15,8 @@ def result_settings(
     slice_axis: int = -1,
     any_resolution: bool | str = False,
     data_consistency: bool | str = False,
+    amp: bool | str = False,
+    amp_dtype: str = "bfloat16",
     nifti: bool | str = False,
     uid_seed: object = None,
 ) -> dict[str, Setting]:
@@ -27,6 +29,8 @@ def result_settings(
         slice_axis: array axis of the slices, counted from either end.
         any_resolution: whether MRI of more resolution than the network knows is restored all the same.
         data_consistency: whether the k-space samples that an MRI kept are put back.
+        amp: whether products are computed in half precision.
+        amp_dtype: the format of those.
         nifti: whether NIfTI is written beside DICOM.
         uid_seed: what UIDs are computed from.
 
@@ -36,6 +40,7 @@ def result_settings(
     Raises:
         RefusedInputError: an unknown modality, or a switch that is neither true nor false.
     """
+    is_half = is_on("amp", amp)
     return {
         "modality": parse_modality(str(modality)).value if modality else None,
         "mri_scale": mri_scale,
@@ -43,6 +48,8 @@ def result_settings(
         "slice_axis": slice_axis % _N_AXES,
         "any_resolution": is_on("any_resolution", any_resolution),
         "data_consistency": is_on("data_consistency", data_consistency),
+        "amp": is_half,
+        "amp_dtype": str(amp_dtype) if is_half else None,
         "nifti": is_on("nifti", nifti),
         "uid_seed": None if uid_seed is None else str(uid_seed),
     }

@@ -15,7 +15,7 @@ class AutocastInferer(Inferer):
     """Runs another inferer under automatic mixed precision, and gives its result back in float32.
 
     Weights, and what needs the range (norms, softmax), stay float32; products are computed in half precision. On a CPU
-    with bfloat16 arithmetic a training step takes about two thirds of the time.
+    with bfloat16 arithmetic a training step takes about two thirds of the time. Gradients need no scaler in bfloat16.
 
     Args:
         enabled: whether to; without, the other inferer runs as it is.
@@ -23,8 +23,7 @@ class AutocastInferer(Inferer):
         inferer: inferer to run; MONAI's ``SimpleInferer`` by default.
 
     Raises:
-        RefusedInputError: ``dtype`` is another; on a CPU float16 is refused when an image comes, as its gradients
-            vanish without the scaler that CUDA has.
+        RefusedInputError: ``dtype`` is another, or float16 meets an image on a CPU.
     """
 
     def __init__(self, enabled: bool = True, dtype: str = "bfloat16", inferer: Inferer | None = None) -> None:

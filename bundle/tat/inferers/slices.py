@@ -11,6 +11,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
+from bundle.tat.inferers.precision import AutocastInferer
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class RestorationSliceInferer(Inferer):
         slice_axis: array axis that the slices are stacked along: 0, 1 or 2, or counted from the end: -1, -2, -3.
         slice_batch_size: slices that go through the network together.
         progress: show a bar with slices done, slices a second and time left.
+        amp: compute products in half precision.
+        amp_dtype: the format, see ``AutocastInferer``.
 
     Attributes:
         bar: where the slices are counted instead, for a run over several volumes.
@@ -43,7 +46,14 @@ class RestorationSliceInferer(Inferer):
         RefusedInputError: ``slice_axis`` is no axis of a volume, or ``slice_batch_size`` is not positive.
     """
 
-    def __init__(self, slice_axis: int = -1, slice_batch_size: int = 4, progress: bool = True) -> None:
+    def __init__(
+        self,
+        slice_axis: int = -1,
+        slice_batch_size: int = 4,
+        progress: bool = True,
+        amp: bool = False,
+        amp_dtype: str = "bfloat16",
+    ) -> None:
         if not -_N_AXES <= slice_axis < _N_AXES:
             raise RefusedInputError(
                 f"slice_axis is {slice_axis}: pass 0, 1 or 2, or -1, -2 or -3 to count from the end"
@@ -54,6 +64,7 @@ class RestorationSliceInferer(Inferer):
         self.slice_axis = slice_axis % _N_AXES
         self.slice_batch_size = slice_batch_size
         self.show_progress = progress
+        self.on_slices = AutocastInferer(amp, amp_dtype)
         self.bar: tqdm | None = None
 
     @torch.inference_mode()
@@ -67,7 +78,7 @@ class RestorationSliceInferer(Inferer):
         restored = torch.empty_like(plain)
 
         def restore(slices: Tensor) -> Tensor:
-            return cast(Tensor, network(slices, *args, **kwargs))
+            return self.on_slices(slices, network, *args, **kwargs)
 
         with self._open_bar(plain.shape[0] * plain.shape[self.slice_axis + 2]) as bar:
             for source, target in zip(plain, restored, strict=True):
