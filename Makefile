@@ -15,7 +15,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data train check format test test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation package clean
+.PHONY: help setup setup-deploy setup-label demo data train check format test test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -25,7 +25,7 @@ setup: $(READY) ## make .venv with everything installed, pinned
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "the pinned packages need Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is needed; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,tracking,comparison,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,tracking,comparison,export,dev]'
 	@touch $@
 
 setup-deploy: $(DEPLOY_READY) ## make .venv-deploy with MONAI Deploy App SDK, pinned (a download of 3 GB)
@@ -103,9 +103,12 @@ test: $(READY) ## run the tests
 test-integration: $(READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
 	$(BIN)/python -m pytest -m 'slow or integration'
 
+export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
+	$(BIN)/python scripts/export.py
+
 package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
 	$(BIN)/python scripts/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
-	$(if $(wildcard scripts/triton.py),$(BIN)/python scripts/triton.py --out build/package/triton)
+	$(BIN)/python scripts/triton_repository.py --out build/package/triton
 
 clean: ## remove what the other verbs made, but not data/
 	rm -rf $(VENV) $(DEPLOY_VENV) $(LABEL_VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bundle.tat.networks.recorded_windows import attend_at_once
 from bundle.tat.networks.tlc import merge_windows, split_windows
 from bundle.tat.networks.weight_adaptive import BlockKernels, DepthwiseConv
 
@@ -79,8 +80,16 @@ class MDTA(nn.Module):
     def forward(self, features: Tensor, generated: Optional[Tensor] = None) -> Tensor:
         """Attend within each TLC window and average where windows overlap."""
         qkv = self.depthwise(self.to_qkv(features), generated)
+        return self.project_out(self.attend_in_windows(qkv))
+
+    def attend_in_windows(self, qkv: Tensor) -> Tensor:
+        """Attend within each window: ``(B, 3C, H, W) -> (B, C, H, W)``."""
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            is_recorded = torch.compiler.is_exporting()
+            if is_recorded:
+                return attend_at_once(self.attend, qkv, self.window)
         attended = [self.attend(part) for part in split_windows(qkv, self.window)]
-        return self.project_out(merge_windows(attended, features.shape[-2], features.shape[-1], self.window))
+        return merge_windows(attended, qkv.shape[-2], qkv.shape[-1], self.window)
 
     def attend(self, qkv: Tensor) -> Tensor:
         """Transposed attention over all pixels given: ``(B, 3C, H, W) -> (B, C, H, W)``."""

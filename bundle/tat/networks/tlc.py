@@ -43,12 +43,23 @@ def split_windows(features: Tensor, window: int) -> list[Tensor]:
 
     Returns:
         Views ``(B, C, min(H, window), min(W, window))``.
+
+    Raises:
+        ValueError: ``torch.jit.trace`` is at work: it would keep the windows of this size for all others.
     """
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        _refuse_tracing()
     parts: list[Tensor] = []
     for top in window_starts(features.shape[-2], window):
         for left in window_starts(features.shape[-1], window):
             parts.append(features[:, :, top : top + window, left : left + window])
     return parts
+
+
+@torch.jit.unused
+def _refuse_tracing() -> None:
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        raise ValueError("a traced network would be wrong at any other size of image: use torch.jit.script instead")
 
 
 def merge_windows(parts: list[Tensor], height: int, width: int, window: int) -> Tensor:

@@ -75,7 +75,23 @@ def depthwise_per_sample(features: Tensor, kernels: Tensor, bias: Optional[Tenso
         ``(B, C, H, W)``.
     """
     batch, channels, height, width = features.shape
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        becomes_onnx = torch.onnx.is_in_onnx_export()
+        if becomes_onnx:
+            return _depthwise_by_shifts(features, kernels, bias)
     flat = features.reshape(1, batch * channels, height, width)
     convolved = F.conv2d(flat, kernels.reshape(batch * channels, 1, 3, 3), padding=1, groups=batch * channels)
     convolved = convolved.reshape(batch, channels, height, width)
+    return convolved if bias is None else convolved + bias[:, None, None]
+
+
+def _depthwise_by_shifts(features: Tensor, kernels: Tensor, bias: Optional[Tensor]) -> Tensor:
+    """The same from nine shifted maps: ONNX fixes the number of a convolution's groups, and with it the batch."""
+    height, width = features.shape[-2:]
+    padded = F.pad(features, (1, 1, 1, 1))
+    convolved = torch.zeros_like(features)
+    for row in range(3):
+        for column in range(3):
+            shifted = padded[:, :, row : row + height, column : column + width]
+            convolved = convolved + kernels[:, :, :, row, column, None] * shifted
     return convolved if bias is None else convolved + bias[:, None, None]

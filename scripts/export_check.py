@@ -1,0 +1,35 @@
+"""Whether an exported file gives the network's output, at sizes and batches that the recorder did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bundle.tat.refusal import RefusedInputError
+
+BOUND = 1e-4  # largest absolute difference to the network's output; images lie in [0, 1]
+BATCHES = (1, 3)
+
+
+def image_sizes(train_size: int) -> list[tuple[int, int]]:
+    """Height and width: as trained on, smaller, larger than a TLC window on both axes, and on one."""
+    size = train_size
+    return [(size, size), (16, size - 8), (size * 2 - 8, size * 3 + 8), (size * 2, 16)]
+
+
+def compare(restore: Callable[[Tensor], Tensor], network: nn.Module, train_size: int) -> list[dict[str, Any]]:
+    """Largest absolute difference at each size and batch; refuses more than the bound."""
+    rows: list[dict[str, Any]] = []
+    for (height, width), batch in product(image_sizes(train_size), BATCHES):
+        image = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            error = float((restore(image) - network(image)).abs().max())
+        print(f"    {batch} x {height} x {width}: {error:.1e}", flush=True)
+        if not error <= BOUND:
+            raise RefusedInputError(f"the file is off by {error:.1e} where {BOUND} is allowed: it is not written")
+        rows.append({"batch": batch, "height": height, "width": width, "max_abs_error": error})
+    return rows
