@@ -76,7 +76,7 @@ data/robustness.json: | data
 	$(BIN)/python scripts/prepare_data.py --out data --robustness
 
 benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes and contrasts
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness
+	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness --any_resolution True
 	$(BIN)/python scripts/score.py --datalist data/robustness.json --restored eval/robustness --table eval/robustness.csv
 	$(BIN)/python scripts/tabulate_benchmark.py
 
