@@ -46,7 +46,7 @@ demo: $(READY) ## restore the sample scans: pictures and a table in demo/
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir tests/samples/datalist.json --output_dir demo/restored --overwrite True
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir tests/samples/dicom_mr --output_dir demo/restored --nifti True --overwrite True
 	$(BIN)/python scripts/draw.py --datalist tests/samples/datalist.json --restored demo/restored --out demo/pictures
-	$(BIN)/python scripts/draw.py --scan tests/samples/dicom_mr --restored demo/restored --out demo/pictures
+	$(BIN)/python scripts/draw.py --scan tests/samples/dicom_mr --note 'input: simulated k-space truncation' --restored demo/restored --out demo/pictures
 	$(BIN)/python scripts/score.py --datalist tests/samples/datalist.json --restored demo/restored --table demo/table.csv
 	@echo "restored scans: demo/restored, pictures: demo/pictures, table: demo/table.csv"
 

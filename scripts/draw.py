@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--modality", help="of --scan, where its files do not tell: CT, PET or MRI")
     parser.add_argument("--restored", type=Path, required=True, help="folder that the inference wrote to")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures, one PNG for each scan")
+    parser.add_argument("--note", default="", help="line below the title of the pictures of --scan")
     parser.add_argument("--measured", action="store_true", help="nothing was simulated: leave the note about it out")
     options = parser.parse_args(arguments)
     try:
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cases = read_cases(options.datalist, options.section, options.restored)
             figures = {c.name: draw_case(c, note="" if options.measured else NOTES[c.modality]) for c in cases}
         else:
-            figures = {s.name: draw_scan(s) for s in read_scans(options.scan, options.modality, options.restored)}
+            scans = read_scans(options.scan, options.modality, options.restored)
+            figures = {scan.name: draw_scan(scan, note=options.note) for scan in scans}
     except RefusedInputError as refusal:
         sys.exit(str(refusal))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from bundle.tat.refusal import RefusedInputError
 
 BOUND = 1e-4  # largest absolute difference to the network's output; images lie in [0, 1]
 BATCHES = (1, 3)
+N_RUNS = 3  # threads that get in each other's way do so only now and then
 
 
 def image_sizes(train_size: int) -> list[tuple[int, int]]:
@@ -27,7 +28,8 @@ def compare(restore: Callable[[Tensor], Tensor], network: nn.Module, train_size:
     for (height, width), batch in product(image_sizes(train_size), BATCHES):
         image = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
-            error = float((restore(image) - network(image)).abs().max())
+            expected = network(image)
+            error = max(float((restore(image) - expected).abs().max()) for _ in range(N_RUNS))
         print(f"    {batch} x {height} x {width}: {error:.1e}", flush=True)
         if not error <= BOUND:
             raise RefusedInputError(f"the file is off by {error:.1e} where {BOUND} is allowed: it is not written")

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.export import Dim
 
-from bundle.tat.networks.recorded_windows import attend_at_once, window_pixels
+from bundle.tat.networks.recorded_windows import attend_at_once, covering_places, window_pixels
 from bundle.tat.networks.restormer import MDTA, TransformerBlock
-from bundle.tat.networks.tlc import merge_windows, split_windows
+from bundle.tat.networks.tlc import merge_windows, split_windows, window_starts
 from bundle.tat.networks.weight_adaptive import BlockKernels
 from tests.networks.test_tat import small
 
 CHANNELS = 4
 WINDOW = 12
+N_THREADS = 4
 # Within a window, as long as one, larger on one axis, and on both with many windows.
 SIZES = [(16, 16), (24, 16), (16, 40), (72, 104)]
 sizes = st.integers(1, 40)
@@ -69,15 +70,22 @@ def exported(block):
 
 
 @pytest.fixture(scope="module")
-def onnx_session(block, tmp_path_factory):
-    runtime = pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+def onnx_path(block, tmp_path_factory):
     pytest.importorskip("onnxscript", reason="the extra 'export' is not installed")
     path = tmp_path_factory.mktemp("onnx") / "block.onnx"
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecated calls
         arguments = {"dynamo": True, "dynamic_shapes": dynamic_shapes(), "verbose": False}
         torch.onnx.export(block, draw_inputs(2, 32, 40), **arguments).save(path)
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def onnx_block(onnx_path):
+    runtime = pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = N_THREADS
+    session = runtime.InferenceSession(onnx_path, options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
     return lambda *inputs: torch.from_numpy(
         session.run(None, dict(zip(names, (value.numpy() for value in inputs), strict=True)))[0]
@@ -98,8 +106,17 @@ def test_exported_block_refuses_sizes_that_it_does_not_declare(exported, size):
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_onnx_block_is_right_everywhere(block, onnx_session, batch, size):
-    assert_right(onnx_session, block, draw_inputs(batch, *size))
+def test_onnx_block_is_right_everywhere(block, onnx_block, batch, size):
+    assert_right(onnx_block, block, draw_inputs(batch, *size))
+
+
+def test_onnx_block_adds_nothing_from_two_threads_to_one_place(onnx_path, onnx_block):
+    onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
+    operators = {node.op_type for node in onnx.load(onnx_path).graph.node}
+    assert not {name for name in operators if name.startswith("Scatter")}
+    inputs = draw_inputs(3, 120, 136)
+    first = onnx_block(*inputs)
+    assert all(torch.equal(onnx_block(*inputs), first) for _ in range(10))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (16, 24), (104, 56), (40, 128)], ids=str)
@@ -152,3 +169,17 @@ def test_window_pixels_name_the_pixels_of_the_windows(batch, height, width, wind
     n_empty = len(found) - len(expected)
     assert n_empty >= 1
     assert found == [[]] * n_empty + expected
+
+
+@given(batch=st.integers(1, 3), height=sizes, width=sizes, window=st.integers(1, 20))
+def test_every_place_is_that_of_its_pixel(batch, height, width, window):
+    device = torch.device("cpu")
+    pixels = window_pixels(batch, height, width, window, device).flatten()
+    for place in covering_places(batch, height, width, window, device):
+        assert torch.equal(pixels[place.flatten()], torch.arange(batch * height * width))
+
+
+@given(size=st.integers(1, 3000), window=st.integers(1, 400))
+def test_no_pixel_lies_in_more_than_two_windows_of_an_axis(size, window):
+    starts = window_starts(size, window)
+    assert all(later - start >= window for start, later in zip(starts, starts[2:], strict=False))

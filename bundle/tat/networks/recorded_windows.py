@@ -5,6 +5,7 @@ one graph is right for all sizes. The numbers are those of ``tlc``; a map smalle
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -14,7 +15,8 @@ from torch.nn import functional as F
 def attend_at_once(attend: Callable[[Tensor], Tensor], qkv: Tensor, window: int) -> Tensor:
     """Attend within all windows of all samples as one batch, and average where they overlap.
 
-    Pixels of a window that lie outside of the map are zeros, which add nothing to norms and products over pixels.
+    Pixels of a window that lie outside of the map are zeros, which add nothing to norms and products over pixels. The
+    average is gathered, not scattered: ONNX Runtime adds to one place from several threads at once and loses summands.
 
     Args:
         attend: ``(N, 3C, window, window) -> (N, C, window, window)``.
@@ -25,15 +27,13 @@ def attend_at_once(attend: Callable[[Tensor], Tensor], qkv: Tensor, window: int)
         ``(B, C, H, W)``.
     """
     batch, channels, height, width = qkv.shape
-    n_pixels = batch * height * width
     index = window_pixels(batch, height, width, window, qkv.device).flatten()
-    table = F.pad(qkv.permute(0, 2, 3, 1).reshape(n_pixels, channels), (0, 0, 0, 1))
-    windows = table.index_select(0, index).reshape(-1, window, window, channels).permute(0, 3, 1, 2)
+    pixels = F.pad(qkv.permute(0, 2, 3, 1).reshape(batch * height * width, channels), (0, 0, 0, 1))
+    windows = pixels.index_select(0, index).reshape(-1, window, window, channels).permute(0, 3, 1, 2)
     attended = attend(windows).permute(0, 2, 3, 1).flatten(0, 2)
-    total = attended.new_zeros(n_pixels + 1, channels // 3).index_add(0, index, attended)
-    n_covering = attended.new_zeros(n_pixels + 1).index_add(0, index, torch.ones_like(index, dtype=attended.dtype))
-    merged = (total / n_covering[:, None])[:n_pixels]
-    return merged.reshape(batch, height, width, channels // 3).permute(0, 3, 1, 2)
+    places = covering_places(batch, height, width, window, qkv.device)
+    merged = sum((attended.index_select(0, place.flatten()) for place in places), start=torch.zeros_like(attended[:1]))
+    return (merged / len(places)).reshape(batch, height, width, channels // 3).permute(0, 3, 1, 2)
 
 
 def window_pixels(batch: int, height: int, width: int, window: int, device: torch.device) -> Tensor:
@@ -50,7 +50,7 @@ def window_pixels(batch: int, height: int, width: int, window: int, device: torc
         ``(N, window, window)``; pixels outside of the map are ``B * H * W``. The last window is empty: with it ``N`` is
         never 1, a length that the recording would take as a case of its own.
     """
-    n_rows, n_columns = (height - 1) // window + 1, (width - 1) // window + 1
+    n_rows, n_columns = _n_windows(height, window), _n_windows(width, window)
     index = torch.arange(batch * n_rows * n_columns + 1, device=device)
     # Remainders by hand: the exporter to ONNX knows none by a length.
     row_of_windows = index // n_columns
@@ -62,15 +62,56 @@ def window_pixels(batch: int, height: int, width: int, window: int, device: torc
     return torch.where((rows < height) & (columns < width), pixels, nowhere).clamp(max=nowhere)
 
 
-def _axis_pixels(index: Tensor, size: int, window: int) -> Tensor:
-    """Pixels along one axis of the windows with these numbers, ``(N, window)``; ``size`` and more lie outside.
+def covering_places(batch: int, height: int, width: int, window: int, device: torch.device) -> list[Tensor]:
+    """Where the pixels of a batch are among those of ``window_pixels``, in the first and last window of each axis.
 
-    The rule of ``tlc.window_starts`` in tensors; windows that it drops, because an earlier one reaches the border, lie
-    outside.
+    No pixel lies in more than two windows of an axis, so that the mean of the four is that of all windows.
+
+    Args:
+        batch: number of samples ``B``.
+        height: height ``H`` of the map.
+        width: width ``W`` of the map.
+        window: side of a window in pixels.
+        device: where the numbers are wanted.
+
+    Returns:
+        Four times ``(B, H, W)``.
     """
-    last = torch.full_like(index[:1], size - window).clamp(min=0)
-    n_gaps = torch.full_like(index[:1], (size - 1) // window).clamp(min=1)
-    step = ((last + n_gaps - 1) // n_gaps).clamp(min=1)
+    samples = torch.arange(batch, device=device)[:, None, None]
+    places = []
+    for rows, columns in product(_covering(height, window, device), _covering(width, window, device)):
+        (row_number, row), (column_number, column) = rows, columns
+        number = samples * _n_windows(height, window) + row_number[:, None]
+        number = number * _n_windows(width, window) + column_number
+        places.append((number * window + row[:, None]) * window + column)
+    return places
+
+
+def _n_windows(size: int, window: int) -> int:
+    """Windows along an axis; the last ones are empty where earlier ones reach the border."""
+    return (size - 1) // window + 1
+
+
+def _last_and_step(size: int, window: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Start of the last window and distance between starts, the rule of ``tlc.window_starts`` in tensors of one."""
+    last = torch.full((1,), size - window, device=device).clamp(min=0)
+    n_gaps = torch.full((1,), (size - 1) // window, device=device).clamp(min=1)
+    return last, ((last + n_gaps - 1) // n_gaps).clamp(min=1)
+
+
+def _axis_pixels(index: Tensor, size: int, window: int) -> Tensor:
+    """Pixels along one axis of the windows with these numbers, ``(N, window)``; ``size`` and more lie outside."""
+    last, step = _last_and_step(size, window, index.device)
     starts = index * step
     starts = torch.where(starts < last + step, torch.minimum(starts, last), size)
     return starts[:, None] + torch.arange(window, device=index.device)
+
+
+def _covering(size: int, window: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Number of the first and of the last window over each pixel of an axis, and the pixel's place in it."""
+    last, step = _last_and_step(size, window, device)
+    pixels = torch.arange(size, device=device)
+    first_number = (pixels - window + step).clamp(min=0) // step
+    last_number = torch.where(pixels < last, pixels // step, (last + step - 1) // step)
+    numbers = (first_number, last_number)
+    return [(number, pixels - torch.minimum(number * step, last)) for number in numbers]
