@@ -101,7 +101,11 @@ test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-integration: $(READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
-	$(BIN)/python -m pytest -m 'slow or integration'
+	@$(LABEL_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Label', v('monailabel'))"
+	@$(DEPLOY_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Deploy App SDK', v('monai-deploy-app-sdk'))"
+	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime')]"
+	@for p in dicom3tools dcmtk orthanc; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
+	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
 	$(BIN)/python scripts/export.py
