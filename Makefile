@@ -112,7 +112,7 @@ export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export
 
 package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
 	$(BIN)/python scripts/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
-	$(BIN)/python scripts/triton_repository.py --out build/package/triton
+	$(BIN)/python scripts/triton_repository.py --out build/package/triton-models
 
 clean: ## remove what the other verbs made, but not data/
 	rm -rf $(VENV) $(DEPLOY_VENV) $(LABEL_VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

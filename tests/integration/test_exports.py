@@ -103,16 +103,16 @@ def test_sides_that_are_no_multiples_of_8_are_refused(exported, shape):
 
 
 def test_triton_repository(call, exported, foreign, network):
-    call(ROOT / "scripts" / "triton_repository.py", "--out", "triton", "--exported", exported)
+    call(ROOT / "scripts" / "triton_repository.py", "--out", "triton-models", "--exported", exported)
     for name, file in (("tat_torchscript", "model.pt"), ("tat_onnx", "model.onnx")):
-        config = text_format.Parse((foreign / "triton" / name / "config.pbtxt").read_text(), model_config())
+        config = text_format.Parse((foreign / "triton-models" / name / "config.pbtxt").read_text(), model_config())
         assert config.name == name
         assert [list(entry.dims) for entry in (*config.input, *config.output)] == [[1, -1, -1]] * 2
-        assert (foreign / "triton" / name / "1" / file).is_file()
-    session = onnxruntime.InferenceSession(foreign / "triton" / "tat_onnx" / "1" / "model.onnx")
+        assert (foreign / "triton-models" / name / "1" / file).is_file()
+    session = onnxruntime.InferenceSession(foreign / "triton-models" / "tat_onnx" / "1" / "model.onnx")
     assert [value.name for value in (*session.get_inputs(), *session.get_outputs())] == ["INPUT__0", "OUTPUT__0"]
-    assert_right(run_onnx(foreign / "triton" / "tat_onnx" / "1" / "model.onnx"), network, 2, 1, 40, 72)
-    assert_right(torch.jit.load(foreign / "triton" / "tat_torchscript" / "1" / "model.pt"), network, 2, 1, 40, 72)
+    assert_right(run_onnx(foreign / "triton-models" / "tat_onnx" / "1" / "model.onnx"), network, 2, 1, 40, 72)
+    assert_right(torch.jit.load(foreign / "triton-models" / "tat_torchscript" / "1" / "model.pt"), network, 2, 1, 40, 72)
 
 
 def model_config():
