@@ -112,7 +112,9 @@ def test_triton_repository(call, exported, foreign, network):
     session = onnxruntime.InferenceSession(foreign / "triton-models" / "tat_onnx" / "1" / "model.onnx")
     assert [value.name for value in (*session.get_inputs(), *session.get_outputs())] == ["INPUT__0", "OUTPUT__0"]
     assert_right(run_onnx(foreign / "triton-models" / "tat_onnx" / "1" / "model.onnx"), network, 2, 1, 40, 72)
-    assert_right(torch.jit.load(foreign / "triton-models" / "tat_torchscript" / "1" / "model.pt"), network, 2, 1, 40, 72)
+    assert_right(
+        torch.jit.load(foreign / "triton-models" / "tat_torchscript" / "1" / "model.pt"), network, 2, 1, 40, 72
+    )
 
 
 def model_config():
