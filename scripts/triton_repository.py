@@ -64,9 +64,7 @@ def write_repository(exported: Path, out: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Export, check, lay out."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "build" / "triton-models", help="folder; an older one is replaced"
-    )
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "triton-models", help="folder; replaced if there")
     parser.add_argument("--exported", type=Path, help="folder of scripts/export.py; default: export now (minutes)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

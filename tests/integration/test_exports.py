@@ -69,6 +69,13 @@ def assert_right(restore, network, *shape):
         assert (restore(image) - network(image)).abs().max() <= 1e-4
 
 
+@pytest.fixture(scope="module")
+def restorers(exported):
+    """The three files, loaded; that of ``torch.export`` takes a while."""
+    program = torch.export.load(exported / "model.pt2").module()
+    return torch.jit.load(exported / "model.ts"), run_onnx(exported / "model.onnx"), program
+
+
 def expected_texts():
     return {f"{path.stem}.json": json.loads(path.read_text()) for path in (CONFIG, CONFIG.with_name("metadata.json"))}
 
@@ -95,9 +102,8 @@ def test_metadata_and_config_are_in_every_file(exported):
 
 # In the last one as many pixels as in 17 images of 64 x 64.
 @pytest.mark.parametrize("shape", [(1, 1, 68, 64), (1, 1, 64, 68), (1, 1, 60, 61), (16, 1, 68, 64)])
-def test_sides_that_are_no_multiples_of_8_are_refused(exported, shape):
-    restorers = (torch.jit.load(exported / "model.ts"), run_onnx(exported / "model.onnx"))
-    for restore in (*restorers, torch.export.load(exported / "model.pt2").module()):
+def test_sides_that_are_no_multiples_of_8_are_refused(restorers, shape):
+    for restore in restorers:
         with pytest.raises(Exception, match=r"multiples of 8|[Gg]uard|divisible|reshape|shape"):
             restore(torch.rand(shape))
 
