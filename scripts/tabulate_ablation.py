@@ -13,31 +13,34 @@ import numpy as np
 from bundle.tat.metrics.statistics import compare
 from bundle.tat.metrics.table import read_slices
 
-# Of one task: name of slice -> PSNR [dB].
-Scores = Mapping[str, float]
+# Of one task: case and index of a slice -> PSNR [dB].
+Scores = Mapping[tuple[str, int], float]
 REFERENCE = "tat"
 TASKS = ("CT", "MRI", "PET")
 
 
 def read_run(folder: Path) -> tuple[dict[str, Scores], dict[str, Scores]]:
     """PSNR of every slice by task: of the restoration, and of the input."""
-    found: dict[str, dict[str, dict[str, float]]] = {"restored": defaultdict(dict), "input": defaultdict(dict)}
+    found: dict[str, dict[str, dict[tuple[str, int], float]]] = {
+        "restored": defaultdict(dict),
+        "input": defaultdict(dict),
+    }
     for row in read_slices(folder / "eval" / "slices.csv").rows:
         if row.method in found:
-            found[row.method][row.modality][f"{row.case}#{row.slice}"] = row.psnr
+            found[row.method][row.modality][row.case, row.slice] = row.psnr
     return dict(found["restored"]), dict(found["input"])
 
 
 def mean_over_seeds(runs: Sequence[Mapping[str, Scores]], task: str) -> Scores:
     """Each slice's PSNR, averaged over the runs."""
-    return {name: float(np.mean([run[task][name] for run in runs])) for name in runs[0][task]}
+    return {place: float(np.mean([run[task][place] for run in runs])) for place in runs[0][task]}
 
 
 def gain_cell(runs: Sequence[Mapping[str, Scores]], inputs: Mapping[str, Scores], task: str) -> str:
     """Mean gain [dB], and its range over the seeds."""
     if task not in runs[0]:
         return "-"
-    gains = [np.mean([run[task][name] - psnr for name, psnr in inputs[task].items()]) for run in runs]
+    gains = [np.mean([run[task][place] - psnr for place, psnr in inputs[task].items()]) for run in runs]
     spread = f" ({min(gains):+.2f} to {max(gains):+.2f})" if len(gains) > 1 else ""
     return f"{np.mean(gains):+.2f}{spread}"
 
@@ -47,10 +50,9 @@ def difference_cell(runs: Sequence[Mapping[str, Scores]], reference: Sequence[Ma
     if task not in runs[0]:
         return "-"
     ours, theirs = (mean_over_seeds(group, task) for group in (runs, reference))
-    names = sorted(ours)
-    cases = [name.partition("#")[0] for name in names]
-    pairs = [np.array([scores[name] for name in names]) for scores in (ours, theirs)]
-    found = compare(*pairs, cases)
+    places = sorted(ours)
+    pairs = [np.array([scores[place] for place in places]) for scores in (ours, theirs)]
+    found = compare(*pairs, [case for case, _ in places])
     interval = f" [{found.interval.low:+.2f}, {found.interval.high:+.2f}]" if found.interval else ""
     return f"{found.mean_difference:+.2f}{interval}, p {found.test.p:.2g}"
 
