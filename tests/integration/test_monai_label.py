@@ -31,7 +31,7 @@ from tests.integration.label_server import (
     write_series,
     write_studies,
 )
-from tests.integration.test_pacs import IN_A_NAMESPACE, why_not
+from tests.integration.test_pacs import IN_A_NAMESPACE, START_ORTHANC, why_not
 from tests.test_layout import ROOT
 
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -180,17 +180,15 @@ def test_training_on_images_of_unknown_modality_is_refused(server):
         server.wait("train/")
 
 
-SCRIPT = """
-ip link set lo up
-Orthanc orthanc.json > orthanc.log 2>&1 &
-trap 'kill $(jobs -p)' EXIT
-for attempt in $(seq 120); do echoscu -aec ORTHANC 127.0.0.1 4242 && break; sleep 0.5; done > /dev/null 2>&1
-set -e
+SCRIPT = (
+    START_ORTHANC
+    + """
 storescu -aec ORTHANC +sd +r 127.0.0.1 4242 {series}
 PATH="{dcmqi}:$PATH" {server} > label.log 2>&1 &
 for attempt in $(seq 300); do curl --silent --output /dev/null {url}/info/ && break; sleep 1; done
 curl --fail --data params={} --output answer.nii.gz "{url}/infer/{model}?image=1.2.826.0.3&output=image"
 """
+)
 
 
 def test_a_series_of_an_archive_is_restored_as_from_a_folder(tmp_path, folder, app, written):

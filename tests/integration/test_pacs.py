@@ -20,16 +20,22 @@ from tests.dicom_sources import stored_values, write_source
 PROGRAMS = ("Orthanc", "echoscu", "storescu", "getscu", "ip", "unshare")
 IN_A_NAMESPACE = ("unshare", "--net")
 
-SCRIPT = """
+# In a network of its own: this Orthanc listens on every address.
+START_ORTHANC = """
 ip link set lo up
 Orthanc orthanc.json > orthanc.log 2>&1 &
-trap "kill $!" EXIT
+trap 'kill $(jobs -p)' EXIT
 for attempt in $(seq 120); do echoscu -aec ORTHANC 127.0.0.1 4242 && break; sleep 0.5; done > /dev/null 2>&1
 set -e
+"""
+SCRIPT = (
+    START_ORTHANC
+    + """
 storescu -aec ORTHANC +sd +r 127.0.0.1 4242 series out/series/*.dcm
 getscu -S -aec ORTHANC -od fetched -k QueryRetrieveLevel=STUDY -k StudyInstanceUID=1.2.826.0.2 127.0.0.1 4242
 {python} -c "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8042/statistics').read().decode())" > counts
 """
+)
 
 
 def why_not() -> str:
