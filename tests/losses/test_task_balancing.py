@@ -47,6 +47,38 @@ def test_starts_as_half_the_l1_loss():
     assert value == pytest.approx(0.5 * (pred - label).abs().mean().item() + 0.5 * torch.tensor(2.0).log().item())
 
 
+def test_by_the_root_mean_square_starts_as_half_of_it():
+    image, pred, label = batch()
+    value = TaskAdaptiveLoss(measure="root_mean_square")(image, pred, label).item()
+    roots = (pred - label).square().mean(dim=(1, 2, 3)).sqrt()
+    assert value == pytest.approx(0.5 * roots.mean().item() + 0.5 * torch.tensor(2.0).log().item())
+
+
+def test_the_mean_square_is_least_at_the_mean_and_the_absolute_error_at_the_median():
+    """Of three images that a noisy one can come from, one with a hot spot."""
+    labels = torch.tensor([0.1, 0.1, 0.7])[:, None, None, None].expand(3, 1, 4, 4)
+    levels = torch.linspace(0, 1, 101)
+    best = {}
+    for measure, power in (("mean_absolute", 1), ("root_mean_square", 2)):
+        loss = TaskAdaptiveLoss(measure=measure)
+        pictures = [torch.full_like(labels, level) for level in levels]
+        errors = [loss.sample_losses(labels, picture, labels).error.pow(power).mean() for picture in pictures]
+        best[measure] = levels[torch.stack(errors).argmin()].item()
+    assert best == {"mean_absolute": pytest.approx(0.1), "root_mean_square": pytest.approx(0.3)}
+
+
+def test_root_mean_square_of_a_perfect_prediction_has_a_gradient():
+    _, pred, label = batch()
+    perfect = label.clone().requires_grad_()
+    TaskAdaptiveLoss(measure="root_mean_square")(pred, perfect, label).backward()
+    assert torch.equal(perfect.grad, torch.zeros_like(label))
+
+
+def test_unknown_measure_is_refused():
+    with pytest.raises(ValueError, match="measure is mean_square: one of mean_absolute, root_mean_square"):
+        TaskAdaptiveLoss(measure="mean_square")
+
+
 @given(order=st.permutations(range(5)))
 def test_order_of_the_samples_does_not_matter(order):
     torch.manual_seed(0)

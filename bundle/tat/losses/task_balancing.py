@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bundle.tat.losses.sample import SampleLosses, mean_absolute
+from bundle.tat.losses.sample import MEASURES, SampleLosses
 
 # Keeps the weight finite where the estimate crosses 0.
 EPSILON: Final = 1e-8
@@ -57,32 +57,37 @@ class UncertaintyEstimator(nn.Module):
 
 
 class TaskAdaptiveLoss(nn.Module):
-    r"""L1 loss in which each sample's weight is estimated from its difficulty.
+    r"""Loss in which each sample's weight is estimated from its difficulty.
 
     .. math::
         L = \frac{1}{B} \sum_i \frac{l_i}{2 s_i^2 + \epsilon} + \frac{1}{2} \log(1 + s_i^2)
 
-    with the mean absolute error ``l_i`` and the uncertainty ``s_i`` estimated from (error of the input, change made by
-    the network, error of the prediction). No task is named; the gradient reaches the network through ``l_i`` alone.
+    with the error ``l_i``, the mean absolute one in the paper, and the uncertainty ``s_i`` estimated from (error of the
+    input, change made by the network, error of the prediction). No task is named; the gradient reaches the network
+    through ``l_i`` alone.
 
     Args:
         min_uncertainty: the authors let ``s`` cross 0, where the weight explodes; a positive bound takes
             ``s^2 + min_uncertainty^2`` in place of ``s^2`` in the weight, so that no weight exceeds
             ``0.5 / min_uncertainty^2``. 0 computes what the authors compute.
+        measure: of an error, ``mean_absolute`` as the authors' or ``root_mean_square``, which PSNR follows.
 
     Shape:
         image, pred and label ``(B, C, H, W)`` -> scalar.
 
     Raises:
-        ValueError: ``min_uncertainty`` is negative.
+        ValueError: ``min_uncertainty`` is negative, or there is no such ``measure``.
         FloatingPointError: an error is NaN or infinite; says how many samples.
     """
 
-    def __init__(self, min_uncertainty: float = 0.0) -> None:
+    def __init__(self, min_uncertainty: float = 0.0, measure: str = "mean_absolute") -> None:
         super().__init__()
         if min_uncertainty < 0:
             raise ValueError(f"min_uncertainty is {min_uncertainty}: pass 0 or a positive bound")
+        if measure not in MEASURES:
+            raise ValueError(f"measure is {measure}: one of {', '.join(MEASURES)}")
         self.min_uncertainty = min_uncertainty
+        self.measure = MEASURES[measure]
         self.estimator = UncertaintyEstimator()
 
     def forward(self, image: Tensor, pred: Tensor, label: Tensor) -> Tensor:
@@ -91,14 +96,14 @@ class TaskAdaptiveLoss(nn.Module):
 
     def sample_losses(self, image: Tensor, pred: Tensor, label: Tensor) -> SampleLosses:
         """Error, weight and penalty of each sample, to train with or to watch."""
-        error = mean_absolute(pred - label)
+        error = self.measure(pred - label)
         n_bad = int((~torch.isfinite(error)).sum())
         if n_bad:
             raise FloatingPointError(
                 f"the loss of {n_bad} of {len(error)} samples is NaN or infinite: lower the learning rate "
                 "or clip the gradient"
             )
-        difficulty = torch.stack([mean_absolute(image - label), mean_absolute(image - pred), error], dim=-1)
+        difficulty = torch.stack([self.measure(image - label), self.measure(image - pred), error], dim=-1)
         squared = self.estimator(difficulty.detach()).square()
         weight = 0.5 / (squared + self.min_uncertainty**2 + EPSILON)
         return SampleLosses(error=error, weight=weight, penalty=0.5 * torch.log1p(squared))
