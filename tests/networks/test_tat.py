@@ -48,6 +48,14 @@ def test_any_multiple_of_8_keeps_its_shape(height, width):
         assert small()(image).shape == image.shape
 
 
+def test_half_precision_does_not_round_the_image():
+    """Two images less than a step of bfloat16 apart."""
+    network, image = small(), torch.full((1, 1, 16, 16), 0.5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not torch.equal(network.embed_image(image), network.embed_image(image + 1e-3))
+    assert torch.equal(image.bfloat16(), (image + 1e-3).bfloat16())
+
+
 @pytest.mark.parametrize("size", [(32, 32), (16, 24), (32, 56), (104, 80)])
 def test_samples_of_a_batch_do_not_meet(size):
     torch.manual_seed(1)

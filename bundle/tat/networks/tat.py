@@ -132,10 +132,19 @@ class TAT(StrictlyLoaded):
         height, width = image.shape[-2], image.shape[-1]
         if height % 8 != 0 or width % 8 != 0:
             raise ValueError(f"image of {height} x {width} pixels: both must be multiples of 8, use DivisiblePadd(k=8)")
-        level1 = self.encoder1(self.embed(image))
+        level1 = self.encoder1(self.embed_image(image))
         level2 = self.encoder2(self.down1(level1))
         level3 = self.encoder3(self.down2(level2))
         return level1, level2, level3, self.down3(level3)
+
+    def embed_image(self, image: Tensor) -> Tensor:
+        """First features, in single precision under autocast too: bfloat16 would round CT to steps of up to 16 HU."""
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            device = image.device.type
+            if torch.is_autocast_enabled(device):
+                with torch.autocast(device, enabled=False):
+                    return self.embed(image)
+        return self.embed(image)
 
     def correction(self, features: list[Tensor]) -> Tensor:
         """What to add to the image, from the features of level 1 after encoder, decoder and refinement."""
