@@ -15,7 +15,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data train check format test test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation export package clean
+.PHONY: help setup setup-deploy setup-label demo data train check format test test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -66,23 +66,29 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "['gaussian','bilateral','non_local_means','total_variation','bicubic']"
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing --overwrite True
 	$(BIN)/python scripts/draw.py --datalist data/datalist.json --restored eval/testing --out eval/pictures
+	$(BIN)/python scripts/draw_cases.py --slices eval/quality/slices.csv --datalist data/datalist.json --restored eval/testing --out docs/pictures
 	$(BIN)/python scripts/check_fidelity.py --datalist data/datalist.json --restored eval/testing --lesions data/sources/pyradiomics/data/lung1_label.nrrd --out eval/fidelity.json
 	$(BIN)/python scripts/phantom.py --out eval/phantom
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir eval/phantom/datalist.json --output_dir eval/phantom/restored --overwrite True
 	$(BIN)/python scripts/phantom.py --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
 	$(BIN)/python scripts/tabulate_benchmark.py
 
-data/robustness.json: | data
+data/robustness.json: scripts/robustness_parts.py | data
 	$(BIN)/python scripts/prepare_data.py --out data --robustness
 
-benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes and contrasts
+benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes, contrasts, anatomy and wrong words
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness --any_resolution True
 	$(BIN)/python scripts/score.py --datalist data/robustness.json --restored eval/robustness --table eval/robustness.csv
+	$(BIN)/python scripts/wrong_modality.py --out eval/wrong_modality --table eval/wrong_modality.json
 	$(BIN)/python scripts/tabulate_benchmark.py
 
 benchmark-ablation: data ## train and score TAT, its ablations and other networks with one budget (hours; goes on where it was stopped)
 	$(BIN)/python scripts/ablation.py
 	$(BIN)/python scripts/tabulate_ablation.py runs/ablation
+
+benchmark-sizes: data ## train and score four widths of the small network with equal compute (hours; goes on where it was stopped)
+	$(BIN)/python scripts/size_search.py
+	$(BIN)/python scripts/draw_sizes.py runs/sizes
 
 check: $(READY) ## lint, types, import rules, metadata copies
 	$(BIN)/ruff check .

@@ -7,14 +7,12 @@ that is scored is left alone: start the script again as often as you like. tabul
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-CONFIGS: Final = Path(__file__).parents[1] / "configs"
+from fixed_budget import Training, train_and_score
+
 EPOCH_LENGTH: Final = 250
 N_TASKS: Final = 3
 
@@ -43,27 +41,17 @@ RUNS: Final = (
 )
 
 
-def call(run: Run, data: Path, overlays: Sequence[str], options: Sequence[object]) -> None:
-    """Run a config of training with its overlays; a failure ends the script."""
-    names = ["train", "small", *overlays]
-    files = str([str(CONFIGS / f"{name}.json") for name in names])
-    tasks = ["--tasks", run.task, "--n_per_task", 2 * N_TASKS] if run.task else []
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", files, "--dataset_dir", data.absolute()]
-    subprocess.run([str(word) for word in (*command, "--seed", run.seed, *tasks, *options)], check=True)
-
-
-def train_and_score(run: Run, data: Path, out: Path, n_steps: int) -> None:
-    """Bring one run to its end."""
-    folder = out.absolute() / run.folder
-    if (folder / "eval" / "summary.json").exists():
-        return
-    print(f"\n=== {run.folder}", flush=True)
-    overlay = [run.overlay] if run.overlay else []
-    n_epochs = n_steps // EPOCH_LENGTH
-    budget = ["--epochs", n_epochs, "--epoch_length", EPOCH_LENGTH, "--val_interval", n_epochs, "--amp", True]
-    call(run, data, ["varied", *overlay], [*budget, "--num_workers", 1, "--ckpt_dir", folder])
-    results = ["--ckpt_path", folder / "model.pt", "--output_dir", folder / "eval"]
-    call(run, data, [*overlay, "evaluate"], results)
+def as_training(run: Run, data: Path, out: Path, n_steps: int) -> Training:
+    """Say what one run trains; a task alone gets batches as large as all tasks together."""
+    return Training(
+        folder=out / run.folder,
+        data=data,
+        n_steps=n_steps,
+        epoch_length=EPOCH_LENGTH,
+        seed=run.seed,
+        overlays=[run.overlay] if run.overlay else [],
+        options=["--tasks", run.task, "--n_per_task", 2 * N_TASKS] if run.task else [],
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,10 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.steps < EPOCH_LENGTH or options.steps % EPOCH_LENGTH:
         parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # patches are small: more threads wait for each other
     for run in RUNS:
         if run.name in options.only:
-            train_and_score(run, options.data, options.out, options.steps)
+            train_and_score(as_training(run, options.data, options.out, options.steps))
 
 
 if __name__ == "__main__":

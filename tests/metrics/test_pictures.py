@@ -74,6 +74,14 @@ def test_a_figure_says_what_it_shows(modality, tmp_path):
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_any_slice_can_be_drawn():
+    case = case_of(Modality.CT)
+    figure = draw_case(case, index=4)
+    assert figure.get_suptitle() == "CT  scan_low, slice 5 of 5"
+    shown = upright_slice(case.label, case.affine, 4).pixels
+    np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), shown)
+
+
 @pytest.mark.parametrize("modality", Modality)
 def test_a_scan_without_a_clean_image_claims_nothing(modality):
     case = case_of(modality)

@@ -115,6 +115,13 @@ def test_pairs_have_seeds_and_files_of_their_own(maker):
     assert {subject for subject, splits in of_subject.items() if len(splits) > 1} == {"lung1"}
 
 
+def test_other_anatomy_is_of_nobody_in_the_splits(maker, tmp_path):
+    conditions, anatomy = (getattr(script("robustness_parts"), name) for name in ("ROBUSTNESS", "ANATOMY"))
+    assert not {part.subject for part in anatomy} & {part.subject for part in script("parts").PARTS}
+    prepare(tmp_path, "--robustness")
+    assert labels(tmp_path / "robustness.json") == [part.path("full") for part in (*conditions, *anatomy)]
+
+
 def test_volumes_keep_their_place_when_they_are_cut(maker, tmp_path):
     volumes = script("volumes")
     affine = np.array([[-1.9, 0.1, 0.0, 90.0], [0.1, 1.9, 0.3, -80.0], [0.0, -0.2, 5.0, -40.0], [0.0, 0.0, 0.0, 1.0]])

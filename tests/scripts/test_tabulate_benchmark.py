@@ -49,14 +49,39 @@ def test_gains_are_over_the_input(tabulate):
 
 
 def test_every_condition_has_its_place(tabulate):
-    rows = [
-        {"case": f"{part.name}_low", "method": name, "psnr": str(psnr)}
-        for index, part in enumerate(tabulate.ROBUSTNESS)
-        for name, psnr in (("input", 20), ("restored", 20 + index))
-    ]
-    text = tabulate.robustness(rows)
+    psnr = {
+        f"{part.name}_low": {"input": 20.0, "restored": 20.0 + index} for index, part in enumerate(tabulate.ROBUSTNESS)
+    }
+    text = tabulate.robustness(psnr)
     for index, part in enumerate(tabulate.ROBUSTNESS):
         assert (f" {20 + index:.1f} dB |" if tabulate.share_kept(part) == 1 else f" +{index:.2f} |") in text
+
+
+def test_anatomy_that_is_scored_has_a_line(tabulate, tmp_path):
+    first, second, *_ = tabulate.ANATOMY
+    table = tmp_path / "robustness.csv"
+    table.write_text(
+        f"case,method,psnr\n{second.name}_low,input,31.25\n{second.name}_low,gaussian,3\n{second.name}_low,restored,32.5\n"
+    )
+    lines = tabulate.anatomy(tabulate.psnr_by_case(table)).splitlines()
+    assert lines[2:] == [f"| {second.modality.value} | {tabulate.ANATOMY[second]} | 31.25 | 32.50 | +1.25 |"]
+    assert first.subject not in "".join(lines)
+
+
+def test_a_wrong_word_is_shown_beside_the_right_one(tabulate):
+    gain = {"refused_again": None, "input": 30.0}
+    text = tabulate.wrong_modality(
+        [
+            {"scan": "CT", "declared": "CT", "refused": None, "restored": 34.0, **gain},
+            {"scan": "CT", "declared": "MRI", "refused": "k-space (of .1): pass more", "restored": 29.5, **gain},
+            {"scan": "CT", "declared": "PET", "refused": "no SUV: convert", "refused_again": "no SUV: convert"},
+        ]
+    )
+    assert text.splitlines()[2:] == [
+        "| CT | CT (right) | +4.00 dB |  |",
+        "| CT | MRI | refused: k-space (of .1) | -0.50 dB |",
+        "| CT | PET | refused: no SUV | refused: no SUV |",
+    ]
 
 
 def test_the_documents_of_a_folder_of_results_are_filled(tabulate, tmp_path, monkeypatch, capsys):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from threading import Lock
+from typing import Any, Final, NamedTuple
 
 import torch
 from ignite.engine import Engine
@@ -24,7 +25,9 @@ from bundle.tat.data.case_record import SOURCE_KEY
 from bundle.tat.data.dicom_study import Skipped
 from bundle.tat.engines.case_table import CaseRow, format_table
 from bundle.tat.engines.finished import FinishedCases
+from bundle.tat.engines.overlap import Done, Failed, OneAhead, OneBehind
 from bundle.tat.engines.refusals import explain_failure, is_output_lost
+from bundle.tat.engines.result_settings import is_on
 from bundle.tat.engines.run_progress import RunProgress, count_slices, one_bar
 from bundle.tat.engines.sharding import Ranks
 from bundle.tat.engines.sources import fingerprint
@@ -35,27 +38,47 @@ logger = logging.getLogger(__name__)
 
 # A message names this many cases and counts the rest.
 _N_NAMES_SHOWN: Final = 3
+# What the table says of a case until it is known what becomes of it.
+_NOT_TRIED: Final = "failed: not tried, the run ended before"
+
+
+class _Case(NamedTuple):
+    """A case on its way.
+
+    Args:
+        row: what the table says of it, if all goes well.
+        data: what was read, then what is saved; ``None`` for a case that an earlier run finished.
+    """
+
+    row: CaseRow
+    data: dict[str, Any] | None
 
 
 class RestorationEvaluator(SupervisedEvaluator):
-    """``SupervisedEvaluator`` over whole cases, one at a time, where a bad case does not stop the others.
+    """``SupervisedEvaluator`` over whole cases, where a bad case does not stop the others.
 
-    A case is read, restored and saved in one iteration, so that all that can go wrong with it is caught in one place:
-    refusals and lack of memory are remembered, errors of the program go on up. Its volumes stay on the host, and only
-    slices go to the device. Nothing of a case is kept when the next one is read. Cases that an earlier run finished
-    are left out, and a table at the end says what became of each case.
+    A case is read, restored and saved in steps whose errors are kept with the case: refusals and lack of memory are
+    remembered, errors of the program go on up. Its volumes stay on the host, and only slices go to the device. Cases
+    that an earlier run finished are left out, and a table at the end says what became of each case.
+
+    While a case is restored, a thread reads the next one and another saves the one before; no more than these three are
+    in memory. A handler that sees the output of a case may not yet find its files, and must leave the output as it is.
+    For one case, or without ``overlap``, there are no threads, and nothing of a case is kept when the next is read.
 
     Args:
         dataset: cases, entries of a datalist with a ``case`` each, and what reads them.
         network: restores slices, on ``device``.
         inferer: takes a volume to the network and back.
         postprocessing: from the network's output back to the grid and units of the scan.
-        saving: writes what ``postprocessing`` leaves; apart from it, since other programs take that and write results
-            themselves.
+        saving: writes what ``postprocessing`` leaves; apart from it, since other programs write results themselves.
         finished: knows what earlier runs left in the output folder.
         skipped: series of the input that are no scans, for the table.
         ranks: this process among several; ``None`` for a single one.
+        overlap: read and save cases while another is restored.
         **kwargs: as for MONAI's ``SupervisedEvaluator``.
+
+    Raises:
+        RefusedInputError: ``overlap`` is neither true nor false.
     """
 
     def __init__(
@@ -68,6 +91,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         finished: FinishedCases,
         skipped: Sequence[Skipped] = (),
         ranks: Ranks | None = None,
+        overlap: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -78,13 +102,17 @@ class RestorationEvaluator(SupervisedEvaluator):
             decollate=False,
             **kwargs,
         )
-        self._register_postprocessing(saving)
         self.slice_inferer = inferer
         self.dataset = dataset
+        self.saving = saving
         self.finished = finished
         self.skipped = skipped
         self.ranks = ranks
+        self.overlaps = is_on("overlap", overlap) and len(dataset) > 1
         self.rows: list[CaseRow] = []
+        # MONAI's transforms change themselves for as long as they invert, see ``allow_missing_keys_mode``.
+        self._transforms_in_use = Lock()
+        self._failed_now: set[int] = set()
         self._progress: RunProgress
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]  # as MONAI's own
@@ -94,77 +122,104 @@ class RestorationEvaluator(SupervisedEvaluator):
             RefusedInputError: cases have failed, or the output folder cannot be written to.
         """
         self.finished.check_writable()
-        self.rows = []
-        if self.ranks is None or self.ranks.rank == 0:
-            self.rows = [CaseRow(series.name, "", f"skipped: {series.reason}") for series in self.skipped]
-        n_slices = [
-            0 if self.finished.looks_finished(item) else count_slices(item, self.slice_inferer.slice_axis)
-            for item in self.dataset.data
-        ]
-        with one_bar(self.slice_inferer, n_slices) as self._progress:
-            if n_slices:
-                super().run(global_epoch)
-        for item in self.dataset.data[self.state.iteration :]:
-            self.rows.append(CaseRow(item["case"], "", "failed: not tried, the run ended before", is_failure=True))
+        items, axis = self.dataset.data, self.slice_inferer.slice_axis
+        skipped = self.skipped if self.ranks is None or self.ranks.rank == 0 else ()
+        self.rows = [CaseRow(series.name, "", f"skipped: {series.reason}") for series in skipped]
+        self.rows += [CaseRow(item["case"], "", _NOT_TRIED, is_failure=True) for item in items]
+        n_slices = [0 if self.finished.looks_finished(item) else count_slices(item, axis) for item in items]
+        with (
+            one_bar(self.slice_inferer, n_slices) as self._progress,
+            closing(OneAhead(self._read, len(items), is_on=self.overlaps)) as self._reader,
+            closing(OneBehind[CaseRow](is_on=self.overlaps)) as self._writer,
+        ):
+            try:
+                if n_slices:
+                    super().run(global_epoch)
+            finally:
+                self._settle()
         rows = self.rows if self.ranks is None else self.ranks.gather(self.rows)
         if rows is not None:
             sys.stdout.write(format_table(rows))
             check_failures(rows)
 
     def _iterate(self, _: Engine, index: int) -> Any:
-        """Deal with one case.
-
-        Args:
-            _: this engine.
-            index: place of the case in the data set.
-
-        Returns:
-            The output of a restored case, in a list as MONAI has it after decollating; ``None`` for another.
-        """
-        item = self.dataset.data[index]
-        start = time.monotonic()
+        """Deal with one case, and return its output as MONAI has it after decollating; ``None`` if it has none."""
+        self._failed_now.clear()
         self._progress.begin(index)
-        try:
-            row = self._deal_with(item, index)
-        except Exception as error:
-            row = self._failure(item, error)
-        if row.is_failure:
-            self.state.batch = self.state.output = None
-            gc.collect()
+        self._deal_with(index)
         self._progress.end(index)
-        self.rows.append(replace(row, seconds=time.monotonic() - start))
+        if index in self._failed_now:
+            self.state.batch = self.state.output = None
+        if self._failed_now:
+            gc.collect()  # an error may hold volumes, in a circle
         return self.state.output
 
-    def _deal_with(self, item: Mapping[str, Any], index: int) -> CaseRow:
-        """Restore a case, unless that was done before."""
-        record, reason_to_redo = self.finished.look_up(item)
-        if record is not None and not reason_to_redo:
-            return CaseRow(record.case, record.modality, "skipped: finished before")
-        self.finished.check_replaceable(item)
-        modality = self._restore(index, fingerprint(item))
-        return CaseRow(item["case"], modality, f"restored again: {reason_to_redo}" if reason_to_redo else "restored")
+    def _deal_with(self, index: int) -> None:
+        """Restore a case, and begin to save it when the one before is saved."""
+        outcome = self._reader.take(index).then(partial(self._restore, index))
+        if isinstance(outcome, Failed) or outcome.value.data is None:
+            self._note(index, outcome.then(self._save))
+        else:
+            self._settle()
+            if not self.should_terminate:
+                self._writer.put(index, partial(outcome.then, self._save))
+        if self._writer.is_done:
+            self._settle()
 
-    def _restore(self, index: int, source: str) -> str:
-        """Read, restore and save a case, and return its modality."""
-        batch = {**self.dataset[index], SOURCE_KEY: source}
-        image = batch[CommonKeys.IMAGE]
+    def _read(self, index: int) -> _Case:
+        """Read a case, unless it was restored before."""
+        item = self.dataset.data[index]
+        record, reason = self.finished.look_up(item)
+        if record is not None and not reason:
+            return _Case(CaseRow(record.case, record.modality, "skipped: finished before"), None)
+        self.finished.check_replaceable(item)
+        source = fingerprint(item)
+        with self._transforms_in_use:
+            batch = {**self.dataset[index], SOURCE_KEY: source}
+        result = f"restored again: {reason}" if reason else "restored"
+        return _Case(CaseRow(item["case"], str(batch.get("modality", "")), result), batch)
+
+    def _restore(self, index: int, case: _Case) -> _Case:
+        """Restore a case that was read, in the units and on the grid of its scan."""
+        if case.data is None:
+            return case
+        image = case.data[CommonKeys.IMAGE]
         self._progress.restore(index, image.shape[self.slice_inferer.slice_axis + 1])
         with self.mode(self.network), torch.autocast("cuda", **self.amp_kwargs) if self.amp else nullcontext():
             pred = self.slice_inferer(image.as_tensor()[None], self._restore_slices)[0]
-        self.state.batch = [batch]
+        self.state.batch = [case.data]
         self.state.output = [{CommonKeys.IMAGE: image, CommonKeys.PRED: MetaTensor(pred).copy_meta_from(image)}]
         self._progress.save(index)
-        self.fire_event(IterationEvents.FORWARD_COMPLETED)
-        self.fire_event(IterationEvents.MODEL_COMPLETED)
-        return str(batch.get("modality", ""))
+        with self._transforms_in_use:
+            self.fire_event(IterationEvents.FORWARD_COMPLETED)
+            self.fire_event(IterationEvents.MODEL_COMPLETED)
+        return _Case(case.row, {**self.state.batch[0], **self.state.output[0]})
+
+    def _save(self, case: _Case) -> CaseRow:
+        """Save a case, if it was restored now."""
+        if case.data is not None:
+            self.saving(case.data)
+        return case.row
+
+    def _settle(self) -> None:
+        """Wait for the case that is being saved, if any, and note what became of it."""
+        if (settled := self._writer.settle()) is not None:
+            self._note(*settled)
+
+    def _note(self, index: int, outcome: Done[CaseRow] | Failed) -> None:
+        """Note what became of a case, in its row of the table."""
+        row = self._failure(index, outcome.error) if isinstance(outcome, Failed) else outcome.value
+        self.rows[index - len(self.dataset)] = replace(row, seconds=outcome.seconds)
 
     def _restore_slices(self, slices: Tensor) -> Tensor:
         """The network on slices of the host."""
         restored: Tensor = self.network(slices.to(self.state.device, non_blocking=self.non_blocking))
         return restored.to(slices)
 
-    def _failure(self, item: Mapping[str, Any], error: Exception) -> CaseRow:
+    def _failure(self, index: int, error: Exception) -> CaseRow:
         """What is remembered of an error, if it is about the case; an error of the program is raised again."""
+        item = self.dataset.data[index]
+        self._failed_now.add(index)
         reason = explain_failure(error)
         if reason is None:
             raise error
@@ -188,9 +243,8 @@ def check_failures(rows: Sequence[CaseRow]) -> None:
     if len(rows) == 1 and failed:
         raise RefusedInputError(failed[0].result.removeprefix("failed: "))
     if failed:
-        names = ", ".join(row.case for row in failed[:_N_NAMES_SHOWN])
-        more = ", ..." if len(failed) > _N_NAMES_SHOWN else ""
+        names = ", ".join([row.case for row in failed[:_N_NAMES_SHOWN]] + ["..."] * (len(failed) > _N_NAMES_SHOWN))
         raise RefusedInputError(
-            f"{len(failed)} case{'s' * (len(failed) > 1)} failed ({names}{more}): the table says why; the same command "
+            f"{len(failed)} case{'s' * (len(failed) > 1)} failed ({names}): the table says why; the same command "
             "goes on where this one stopped"
         )

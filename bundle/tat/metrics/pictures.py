@@ -100,11 +100,12 @@ def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], inde
     )
 
 
-def draw_case(case: Case, *, note: str = "") -> Figure:
-    """Draw the middle slice of a case: input, restored, clean, what was changed, and what is still wrong.
+def draw_case(case: Case, *, index: int | None = None, note: str = "") -> Figure:
+    """Draw a slice of a case: input, restored, clean, what was changed, and what is still wrong.
 
     Args:
         case: volumes ``(H, W, D)`` on one grid, in the modality's unit.
+        index: which slice, from 0; ``None`` for the middle one.
         note: what a reader must know about the data, put behind the title.
 
     Returns:
@@ -113,7 +114,7 @@ def draw_case(case: Case, *, note: str = "") -> Figure:
     Raises:
         RefusedInputError: a value is not finite.
     """
-    index = case.image.shape[2] // 2
+    index = case.image.shape[2] // 2 if index is None else index
     image, restored, clean = (upright_slice(v, case.affine, index) for v in (case.image, case.restored, case.label))
     images = {
         f"input\n{_caption(image, clean, case.modality)}": image.pixels,

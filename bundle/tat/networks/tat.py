@@ -141,7 +141,7 @@ class TAT(StrictlyLoaded):
         """First features, in single precision under autocast too: bfloat16 would round CT to steps of up to 16 HU."""
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             device = image.device.type
-            if torch.is_autocast_enabled(device):
+            if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
                 with torch.autocast(device, enabled=False):
                     return self.embed(image)
         return self.embed(image)

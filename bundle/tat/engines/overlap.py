@@ -1,0 +1,163 @@
+"""Reading one item ahead and writing one behind, while another is worked on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """A step that went well.
+
+    Args:
+        value: what it returned.
+        seconds: time that it and the steps before it took, without the time between them [s].
+    """
+
+    value: T
+    seconds: float
+
+    def then(self, step: Callable[[T], R]) -> Done[R] | Failed:
+        """Take the next step with the value.
+
+        Args:
+            step: may raise any ``Exception``.
+        """
+        outcome = attempt(lambda: step(self.value))
+        return replace(outcome, seconds=self.seconds + outcome.seconds)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A step that raised an error, which is kept for whoever answers for the item.
+
+    Args:
+        error: what it raised.
+        seconds: time until then, that of the steps before included [s].
+    """
+
+    error: Exception
+    seconds: float
+
+    def then(self, _: Callable[[Any], object]) -> Failed:
+        """Take no step after one that failed."""
+        return self
+
+
+def attempt(step: Callable[[], R]) -> Done[R] | Failed:
+    """Take a step, in whichever thread.
+
+    Args:
+        step: may raise any ``Exception``.
+
+    Returns:
+        What became of it.
+    """
+    start = time.monotonic()
+    try:
+        return Done(step(), time.monotonic() - start)
+    except Exception as error:
+        return Failed(error, time.monotonic() - start)
+
+
+class OneAhead(Generic[T]):
+    """Hands out items in their order, and reads the next one in a thread while one is worked on.
+
+    Nothing is read beyond the next item, so that two of them are in memory: the one handed out and the next.
+
+    Args:
+        read: reads the item of an index.
+        n_items: number of the items.
+        is_on: read ahead; without, an item is read when it is asked for, and no thread is started.
+    """
+
+    def __init__(self, read: Callable[[int], T], n_items: int, *, is_on: bool) -> None:
+        self._read = read
+        self._n_items = n_items
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read_ahead") if is_on else None
+        self._ahead: Future[Done[T] | Failed] | None = None
+
+    def take(self, index: int) -> Done[T] | Failed:
+        """Wait for an item, and begin to read the one after it.
+
+        Args:
+            index: 0 at first, then one more each time.
+        """
+        outcome = self._attempt(index) if self._ahead is None else self._ahead.result()
+        self._ahead = None
+        if self._pool is not None and index + 1 < self._n_items:
+            self._ahead = self._pool.submit(self._attempt, index + 1)
+        return outcome
+
+    def _attempt(self, index: int) -> Done[T] | Failed:
+        return attempt(lambda: self._read(index))
+
+    def close(self) -> None:
+        """Wait for the item that is being read, if any, and forget it."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._ahead = None
+
+
+class OneBehind(Generic[T]):
+    """Writes an item in a thread, while the next one is worked on.
+
+    Args:
+        is_on: use a thread; without, an item is written by the time that ``put`` returns.
+    """
+
+    def __init__(self, *, is_on: bool) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write_behind") if is_on else _AtOnce()
+        self._behind: tuple[int, Future[Done[T] | Failed]] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether ``settle`` would not wait, since what was put is written or nothing was."""
+        return self._behind is None or self._behind[1].done()
+
+    def put(self, index: int, write: Callable[[], Done[T] | Failed]) -> None:
+        """Begin to write an item.
+
+        Args:
+            index: of the item, which is told again when it is settled.
+            write: writes it, and raises nothing.
+
+        Raises:
+            RuntimeError: the item before has not been settled.
+        """
+        if self._behind is not None:
+            raise RuntimeError(f"item {self._behind[0]} has to be settled before item {index} is put")
+        self._behind = (index, self._pool.submit(write))
+
+    def settle(self) -> tuple[int, Done[T] | Failed] | None:
+        """Wait until the item is written, and forget it.
+
+        Returns:
+            Its index and what became of it; ``None`` when there is none.
+        """
+        if self._behind is None:
+            return None
+        index, future = self._behind
+        outcome = future.result()
+        self._behind = None
+        return index, outcome
+
+    def close(self) -> None:
+        """Wait for the item that is being written, if any: it is written whole, whatever else goes wrong."""
+        self._pool.shutdown()
+
+
+class _AtOnce(Executor):
+    """An executor that starts no thread, but does what it is given before it returns."""
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        future: Future[R] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future

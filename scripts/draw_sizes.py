@@ -1,0 +1,110 @@
+"""Show what size_search.py found: a table in the benchmark's page, and parameters against gain as a picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from size_search import SIZE_NAME, TrainedSize, read_size
+from tabulate_ablation import TASKS, read_run
+from tabulate_benchmark import ROOT, fill, markdown
+
+try:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "matplotlib":
+        raise
+    sys.exit("drawing needs matplotlib: pip install 'tat-medical-image-restoration[report]'")
+
+
+@dataclass(frozen=True)
+class ScoredSize:
+    """A width with what it reached.
+
+    Args:
+        size: what was trained.
+        gains: task -> mean over slices of PSNR minus that of the input [dB].
+    """
+
+    size: TrainedSize
+    gains: dict[str, float]
+
+    @property
+    def mean_gain(self) -> float:
+        """Mean over tasks [dB]: every task counts the same, however many slices it has."""
+        return float(np.mean(list(self.gains.values())))
+
+
+def read_scored(out: Path) -> list[ScoredSize]:
+    """Read the finished runs, smallest first."""
+    found = []
+    for summary in out.glob("*/eval/summary.json"):
+        folder = summary.parents[1]
+        restored, given = read_run(folder)
+        gains = {t: float(np.mean([restored[t][place] - psnr for place, psnr in given[t].items()])) for t in TASKS}
+        found.append(ScoredSize(read_size(folder), gains))
+    return sorted(found, key=lambda scored: scored.size.n_parameters)
+
+
+def table(scored: Sequence[ScoredSize]) -> str:
+    """Lay the sizes out in Markdown."""
+    head = ["dim", "parameters", "steps", "GFLOP a step", *(f"{task} gain [dB]" for task in TASKS), "mean [dB]"]
+    rows = [
+        [
+            str(one.size.dim),
+            f"{one.size.n_parameters:,}",
+            f"{one.size.n_steps:,}",
+            f"{one.size.gflop_per_step:.1f}",
+            *(f"{one.gains[task]:+.2f}" for task in TASKS),
+            f"{one.mean_gain:+.2f}",
+        ]
+        for one in scored
+    ]
+    return markdown(head, rows)
+
+
+def draw(scored: Sequence[ScoredSize]) -> Figure:
+    """Plot gains against parameters, a line for each task and one for their mean."""
+    figure = Figure(figsize=(6.5, 4.0), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    parameters = [one.size.n_parameters for one in scored]
+    for task in TASKS:
+        axes.plot(parameters, [one.gains[task] for one in scored], marker="o", label=task)
+    axes.plot(parameters, [one.mean_gain for one in scored], "k--", marker="s", label="mean of tasks")
+    axes.set_xscale("log")
+    axes.set_xticks(parameters, [f"{one.size.n_parameters / 1e6:.2g} M\ndim {one.size.dim}" for one in scored])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("gain over the input in PSNR [dB]")
+    axes.set_title("Equal compute of training, one seed, test split")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the finished runs, draw them, and put the table with the picture into the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder that size_search.py wrote to")
+    parser.add_argument("--picture", type=Path, default=ROOT / "docs/pictures/sizes.png", help="default: %(default)s")
+    parser.add_argument("--document", type=Path, default=ROOT / "docs/benchmark.md", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    scored = read_scored(options.out)
+    if not scored:
+        sys.exit(f"{options.out} holds no run with {SIZE_NAME} and scores: run size_search.py first")
+    options.picture.parent.mkdir(parents=True, exist_ok=True)
+    draw(scored).savefig(options.picture)
+    shown = table(scored)
+    link = options.picture.resolve().relative_to(options.document.resolve().parent).as_posix()
+    fill(options.document, {"sizes": f"{shown}\n\n![gain against parameters]({link})"})
+    print(shown)
+    print(options.picture)
+
+
+if __name__ == "__main__":
+    main()
