@@ -173,3 +173,18 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     with pytest.raises(SystemExit, match=r"needs matplotlib: pip install '.*\[report\]'"):
         importlib.import_module("diagnose_tasks")
+
+
+def test_validations_are_drawn_beside(tmp_path):
+    pictures = pytest.importorskip("bundle.tat.engines.diagnosis_pictures")
+    log = tmp_path / "validation_log.csv"
+    log.write_text("epoch,val_psnr,val_psnr_CT,val_psnr_PET\n4,30,31,29\n8,32.5,33,32\n")
+    validations = pictures.read_validation_log(log)
+    assert validations == {"CT": {4: 31.0, 8: 33.0}, "PET": {4: 29.0, 8: 32.0}}
+    curves = {"CT": pictures.TaskCurve([100, 200], [0.1, 0.2], [1.0, 2.0])}
+    figure = pictures.draw_training(curves, data="made up", validations=validations)
+    assert [panel.get_ylabel() for panel in figure.axes][2] == "PSNR of the validation [dB]"
+    assert list(figure.axes[2].lines[1].get_ydata()) == [29.0, 32.0]
+    log.write_text("epoch\n")
+    with pytest.raises(RefusedInputError, match="no validation log"):
+        pictures.read_validation_log(log)

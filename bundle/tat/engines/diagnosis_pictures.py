@@ -22,6 +22,10 @@ from bundle.tat.refusal import RefusedInputError
 # Colours of Okabe and Ito, which the colour-blind tell apart, and a marker for each.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS: Final = ("o", "s", "^", "D", "v")
+# Column of a task's PSNR in the log of the validations, before the name of the task.
+VALIDATION_PSNR: Final = "val_psnr_"
+# A line goes through the median of a logged step and so many before and after it.
+MEDIAN_REACH: Final = 7
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,27 @@ def read_training_log(path: Path) -> dict[str, TaskCurve]:
         _, iterations, errors, weights = zip(*sorted(row for row in rows if row[0] == task), strict=True)
         curves[task] = TaskCurve(list(iterations), list(errors), list(weights))
     return curves
+
+
+def read_validation_log(path: Path) -> dict[str, dict[int, float]]:
+    """Read the ``validation_log.csv`` that training writes.
+
+    Args:
+        path: the file; of its columns, ``epoch`` and those of the tasks' PSNR are read.
+
+    Returns:
+        Task -> epoch -> PSNR [dB].
+
+    Raises:
+        RefusedInputError: the file cannot be read, lacks these columns or holds what is no number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        tasks = [name.removeprefix(VALIDATION_PSNR) for name in rows[0] if name.startswith(VALIDATION_PSNR)]
+        return {task: {int(row["epoch"]): float(row[VALIDATION_PSNR + task]) for row in rows} for task in tasks}
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        raise RefusedInputError(f"{path} is no validation log ({type(error).__name__}: {error})") from error
 
 
 def draw_cosines(found: Mapping[str, Sequence[GradientCosine]], *, data: str) -> Figure:
@@ -118,29 +143,46 @@ def draw_representations(found: Mapping[str, tuple[Sequence[str], PrincipalCompo
     return figure
 
 
-def draw_training(curves: Mapping[str, TaskCurve], *, data: str) -> Figure:
-    """Draw loss weight and error of each task over training, both on logarithmic scales.
+def draw_training(
+    curves: Mapping[str, TaskCurve], *, data: str, validations: Mapping[str, Mapping[int, float]] | None = None
+) -> Figure:
+    """Draw loss weight and error of each task over training, on logarithmic scales, and what validations scored.
 
     Args:
         curves: task -> its curve.
         data: where the samples come from, for the title.
+        validations: task -> epoch -> PSNR of the validation [dB]; ``None`` leaves the panel out.
 
     Returns:
         The figure, as of ``draw_cosines``.
     """
-    figure = Figure(figsize=(12.0, 5.0), dpi=100, layout="constrained")
-    weights, errors = figure.subplots(1, 2, sharex=True)
-    for (task, curve), colour, marker in zip(curves.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
-        style = {"color": colour, "marker": marker, "markersize": 3.0, "linewidth": 1.0, "label": task}
-        weights.plot(curve.iterations, curve.weights, **style)
-        errors.plot(curve.iterations, curve.errors, **style)
+    figure = Figure(figsize=(18.0 if validations else 12.0, 5.0), dpi=100, layout="constrained")
+    weights, errors, *scores = figure.subplots(1, 3 if validations else 2)
+    styles = dict(zip(curves, zip(cycle(COLOURS), cycle(MARKERS)), strict=False))
+    for task, curve in curves.items():
+        _draw_course(weights, curve.iterations, curve.weights, task, *styles[task])
+        _draw_course(errors, curve.iterations, curve.errors, task, *styles[task])
     for panel, label in ((weights, "loss weight"), (errors, "difficulty: mean |prediction - label| on [0, 1]")):
         panel.set_yscale("log")
-        panel.set_xlabel("training step")
-        panel.set_ylabel(label)
+        panel.set(xlabel="training step", ylabel=label)
         panel.legend()
-    figure.suptitle(f"Loss weight and difficulty of the samples of logged steps, mean by task\n{data}")
+    for panel in scores:
+        for task, by_epoch in (validations or {}).items():
+            colour, marker = styles.get(task, (None, "."))
+            panel.plot(list(by_epoch), list(by_epoch.values()), color=colour, marker=marker, label=task)
+        panel.set(xlabel="epoch", ylabel="PSNR of the validation [dB]")
+        panel.legend()
+    figure.suptitle(f"Loss weight and difficulty of the samples of logged steps, by task\n{data}")
     return figure
+
+
+def _draw_course(
+    panel: Axes, steps: Sequence[int], values: Sequence[float], task: str, colour: str, marker: str
+) -> None:
+    """Draw the values of single steps as points, which scatter, and their median over neighbours as a line."""
+    panel.plot(steps, values, linestyle="", color=colour, marker=marker, markersize=3.0, alpha=0.3)
+    around = [values[max(place - MEDIAN_REACH, 0) : place + MEDIAN_REACH + 1] for place in range(len(values))]
+    panel.plot(steps, [np.median(part) for part in around], color=colour, linewidth=2.0, label=task)
 
 
 def save_picture(figure: Figure, path: Path) -> None:

@@ -15,6 +15,7 @@ from bundle.tat.engines.diagnosis_pictures import (
     draw_representations,
     draw_training,
     read_training_log,
+    read_validation_log,
     save_picture,
 )
 from bundle.tat.engines.task_gradients import compare_tasks
@@ -118,10 +119,10 @@ def report_representations(
 
 
 def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:
-    """Draw loss weight and difficulty of each task over training: ``training.png``.
+    """Draw loss weight, difficulty and validation scores of each task over training: ``training.png``.
 
     Args:
-        log: ``training_log.csv`` of a training.
+        log: ``training_log.csv`` of a training; ``validation_log.csv`` beside it is read if it is there.
         output_dir: folder of the file; made when it is missing.
         data: what was trained on, for the title.
 
@@ -129,9 +130,12 @@ def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:
         A sentence for the reader if there is no log.
 
     Raises:
-        RefusedInputError: the log cannot be read, or the file cannot be written.
+        RefusedInputError: a log cannot be read, or the file cannot be written.
     """
     if not log.is_file():
         return [f"{log} does not exist: no picture of loss weight and difficulty over training"]
-    save_picture(draw_training(read_training_log(log), data=data), output_dir / "training.png")
+    of_validations = log.with_name("validation_log.csv")
+    validations = read_validation_log(of_validations) if of_validations.is_file() else None
+    figure = draw_training(read_training_log(log), data=data, validations=validations)
+    save_picture(figure, output_dir / "training.png")
     return []

@@ -1,0 +1,43 @@
+"""How the validation scores went over training, for people and for plots."""
+
+import csv
+from pathlib import Path
+from typing import Final
+
+from ignite.engine import Engine, Events
+
+from bundle.tat.atomic import written_whole
+
+EPOCH: Final = "epoch"
+
+
+class ValidationLog:
+    """Handler that writes all metrics of each validation to a CSV, one row for each.
+
+    When training goes on from a checkpoint, rows of epochs that are done again are replaced.
+
+    Args:
+        path: CSV file.
+        is_writer: whether this process writes; one of several ranks does.
+    """
+
+    def __init__(self, path: str, *, is_writer: bool = True) -> None:
+        self.path = Path(path).expanduser()
+        self.is_writer = is_writer
+
+    def attach(self, engine: Engine) -> None:
+        """Write when ``engine`` has validated."""
+        if self.is_writer:
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self.log)
+
+    def log(self, engine: Engine) -> None:
+        """Write the row of this epoch, of training, after those of the epochs before."""
+        rows: list[dict[str, object]] = []
+        if self.path.is_file():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = [{**row} for row in csv.DictReader(file) if int(row[EPOCH]) < engine.state.epoch]
+        rows.append({EPOCH: engine.state.epoch, **engine.state.metrics})
+        with written_whole(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+            table.writeheader()
+            table.writerows(rows)
