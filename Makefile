@@ -61,6 +61,7 @@ train: data ## train the small network on data/; writes runs/small/model.pt, goe
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
 	$(BIN)/python scripts/benchmark_speed.py --presets small full --limit 300
 	$(BIN)/python scripts/benchmark_series.py
+	$(BIN)/python scripts/draw_speed.py
 
 benchmark-quality: data ## score models/model.pt on the public test split, and what it keeps and invents (an hour)
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "['gaussian','bilateral','non_local_means','total_variation','bicubic']"

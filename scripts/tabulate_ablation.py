@@ -1,4 +1,4 @@
-"""Print the table of the ablation runs: gain over the input by task, and each against TAT, slice by slice."""
+"""Show the ablation runs, in the benchmark's page too: gain over the input by task, and each against TAT by slice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from tabulate_benchmark import ROOT, fill, markdown
 
 from bundle.tat.metrics.statistics import compare
 from bundle.tat.metrics.table import read_slices
@@ -58,9 +59,10 @@ def difference_cell(runs: Sequence[Mapping[str, Scores]], reference: Sequence[Ma
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the finished runs and print both tables in Markdown."""
+    """Read the finished runs, and put both tables into the document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder that ablation.py wrote to")
+    parser.add_argument("--document", type=Path, default=ROOT / "docs/benchmark.md", help="default: %(default)s")
     options = parser.parse_args(arguments)
     groups: dict[str, list[dict[str, Scores]]] = defaultdict(list)
     inputs: dict[str, Scores] = {}
@@ -70,13 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         inputs.update(given)
     if REFERENCE not in groups:
         parser.error(f"{options.out} holds no finished run of {REFERENCE}")
-    print("| run | seeds | CT gain [dB] | MRI gain [dB] | PET gain [dB] |\n|---|---|---|---|---|")
-    for name, runs in groups.items():
-        print(f"| {name} | {len(runs)} | {' | '.join(gain_cell(runs, inputs, task) for task in TASKS)} |")
-    print("\n| minus tat | CT [dB] | MRI [dB] | PET [dB] |\n|---|---|---|---|")
-    for name, runs in groups.items():
-        if name != REFERENCE:
-            print(f"| {name} | {' | '.join(difference_cell(runs, groups[REFERENCE], task) for task in TASKS)} |")
+    gains = [
+        [name, str(len(runs)), *(gain_cell(runs, inputs, task) for task in TASKS)] for name, runs in groups.items()
+    ]
+    differences = [
+        [name, *(difference_cell(runs, groups[REFERENCE], task) for task in TASKS)]
+        for name, runs in groups.items()
+        if name != REFERENCE
+    ]
+    tables = [
+        markdown(["run", "seeds", *(f"{task} gain [dB]" for task in TASKS)], gains),
+        markdown([f"minus {REFERENCE}", *(f"{task} [dB]" for task in TASKS)], differences),
+    ]
+    fill(options.document, {"ablation": "\n\n".join(tables)})
+    print(*tables, sep="\n\n")
 
 
 if __name__ == "__main__":
