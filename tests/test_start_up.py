@@ -1,0 +1,41 @@
+"""What a user waits for before anything happens: imports. Counted, since their time depends on the machine."""
+
+import subprocess
+import sys
+
+from tests.configs.conftest import CONFIGS, ROOT
+
+AFTER_MONAI = """
+import sys
+import monai.networks.nets
+known = set(sys.modules)
+import bundle.tat
+print(*{name.partition(".")[0] for name in set(sys.modules) - known})
+"""
+AFTER_A_RUN = """
+import sys
+import monai.bundle
+known = set(sys.modules)
+monai.bundle.run(config_file=sys.argv[1], dataset_dir=sys.argv[2], output_dir=sys.argv[3], modality="CT", device="cpu",
+                 network_def={"_target_": "torch.nn.Identity"}, handlers=[])
+print(*{name.partition(".")[0] for name in set(sys.modules) - known})
+"""
+
+
+def packages(program: str, *words: object) -> set[str]:
+    """Packages that a program in a fresh process imports after MONAI."""
+    command = [sys.executable, "-c", program, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_bundle_imports_nothing_that_monai_has_not_imported():
+    assert packages(AFTER_MONAI) == {"bundle", "monai"}  # of MONAI's: the name that TAT is registered under
+
+
+def test_restoring_nifti_imports_no_reader_of_dicom_and_nothing_to_train_score_or_draw_with(tmp_path):
+    scan = ROOT / "tests" / "samples" / "ct_lung1_low.nii.gz"
+    found = packages(AFTER_A_RUN, CONFIGS / "inference.json", scan, tmp_path)
+    assert "bundle" in found
+    slow = {"pydicom", "scipy", "skimage", "matplotlib", "SimpleITK", "itk", "pandas", "mlflow", "tensorboard", "onnx"}
+    assert not found & slow
