@@ -117,7 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sections = {}
     if (path := options.eval / "speed.json").exists():
         rows = json.loads(path.read_text())["rows"]
-        sections |= {"speed": table(rows), "growth": growth(rows)}
+        link = options.picture.resolve().relative_to(options.document.resolve().parent).as_posix()
+        sections |= {
+            "speed": f"{table(rows)}\n\n![seconds a megapixel and memory by size]({link})",
+            "growth": growth(rows),
+        }
         options.picture.parent.mkdir(parents=True, exist_ok=True)
         draw(rows, "full" if any(row["preset"] == "full" for row in rows) else "small").savefig(options.picture)
     if (path := options.eval / "speed_series.json").exists():

@@ -4,8 +4,9 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from bundle.tat.networks.placement import MAX_GRAPHS, place
+from bundle.tat.engines.placement import MAX_GRAPHS, place
 from bundle.tat.networks.restormer import TransformerBlock
+from bundle.tat.refusal import RefusedInputError
 from tests.networks.test_stage import CHANNELS, generated, stage
 from tests.networks.test_tat import small
 
@@ -35,7 +36,7 @@ def test_compiled_blocks_are_those_of_the_network_and_keep_its_names(monkeypatch
 
 @pytest.mark.parametrize("network", [small(), BasicUNet(spatial_dims=2, features=(8, 8, 8, 8, 8, 8))])
 def test_what_cannot_be_compiled_is_refused(network):
-    with pytest.raises(ValueError, match="compile is true, but"):
+    with pytest.raises(RefusedInputError, match="compile is true, but"):
         place(network, "cpu", compile_blocks=True)
 
 

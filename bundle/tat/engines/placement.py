@@ -7,6 +7,7 @@ from torch import nn
 
 from bundle.tat.networks.restormer import TransformerBlock
 from bundle.tat.networks.stage import Stage
+from bundle.tat.refusal import RefusedInputError
 
 # A graph serves blocks of the same width, heads and kernels on maps of the same layout of TLC windows: seven for one
 # size of image. PyTorch's limit of 8 would leave the blocks uncompiled from the second size on.
@@ -35,7 +36,7 @@ def place(
         The network itself; the names of its parameters stay as they are.
 
     Raises:
-        ValueError: on a CPU, blocks are to be compiled that are evaluated in strips, or the network has no blocks.
+        RefusedInputError: blocks are to be compiled on a CPU, where they are evaluated in strips, or there are none.
     """
     network.to(device)
     if channels_last:
@@ -43,9 +44,11 @@ def place(
     if compile_blocks:
         blocks = [module for module in network.modules() if isinstance(module, TransformerBlock)]
         if not blocks:
-            raise ValueError(f"compile is true, but {type(network).__name__} has no transformer blocks: leave it out")
+            raise RefusedInputError(
+                f"compile is true, but {type(network).__name__} has no transformer blocks: leave it out"
+            )
         if torch.device(device).type == "cpu" and any(map(_is_in_strips, network.modules())):
-            raise ValueError(
+            raise RefusedInputError(
                 "compile is true, but on a CPU blocks are evaluated in strips, which is faster: leave it out, "
                 "or pass --network_def#max_memory None"
             )
