@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "tests" / "samples" / "ct_lung1_low.nii.gz"
 CONFIG = ROOT / "configs" / "inference.json"
 SHAPE = (512, 512, 20)
-VARIANTS = {"strips": [], "plain": ["--network_def#max_memory", "None"]}
+VARIANTS = {"strips": [], "plain": ["--network_def#max_memory", "$None"]}
 
 
 def write_series(volume: NDArray[np.int16], folder: Path) -> None:

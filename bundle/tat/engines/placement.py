@@ -50,7 +50,7 @@ def place(
         if torch.device(device).type == "cpu" and any(map(_is_in_strips, network.modules())):
             raise RefusedInputError(
                 "compile is true, but on a CPU blocks are evaluated in strips, which is faster: leave it out, "
-                "or pass --network_def#max_memory None"
+                "or pass --network_def#max_memory '$None'"
             )
         # Dynamo is imported by those who use it alone: it takes seconds.
         from torch._dynamo import config
