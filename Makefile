@@ -64,6 +64,7 @@ benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed
 	$(AS_USERS_RUN) $(BIN)/python scripts/benchmark_speed.py --presets small full --limit 300
 	$(AS_USERS_RUN) $(BIN)/python scripts/benchmark_series.py
 	$(BIN)/python scripts/draw_speed.py
+	$(BIN)/python scripts/check_strips.py
 
 benchmark-quality: data ## score models/model.pt on the public test split, and what it keeps and invents (an hour)
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "['gaussian','bilateral','non_local_means','total_variation','bicubic']"
