@@ -56,7 +56,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         place = [row["preset"], f"{row['size']} x {row['size']}, {row['batch']}", LABELS[row["network"]]]
         if row.get("left_out"):
-            lines.append([*place, f"{row['left_out']}", "", "", "", ""])
+            lines.append([*place, row["left_out"], "", "", "", ""])
             continue
         rate = f"{row['gflop_per_second']:.0f} ({row['share_of_matmul']:.0%})"
         figures = [f"{row['seconds']:.3g}", f"{row['cpu_seconds']:.3g}", f"{row['peak_mib']:.0f}", rate]
