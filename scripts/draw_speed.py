@@ -64,16 +64,18 @@ def table(rows: Sequence[Row]) -> str:
     return markdown(HEAD, lines)
 
 
+def of_one_image(rows: Sequence[Row], preset: str, network: str) -> list[Row]:
+    """What was measured of a network with one image at a time."""
+    case = (preset, network, 1)
+    return [row for row in rows if (row["preset"], row["network"], row["batch"]) == case and not row.get("left_out")]
+
+
 def growth(rows: Sequence[Row]) -> str:
     """Seconds a pixel of each size over those of 256 x 256, one image at a time."""
     lines = []
     for preset in dict.fromkeys(row["preset"] for row in rows):
         for network in NETWORKS:
-            a_pixel = {
-                row["size"]: row["seconds"] / row["size"] ** 2
-                for row in rows
-                if (row["preset"], row["network"], row["batch"]) == (preset, network, 1) and not row.get("left_out")
-            }
+            a_pixel = {row["size"]: row["seconds"] / row["size"] ** 2 for row in of_one_image(rows, preset, network)}
             if 256 in a_pixel and len(a_pixel) > 1:
                 shown = ", ".join(f"{size}: {it / a_pixel[256]:.2f}" for size, it in a_pixel.items() if size != 256)
                 lines.append([preset, LABELS[network], shown])
@@ -85,11 +87,7 @@ def draw(rows: Sequence[Row], preset: str) -> Figure:
     figure = Figure(figsize=(11.0, 4.0), dpi=100, layout="constrained")
     panels = figure.subplots(1, 2)
     for network in NETWORKS:
-        measured = [
-            row
-            for row in rows
-            if (row["preset"], row["network"], row["batch"]) == (preset, network, 1) and not row.get("left_out")
-        ]
+        measured = of_one_image(rows, preset, network)
         sizes = [row["size"] for row in measured]
         panels[0].plot(
             sizes, [r["seconds"] / r["size"] ** 2 * 1e6 for r in measured], marker="o", label=LABELS[network]
