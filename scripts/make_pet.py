@@ -15,13 +15,13 @@ from volumes import Volume, resample
 from bundle.tat.simulation import anatomy, pet, uptake
 
 TORSO_VOXEL, BRAIN_VOXEL, PET_SIDE = 3.0, 2.0, 128  # mm, mm, pixels
-LEAST_UPTAKE = 1.5  # SUV; a coronal slice that never reaches it shows next to nothing
+LEAST_UPTAKE = 1.5  # SUV; a slice that never reaches it shows next to nothing
 
 
 def make_pet(
     part: Part, sources: Path, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Simulate a PET scan on the anatomy of a part: low and standard counts, coronal slices last, and the affine."""
+    """Simulate a PET scan on the anatomy of a part: low and standard counts, slices last, and the affine."""
     is_brain = part.subject == "icbm152"
     scanner = pet.BRAIN if is_brain else pet.TORSO
     activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed)
@@ -35,20 +35,20 @@ def make_pet(
         )
         for index in range(activity.shape[2])
     ]
-    # Coronal slices, last: (X, Y, Z) -> (X, Z, Y), the affine's columns alike.
-    low, full = (np.stack(volumes, axis=1) for volumes in zip(*pairs, strict=True))
-    affine = affine[:, [0, 2, 1, 3]]
-    kept = np.flatnonzero(full.max(axis=(0, 1)) >= LEAST_UPTAKE)
+    low, full = (Volume(np.stack(slices, axis=2), affine).stack_along(part.axis) for slices in zip(*pairs, strict=True))
+    kept = np.flatnonzero(full.values.max(axis=(0, 1)) >= LEAST_UPTAKE)
     first, last = kept[0] + part.first, kept[-1] + 1 if part.last is None else kept[0] + part.last
-    shown = Volume(full, affine).keep(first, last, part.step)
-    return low[:, :, first : last : part.step], shown.values, shown.affine
+    shown = full.keep(first, last, part.step)
+    return low.keep(first, last, part.step).values, shown.values, shown.affine
 
 
 def _torso_maps(
     part: Part, sources: Path, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    scan = resample(read_nrrd(sources, f"{part.subject}_image"), TORSO_VOXEL, PET_SIDE)
-    tumour = resample(read_nrrd(sources, f"{part.subject}_label"), TORSO_VOXEL, PET_SIDE)
+    scan, tumour = (
+        resample(read_nrrd(sources, f"{part.subject}_{kind}").stretch(part.stretch), TORSO_VOXEL, PET_SIDE)
+        for kind in ("image", "label")
+    )
     tissues = anatomy.label_torso(scan.values, TORSO_VOXEL)
     activity = uptake.torso_uptake(tissues, tumour.values > 0.5, voxel_size=TORSO_VOXEL, seed=part.slice_seed(seed, -1))
     in_body = tissues != anatomy.Tissue.AIR
@@ -58,7 +58,9 @@ def _torso_maps(
 def _brain_maps(
     part: Part, sources: Path, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    gray, white = (resample(read_icbm152(sources, tissue), BRAIN_VOXEL, PET_SIDE) for tissue in ("gm", "wm"))
+    gray, white = (
+        resample(read_icbm152(sources, tissue).stretch(part.stretch), BRAIN_VOXEL, PET_SIDE) for tissue in ("gm", "wm")
+    )
     brain = ndimage.binary_fill_holes(ndimage.binary_closing(gray.values + white.values > 0.3, iterations=4))
     outside = ndimage.distance_transform_edt(~brain) * BRAIN_VOXEL
     head = outside < 16  # mm of fluid, skull and scalp, which the template does not show

@@ -21,7 +21,8 @@ class Part:
         step: every so many slices are kept.
         variant: realisation, contrast, orientation or pixel size of the same subject.
         pixel_size: side that the pixels of CT and MRI are brought to before they are degraded [mm]; ``None`` keeps it.
-        axis: array axis that the slices of MRI are stacked along.
+        axis: array axis that the slices of MRI and PET are stacked along: 0 makes sagittal, 1 coronal, 2 axial slices.
+        stretch: factors on the subject's size along the array axes, before PET is simulated: a person of other build.
         dose_fraction: dose of CT over that of the scan; 1 leaves the scan as it is.
         count_fraction: counts of PET over those of the standard scan; 1 likewise.
         kspace_factor: MRI keeps one of so many k-space lines along each axis; 1 likewise.
@@ -36,6 +37,7 @@ class Part:
     variant: str = ""
     pixel_size: float | None = None
     axis: int = 2
+    stretch: tuple[float, float, float] = (1.0, 1.0, 1.0)
     dose_fraction: float = 1 / 4
     kspace_factor: int = 4
     count_fraction: float = 1 / 12
@@ -66,14 +68,23 @@ PARTS = (
     Part(Modality.CT, TRAIN, "lung2", 2, None, 3, "2mm", 2.0),
     Part(Modality.CT, VALIDATE, "lung1", 0, 8),
     Part(Modality.CT, TEST, "lung1", 28, 44),
-    Part(Modality.PET, TRAIN, "icbm152", variant="1"),
-    Part(Modality.PET, TRAIN, "icbm152", variant="2", count_fraction=1 / 6),
-    Part(Modality.PET, TRAIN, "lung2", variant="1"),
-    Part(Modality.PET, TRAIN, "lung2", variant="2"),
-    Part(Modality.PET, TRAIN, "lung2", variant="3", count_fraction=1 / 30),
-    Part(Modality.PET, TRAIN, "lung2", variant="4", count_fraction=1 / 4),
-    Part(Modality.PET, VALIDATE, "lung1", 2, 12),
-    Part(Modality.PET, TEST, "lung1", 16, 41),
+    Part(Modality.PET, TRAIN, "icbm152", variant="1", axis=1),
+    Part(Modality.PET, TRAIN, "icbm152", variant="2", axis=1, count_fraction=1 / 6),
+    Part(Modality.PET, TRAIN, "icbm152", variant="sagittal", axis=0),
+    Part(Modality.PET, TRAIN, "icbm152", variant="axial", axis=2),
+    Part(Modality.PET, TRAIN, "lung2", variant="1", axis=1),
+    Part(Modality.PET, TRAIN, "lung2", variant="2", axis=1),
+    Part(Modality.PET, TRAIN, "lung2", variant="3", axis=1, count_fraction=1 / 30),
+    Part(Modality.PET, TRAIN, "lung2", variant="4", axis=1, count_fraction=1 / 4),
+    Part(Modality.PET, TRAIN, "lung2", variant="slim", axis=1, stretch=(0.85, 0.95, 1.0)),
+    Part(Modality.PET, TRAIN, "lung2", variant="tall", axis=1, stretch=(0.92, 0.95, 1.15)),
+    Part(Modality.PET, TRAIN, "lung2", variant="stout", axis=1, stretch=(1.05, 1.1, 0.9)),
+    Part(Modality.PET, TRAIN, "lung2", variant="sagittal1", axis=0, stretch=(1.05, 0.9, 1.0)),
+    Part(Modality.PET, TRAIN, "lung2", variant="sagittal2", axis=0, stretch=(0.95, 1.1, 0.9), count_fraction=1 / 20),
+    Part(Modality.PET, TRAIN, "lung2", variant="axial1", axis=2, stretch=(0.9, 1.05, 1.1)),
+    Part(Modality.PET, TRAIN, "lung2", variant="axial2", axis=2, stretch=(1.05, 0.95, 1.0), count_fraction=1 / 8),
+    Part(Modality.PET, VALIDATE, "lung1", 2, 12, axis=1),
+    Part(Modality.PET, TEST, "lung1", 16, 41, axis=1),
     Part(Modality.MRI, TRAIN, "brain1"),
     Part(Modality.MRI, TRAIN, "colin27", step=2, variant="t1"),
     Part(Modality.MRI, TRAIN, "colin27", step=3, variant="t1_coronal", axis=1),

@@ -1,4 +1,4 @@
-"""Test slices under other conditions than the paper's: doses, counts, pixel sizes, contrasts, and other anatomy."""
+"""Test slices under other conditions than the paper's: dose, counts, plane, pixel size, contrast, and other anatomy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ ROBUSTNESS = (
         for dose in (1.0, 0.5, 0.25, 0.125)
     ),
     *(
-        Part(Modality.PET, TEST, "lung1", 16, 41, 3, f"counts{counts:.3g}", count_fraction=counts)
+        Part(Modality.PET, TEST, "lung1", 16, 41, 3, f"counts{counts:.3g}", axis=1, count_fraction=counts)
         for counts in (1.0, 1 / 3, 1 / 6, 1 / 12, 1 / 24, 1 / 48)
+    ),
+    *(
+        Part(Modality.PET, TEST, "lung1", 16, 61, 5, f"{plane}_counts{counts:.3g}", axis=axis, count_fraction=counts)
+        for axis, plane in ((0, "sagittal"), (2, "axial"))
+        for counts in (1.0, 1 / 3, 1 / 12, 1 / 48)
     ),
     *(
         Part(

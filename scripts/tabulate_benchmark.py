@@ -22,6 +22,8 @@ DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
 SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
+# By the array axis that the slices are stacked along.
+PLANES: Final = ("sagittal", "coronal", "axial")
 
 Table = list[list[str]]
 PsnrByCase = Mapping[str, Mapping[str, float]]  # [dB]
@@ -72,6 +74,13 @@ def psnr_by_case(path: Path) -> PsnrByCase:
     return psnr
 
 
+def condition(part: Part) -> str:
+    """What tells a row of the table from the others: pixel size, plane of PET, or contrast of MRI."""
+    if part.modality is Modality.PET:
+        return f"3 mm, {PLANES[part.axis]}"
+    return f"{part.pixel_size:g} mm" if part.pixel_size else part.variant
+
+
 def robustness(psnr: PsnrByCase) -> str:
     """Gain under other conditions, one table for each modality."""
     texts = []
@@ -82,10 +91,7 @@ def robustness(psnr: PsnrByCase) -> str:
         for part in parts:
             found = psnr[f"{part.name}_low"]
             gain = f"{found['restored'] - found['input']:+.2f}"
-            line = (
-                f"{part.pixel_size:g} mm" if part.pixel_size else part.variant if modality is Modality.MRI else "3 mm"
-            )
-            lines[line][share_kept(part)] = f"{found['restored']:.1f} dB" if share_kept(part) == 1 else gain
+            lines[condition(part)][share_kept(part)] = f"{found['restored']:.1f} dB" if share_kept(part) == 1 else gain
         rows = [[line, *(cells.get(column, "") for column in columns)] for line, cells in lines.items()]
         texts.append(markdown([f"{modality.value}, pixels", *(f"{name} {column:.3g}" for column in columns)], rows))
     return "\n\n".join(texts)

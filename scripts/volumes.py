@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,10 @@ class Volume(NamedTuple):
         shift = np.eye(4)
         shift[:2, 3] = first
         return Volume(self.values[first[0] :, first[1] :][:side, :side], self.affine @ shift)
+
+    def stretch(self, factors: Sequence[float]) -> Volume:
+        """Make what is shown larger along the array axes by the factors, about the first voxel."""
+        return self._replace(affine=self.affine @ np.diag([*factors, 1.0]))
 
     def stack_along(self, axis: int) -> Volume:
         """Put an array axis last, and the affine's columns alike."""
