@@ -34,6 +34,7 @@ class Run(NamedTuple):
 THRICE: Final = (("tat", None), ("static_twin", "static_twin"), ("no_loss_balancing", "no_loss_balancing"))
 RUNS: Final = (
     *(Run(name, seed, overlay) for seed in range(3) for name, overlay in THRICE),
+    Run("no_weight_generation", overlay="no_weight_generation"),
     Run("no_stop_gradient", overlay="no_stop_gradient"),
     *(Run(f"{task}_alone", task=task) for task in ("CT", "MRI", "PET")),
     Run("basic_unet", overlay="basic_unet"),
