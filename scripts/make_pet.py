@@ -50,7 +50,13 @@ def _torso_maps(
         for kind in ("image", "label")
     )
     tissues = anatomy.label_torso(scan.values, TORSO_VOXEL)
-    activity = uptake.torso_uptake(tissues, tumour.values > 0.5, voxel_size=TORSO_VOXEL, seed=part.slice_seed(seed, -1))
+    activity = uptake.torso_uptake(
+        tissues,
+        tumour.values > 0.5,
+        voxel_size=TORSO_VOXEL,
+        seed=part.slice_seed(seed, -1),
+        n_made_up=part.n_made_up,
+    )
     in_body = tissues != anatomy.Tissue.AIR
     return _blur_axially(activity, TORSO_VOXEL), uptake.attenuation_from_ct(scan.values) * in_body, scan.affine
 

@@ -22,6 +22,7 @@ class Part:
         variant: realisation, contrast, orientation or pixel size of the same subject.
         pixel_size: side that the pixels of CT and MRI are brought to before they are degraded [mm]; ``None`` keeps it.
         axis: array axis that the slices of MRI and PET are stacked along: 0 makes sagittal, 1 coronal, 2 axial slices.
+        n_made_up: lesions that are put into a torso, before PET is simulated.
         stretch: factors on the subject's size along the array axes, before PET is simulated: a person of other build.
         dose_fraction: dose of CT over that of the scan; 1 leaves the scan as it is.
         count_fraction: counts of PET over those of the standard scan; 1 likewise.
@@ -37,6 +38,7 @@ class Part:
     variant: str = ""
     pixel_size: float | None = None
     axis: int = 2
+    n_made_up: int = 0
     stretch: tuple[float, float, float] = (1.0, 1.0, 1.0)
     dose_fraction: float = 1 / 4
     kspace_factor: int = 4
@@ -83,6 +85,12 @@ PARTS = (
     Part(Modality.PET, TRAIN, "lung2", variant="sagittal2", axis=0, stretch=(0.95, 1.1, 0.9), count_fraction=1 / 20),
     Part(Modality.PET, TRAIN, "lung2", variant="axial1", axis=2, stretch=(0.9, 1.05, 1.1)),
     Part(Modality.PET, TRAIN, "lung2", variant="axial2", axis=2, stretch=(1.05, 0.95, 1.0), count_fraction=1 / 8),
+    Part(Modality.PET, TRAIN, "lung2", variant="lesions1", axis=1, n_made_up=40),
+    Part(Modality.PET, TRAIN, "lung2", variant="lesions2", axis=1, n_made_up=40, stretch=(0.9, 1.0, 1.1)),
+    Part(Modality.PET, TRAIN, "lung2", variant="lesions3", axis=1, n_made_up=40, count_fraction=1 / 20),
+    Part(Modality.PET, TRAIN, "lung2", variant="lesions4", axis=1, n_made_up=60, stretch=(0.95, 1.05, 0.95)),
+    Part(Modality.PET, TRAIN, "lung2", variant="lesions_sagittal", axis=0, n_made_up=40, stretch=(1.0, 1.1, 1.0)),
+    Part(Modality.PET, TRAIN, "lung2", variant="lesions_axial", axis=2, n_made_up=40, stretch=(0.95, 1.0, 1.05)),
     Part(Modality.PET, VALIDATE, "lung1", 2, 12, axis=1),
     Part(Modality.PET, TEST, "lung1", 16, 41, axis=1),
     Part(Modality.MRI, TRAIN, "brain1"),

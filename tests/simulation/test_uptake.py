@@ -80,6 +80,23 @@ def test_a_lesion_glows_on_any_tissue(torso):
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_lesions_are_made_up_in_the_body_and_nowhere_else(seed):
+    tissues = np.full((40, 40, 40), Tissue.MUSCLE, dtype=np.uint8)
+    tissues[:, :, 20:] = Tissue.AIR
+    none = np.zeros_like(tissues)
+    without, one, many = (
+        torso_uptake(tissues, none, voxel_size=VOXEL, seed=seed, texture=0.0, n_made_up=number) for number in (0, 1, 20)
+    )
+    assert not one[:, :, 20:].any()
+    differ = one != without
+    assert 2.0 <= one.max() <= 9.5
+    assert set(np.round(one[differ], 5)) <= {np.round(one.max(), 5), np.float32(0.8)}
+    extent = [np.ptp(np.flatnonzero(differ.any(axis=axes))) * VOXEL for axes in ((1, 2), (0, 2), (0, 1))]
+    assert max(extent) <= 2 * 18 * 1.3
+    assert (many != without).sum() > 4 * differ.sum()
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_jitter_and_texture_stay_in_their_bounds(seed):
     tissues = np.full((40, 40, 40), Tissue.LIVER, dtype=np.uint8)
     uptake = torso_uptake(tissues, np.zeros_like(tissues), voxel_size=VOXEL, seed=seed)
@@ -117,7 +134,9 @@ def test_attenuation_is_bilinear():
     )
 
 
-@pytest.mark.parametrize("parameters", [{"jitter": -0.1}, {"jitter": 1.0}, {"texture": 2.0}, {"texture": float("nan")}])
+@pytest.mark.parametrize(
+    "parameters", [{"jitter": -0.1}, {"jitter": 1.0}, {"texture": 2.0}, {"texture": float("nan")}, {"n_made_up": -1}]
+)
 def test_refuses_absurd_parameters(parameters):
     tissues = np.zeros((2, 2, 2), dtype=np.uint8)
     with pytest.raises(RefusedInputError, match=next(iter(parameters))):

@@ -32,6 +32,12 @@ TORSO_UPTAKE: Final = MappingProxyType(
     }
 )
 LESION_UPTAKE: Final = (6.0, 9.5)
+# Of lesions that are made up: from faint ones to the hottest, from nodes to masses; one in three has a dead core.
+MADE_UP_UPTAKE: Final = (2.0, 9.5)
+MADE_UP_RADIUS: Final = (4.0, 18.0)  # mm
+CORE_SHARE: Final = 1 / 3
+CORE_RADIUS: Final = 0.6  # of the lesion's
+CORE_UPTAKE: Final = 0.8
 GRAY_MATTER_UPTAKE: Final = 8.5
 WHITE_MATTER_UPTAKE: Final = 2.4
 CEREBROSPINAL_UPTAKE: Final = 0.6
@@ -45,6 +51,7 @@ def torso_uptake(
     seed: int,
     jitter: float = 0.25,
     texture: float = 0.12,
+    n_made_up: int = 0,
 ) -> NDArray[np.float32]:
     """Give every tissue of a torso an uptake.
 
@@ -55,6 +62,7 @@ def torso_uptake(
         seed: of one realisation: uptake of each tissue, of the lesions, and texture.
         jitter: largest relative deviation of a tissue's uptake from the customary one, in [0, 1).
         texture: relative standard deviation of the smooth variation within tissues, in [0, 1).
+        n_made_up: ellipsoidal lesions that are put anywhere in the body, so that a network sees hot spots of all sizes.
 
     Returns:
         Uptake, shape ``(X, Y, Z)`` [SUV].
@@ -63,13 +71,20 @@ def torso_uptake(
         RefusedInputError: the shapes differ, or a parameter is outside its bounds.
     """
     _check(tissues, lesions, jitter, texture)
+    if n_made_up < 0:
+        raise RefusedInputError(f"n_made_up is {n_made_up}: pass 0 or more")
     random = np.random.default_rng(seed)
     levels = np.zeros(256)
     for tissue, uptake in TORSO_UPTAKE.items():
         levels[tissue] = uptake * random.uniform(1 - jitter, 1 + jitter)
     uptake_map = levels[tissues]
     uptake_map[lesions != 0] = random.uniform(*LESION_UPTAKE)
-    return (uptake_map * _texture(tissues.shape, voxel_size, texture, random)).astype(np.float32)
+    variation = _texture(tissues.shape, voxel_size, texture, random)
+    in_body = tissues != Tissue.AIR
+    places = np.moveaxis(np.indices(tissues.shape), 0, -1)
+    for centre in random.permutation(places[in_body])[:n_made_up]:
+        _make_lesion_up(uptake_map, in_body, (places - centre) * voxel_size, random)
+    return (uptake_map * variation).astype(np.float32)
 
 
 def brain_uptake(
@@ -131,6 +146,20 @@ def attenuation_from_ct(hounsfield: NDArray[Any]) -> NDArray[np.float32]:
     bone = WATER_ATTENUATION + (BONE_ATTENUATION - WATER_ATTENUATION) * hounsfield / 1500.0
     attenuation: NDArray[np.float32] = np.maximum(0.0, np.where(hounsfield > 0, bone, soft)).astype(np.float32)
     return attenuation
+
+
+def _make_lesion_up(
+    uptake_map: NDArray[np.float64],
+    in_body: NDArray[np.bool_],
+    offset: NDArray[np.float64],
+    random: np.random.Generator,
+) -> None:
+    """Put an ellipsoid into the map, given the offset of every voxel from its centre [mm]."""
+    radii = random.uniform(*MADE_UP_RADIUS) * random.uniform(0.7, 1.3, 3)
+    distance = np.linalg.norm(offset / radii, axis=-1)
+    uptake_map[in_body & (distance <= 1)] = random.uniform(*MADE_UP_UPTAKE)
+    if random.random() < CORE_SHARE:
+        uptake_map[in_body & (distance <= CORE_RADIUS)] = CORE_UPTAKE
 
 
 def _texture(
