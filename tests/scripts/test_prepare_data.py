@@ -136,6 +136,17 @@ def test_volumes_keep_their_place_when_they_are_cut(maker, tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["cut.nii.gz"]
 
 
+def test_a_stretched_volume_shows_the_same_over_a_larger_body(maker):
+    volumes = script("volumes")
+    values = np.zeros((4, 5, 40), dtype=np.float32)
+    values[:, :, 10:20] = 1.0
+    tall = volumes.Volume(values, np.diag([3.0, 3.0, 3.0, 1.0])).stretch((1.0, 1.0, 1.5))
+    np.testing.assert_allclose(np.linalg.norm(tall.affine[:3, :3], axis=0), [3.0, 3.0, 4.5])
+    sampled = volumes.resample(tall, 3.0, 4)
+    assert sampled.values.shape[2] == pytest.approx(40 * 1.5, abs=1)
+    assert (sampled.values[1, 1] > 0.5).sum() == pytest.approx(10 * 1.5, abs=1)
+
+
 def test_pip_checks_the_hash_and_asks_the_stand_in(maker, tmp_path):
     download = script("download")
     source = script("sources").SOURCES[0]
