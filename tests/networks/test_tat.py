@@ -137,6 +137,21 @@ def test_training_starts_as_a_static_network():
     assert all(bool((factor == 0).all()) for factor in factors)
 
 
+def test_shared_kernels_start_as_they_are_asked_to():
+    """The authors' start, or as loud as those of static convolutions; a static network is left alone."""
+
+    def deviations(**changes) -> tuple[float, float, float]:
+        torch.manual_seed(0)
+        network = TAT(**{**SMALL, "dim": 16, **changes})
+        latent, encoder = network.latent[0], network.encoder1[0]
+        found = (latent.attention.depthwise, latent.feed_forward.depthwise, encoder.attention.depthwise)
+        return tuple(convolution.weight.std().item() for convolution in found)
+
+    assert deviations() == pytest.approx((1.0, 2**0.5 / 3, 3**-0.5 / 3), rel=0.1)
+    assert deviations(kernel_gain=0.6) == pytest.approx((0.2, 0.2, 3**-0.5 / 3), rel=0.1)
+    assert deviations(adaptive=False, kernel_gain=0.6) == deviations(adaptive=False)
+
+
 def test_kernels_depend_on_the_image():
     network = small()
     image = torch.rand(2, 1, 32, 32)

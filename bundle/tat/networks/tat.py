@@ -15,6 +15,7 @@ from bundle.tat.networks.resampling import downsample, upsample
 from bundle.tat.networks.stage import Stage
 from bundle.tat.networks.strict_loading import StrictlyLoaded
 from bundle.tat.networks.strips import STRIP_MEMORY, evaluates_in_strips, in_strips
+from bundle.tat.networks.weight_adaptive import start_kernels_with_gain
 from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, start_with_gain, static_kernels
 
 # Three halvings between level 1 and level 4.
@@ -42,6 +43,8 @@ class TAT(StrictlyLoaded):
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
         generation_gain: gain that the layers of TREN and the heads start with, see ``start_with_gain``; ``None`` leaves
             PyTorch's start, as the authors do.
+        kernel_gain: gain that the shared kernels of the adaptive convolutions start with, likewise; ``None`` is the
+            authors' start, whose kernels are two to five times as large as those of a static convolution.
         max_memory: what the temporaries of a strip of rows may take in inference on a CPU [MiB]; ``None`` evaluates
             whole maps there too, with the same result in more time and memory, and trains as other devices do.
         gradient_checkpointing: in training keep only the blocks' inputs and compute the rest again in the backward
@@ -69,6 +72,7 @@ class TAT(StrictlyLoaded):
         adaptive: bool = True,
         stop_gradient: bool = True,
         generation_gain: Optional[float] = None,
+        kernel_gain: Optional[float] = None,
         max_memory: Optional[float] = STRIP_MEMORY,
         gradient_checkpointing: bool = False,
     ) -> None:
@@ -115,6 +119,8 @@ class TAT(StrictlyLoaded):
         )
         if generation_gain is not None:
             start_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
+        if kernel_gain is not None:
+            start_kernels_with_gain(self, kernel_gain)
 
     def forward(self, image: Tensor) -> Tensor:
         """Restore degraded images ``(B, C, H, W)``, scaled to [0, 1] by their modality's range."""
