@@ -37,6 +37,7 @@ RUNS: Final = (
     Run("no_weight_generation", overlay="no_weight_generation"),
     Run("no_stop_gradient", overlay="no_stop_gradient"),
     *(Run(f"{task}_alone", task=task) for task in ("CT", "MRI", "PET")),
+    Run("reference_start", overlay="reference_start"),
     Run("basic_unet", overlay="basic_unet"),
     Run("swin_unetr", overlay="swin_unetr"),
 )

@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder that ablation.py wrote to")
     parser.add_argument("--document", type=Path, default=ROOT / "docs/benchmark.md", help="default: %(default)s")
+    parser.add_argument("--section", default="ablation", help="of the document, by its marks (default: %(default)s)")
     options = parser.parse_args(arguments)
     groups: dict[str, list[dict[str, Scores]]] = defaultdict(list)
     inputs: dict[str, Scores] = {}
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         markdown(["run", "seeds", *(f"{task} gain [dB]" for task in TASKS)], gains),
         markdown([f"minus {REFERENCE}", *(f"{task} [dB]" for task in TASKS)], differences),
     ]
-    fill(options.document, {"ablation": "\n\n".join(tables)})
+    fill(options.document, {options.section: "\n\n".join(tables)})
     print(*tables, sep="\n\n")
 
 

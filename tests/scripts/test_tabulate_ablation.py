@@ -52,6 +52,16 @@ def test_gains_over_seeds_and_differences_go_into_the_page(tabulate, tmp_path):
     assert text.endswith("after\n")
 
 
+def test_only_the_section_that_is_named_is_filled(tabulate, tmp_path):
+    page = tmp_path / "page.md"
+    write_run(tmp_path / "runs" / "tat_0", {"CT": 4.0})
+    page.write_text("<!-- ablation -->\nfirst\n<!-- /ablation -->\n<!-- other -->\nsecond\n<!-- /other -->\n")
+    tabulate.main([str(tmp_path / "runs"), "--document", str(page), "--section", "other"])
+    text = page.read_text()
+    assert text.startswith("<!-- ablation -->\nfirst\n<!-- /ablation -->\n<!-- other -->\n| run |")
+    assert "second" not in text
+
+
 def test_without_the_reference_there_is_nothing_to_compare_with(tabulate, tmp_path, capsys):
     write_run(tmp_path / "static_twin_0", {"CT": 4.0})
     with pytest.raises(SystemExit):
