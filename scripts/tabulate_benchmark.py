@@ -82,14 +82,16 @@ def condition(part: Part) -> str:
 
 
 def robustness(psnr: PsnrByCase) -> str:
-    """Gain under other conditions, one table for each modality."""
+    """Gain under other conditions, one table for each modality; conditions that are not scored yet are left out."""
     texts = []
     for modality, name in SHARES.items():
         parts = [part for part in ROBUSTNESS if part.modality is modality]
         columns = sorted({share_kept(part) for part in parts}, reverse=True)
         lines: dict[str, dict[float, str]] = defaultdict(dict)
         for part in parts:
-            found = psnr[f"{part.name}_low"]
+            found = psnr.get(f"{part.name}_low")
+            if found is None:
+                continue
             gain = f"{found['restored'] - found['input']:+.2f}"
             lines[condition(part)][share_kept(part)] = f"{found['restored']:.1f} dB" if share_kept(part) == 1 else gain
         rows = [[line, *(cells.get(column, "") for column in columns)] for line, cells in lines.items()]
