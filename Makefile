@@ -66,7 +66,7 @@ benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed
 	$(BIN)/python scripts/draw_speed.py
 	$(BIN)/python scripts/check_strips.py
 
-# With 'bm3d' among them after `pip install bm3d`: its licence allows non-commercial use only, so that no verb installs it.
+# BM3D's licence allows non-commercial use only, so that no verb installs it: pip install '.[bm3d]', and name 'bm3d' here.
 BASELINES ?= ['gaussian','bilateral','non_local_means','total_variation','bicubic']
 
 benchmark-quality: data ## score models/model.pt on the public test split, and what it keeps and invents (an hour)
