@@ -83,7 +83,7 @@ def draw(scored: Sequence[ScoredSize]) -> Figure:
     axes.set_ylabel("gain over the input in PSNR [dB]")
     axes.set_title("Equal compute of training, one seed, test split")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="center right")
     return figure
 
 
