@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Final
 
 from bundle.tat.modality import Modality
+
+# Of the slices, by the array axis that they are stacked along.
+PLANES: Final = ("sagittal", "coronal", "axial")
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Part:
         step: every so many slices are kept.
         variant: realisation, contrast, orientation or pixel size of the same subject.
         pixel_size: side that the pixels of CT and MRI are brought to before they are degraded [mm]; ``None`` keeps it.
-        axis: array axis that the slices of MRI and PET are stacked along: 0 makes sagittal, 1 coronal, 2 axial slices.
+        axis: array axis that the slices of MRI and PET are stacked along, see ``PLANES``.
         n_made_up: lesions that are put into a torso, before PET is simulated.
         stretch: factors on the subject's size along the array axes, before PET is simulated: a person of other build.
         dose_fraction: dose of CT over that of the scan; 1 leaves the scan as it is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from parts import TEST, Part
+from parts import PLANES, TEST, Part
 
 from bundle.tat.modality import Modality
 
@@ -20,8 +20,18 @@ ROBUSTNESS = (
         for counts in (1.0, 1 / 3, 1 / 6, 1 / 12, 1 / 24, 1 / 48)
     ),
     *(
-        Part(Modality.PET, TEST, "lung1", 16, 61, 5, f"{plane}_counts{counts:.3g}", axis=axis, count_fraction=counts)
-        for axis, plane in ((0, "sagittal"), (2, "axial"))
+        Part(
+            Modality.PET,
+            TEST,
+            "lung1",
+            16,
+            61,
+            5,
+            f"{PLANES[axis]}_counts{counts:.3g}",
+            axis=axis,
+            count_fraction=counts,
+        )
+        for axis in (0, 2)
         for counts in (1.0, 1 / 3, 1 / 12, 1 / 48)
     ),
     *(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from parts import Part
+from parts import PLANES, Part
 from robustness_parts import ANATOMY, ROBUSTNESS
 
 from bundle.tat.atomic import written_whole
@@ -22,8 +22,6 @@ DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
 SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
-# By the array axis that the slices are stacked along.
-PLANES: Final = ("sagittal", "coronal", "axial")
 
 Table = list[list[str]]
 PsnrByCase = Mapping[str, Mapping[str, float]]  # [dB]

@@ -75,7 +75,12 @@ def start_kernels_with_gain(network: nn.Module, gain: float) -> None:
     """
     for convolution in network.modules():
         if isinstance(convolution, DepthwiseConv) and convolution.adaptation is not None:
-            nn.init.normal_(convolution.weight, std=gain / math.sqrt(convolution.weight[0].numel()))
+            draw_with_gain(convolution.weight, gain)
+
+
+def draw_with_gain(weight: Tensor, gain: float) -> None:
+    """Draw weights anew, of the shape (outputs, inputs, ...), with the standard deviation ``gain / sqrt(fan in)``."""
+    nn.init.normal_(weight, std=gain / math.sqrt(weight[0].numel()))
 
 
 def depthwise_per_sample(features: Tensor, kernels: Tensor, bias: Optional[Tensor]) -> Tensor:

@@ -1,6 +1,5 @@
 """TREN: from an image's deepest features to its task representation, and on to its kernels."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bundle.tat.networks.restormer import hidden_width
-from bundle.tat.networks.weight_adaptive import BlockKernels
+from bundle.tat.networks.weight_adaptive import BlockKernels, draw_with_gain
 
 
 class TaskKernels(NamedTuple):
@@ -144,7 +143,7 @@ def start_with_gain(module: nn.Module, gain: float) -> None:
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
+            draw_with_gain(layer.weight, gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -80,10 +80,11 @@ def torso_uptake(
     uptake_map = levels[tissues]
     uptake_map[lesions != 0] = random.uniform(*LESION_UPTAKE)
     variation = _texture(tissues.shape, voxel_size, texture, random)
-    in_body = tissues != Tissue.AIR
-    places = np.moveaxis(np.indices(tissues.shape), 0, -1)
-    for centre in random.permutation(places[in_body])[:n_made_up]:
-        _make_lesion_up(uptake_map, in_body, (places - centre) * voxel_size, random)
+    if n_made_up:
+        in_body = tissues != Tissue.AIR
+        places = np.moveaxis(np.indices(tissues.shape), 0, -1)
+        for centre in random.permutation(places[in_body])[:n_made_up]:
+            _make_lesion_up(uptake_map, in_body, (places - centre) * voxel_size, random)
     return (uptake_map * variation).astype(np.float32)
 
 
