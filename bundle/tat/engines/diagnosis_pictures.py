@@ -162,7 +162,7 @@ def draw_training(
     for task, curve in curves.items():
         _draw_course(weights, curve.iterations, curve.weights, task, *styles[task])
         _draw_course(errors, curve.iterations, curve.errors, task, *styles[task])
-    for panel, label in ((weights, "loss weight"), (errors, "difficulty: mean |prediction - label| on [0, 1]")):
+    for panel, label in ((weights, "loss weight"), (errors, "difficulty: the error that the loss measures, on [0, 1]")):
         panel.set_yscale("log")
         panel.set(xlabel="training step", ylabel=label)
         panel.legend()

@@ -99,7 +99,8 @@ class CheckTrainedRanged(MapTransform):
         )
         if self.enabled:
             raise RefusedInputError(
-                f"{text}: it needs no restoration; pass --any_resolution True to have it all the same"
+                f"{text}: it needs no restoration, or is no MRI; "
+                "check the modality, or pass --any_resolution True to have it all the same"
             )
         logger.warning("%s: detail may be lost", text)
 
