@@ -66,7 +66,11 @@ def test_a_finished_training_does_not_start_anew(foreign_directory, pairs):  # n
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"network_def": {**TINY, "dim": 6}}, "of another training"), ({"epoch_length": 2}, "epoch_length 3, not 2")],
+    [
+        ({"network_def": {**TINY, "dim": 6}}, "of another training"),
+        ({"epoch_length": 2}, "epoch_length 3, not 2"),
+        ({"epochs": N_EPOCHS + 1}, "epochs 4, not 5"),
+    ],
 )
 def test_a_checkpoint_of_another_training_is_refused(foreign_directory, pairs, change, message):  # noqa: F811
     train(pairs, foreign_directory)
@@ -74,7 +78,7 @@ def test_a_checkpoint_of_another_training_is_refused(foreign_directory, pairs, c
         run_config(
             "train.json",
             workflow_type="train",
-            **{**overrides(pairs, foreign_directory, network_def=TINY, epochs=N_EPOCHS + 1), **change},
+            **{**overrides(pairs, foreign_directory, network_def=TINY, epochs=N_EPOCHS), **change},
         )
     assert message in str(find_refusal(caught.value))
 

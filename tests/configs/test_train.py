@@ -10,6 +10,7 @@ import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 
+from bundle.tat.engines.checkpoint import TrainingCheckpoint
 from bundle.tat.engines.weights import load_weights
 from bundle.tat.networks import TAT
 from tests.configs.conftest import CONFIGS, content, run_config
@@ -166,10 +167,13 @@ def test_log_tells_error_and_weight_of_each_task(foreign_directory, pairs):
     assert 0 < np.mean(losses) < trainer.state.output["loss"].item()  # what is missing is the penalty
 
 
-def test_log_goes_on_with_the_training(foreign_directory, pairs):
+def test_log_goes_on_with_the_training(foreign_directory, pairs, monkeypatch):
     changes = overrides(pairs, foreign_directory, network_def=TINY, log_interval=1)
     log = foreign_directory / "weights" / "training_log.csv"
-    run_config("train.json", workflow_type="train", **{**changes, "epochs": 1})
+    save = TrainingCheckpoint.save
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingCheckpoint, "save", lambda self, trainer: (save(self, trainer), trainer.terminate()))
+        run_config("train.json", workflow_type="train", **changes)
     with log.open("a") as file:
         file.write("9,CT,1,1,1,1,1,1\n")  # a step after the checkpoint, which will be done again
     run_config("train.json", workflow_type="train", **changes)

@@ -16,6 +16,11 @@ from bundle.tat.data.sampler import TaskBalancedBatchSampler
 from bundle.tat.refusal import RefusedInputError
 
 
+# What the number of steps rests on, by config id and by its name in the engine's state. The course of the learning
+# rate rests on it, too: trained for more epochs than it was made for, the cosine would rise again.
+BUDGET = {"epochs": "max_epochs", "epoch_length": "epoch_length"}
+
+
 class Stateful(Protocol):
     """Anything with a state dict."""
 
@@ -67,7 +72,7 @@ class TrainingCheckpoint:
             "objects": {name: item.state_dict() for name, item in self.objects.items()},
             "iteration": trainer.state.iteration,
             "epoch": trainer.state.epoch,
-            "epoch_length": trainer.state.epoch_length,
+            "budget": {name: getattr(trainer.state, key) for name, key in BUDGET.items()},
             "scaler": trainer.scaler.state_dict() if trainer.scaler is not None else {},
             "best_metric": self.evaluator.state.best_metric,
             "best_metric_epoch": self.evaluator.state.best_metric_epoch,
@@ -79,7 +84,7 @@ class TrainingCheckpoint:
         """Go on from the file, if there is one.
 
         Raises:
-            RefusedInputError: the file is damaged or of another training.
+            RefusedInputError: the file is damaged, or of a training with other objects or another number of steps.
         """
         if not self.path.is_file():
             return
@@ -87,16 +92,18 @@ class TrainingCheckpoint:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             for name, item in self.objects.items():
                 item.load_state_dict(state["objects"][name])
+            budget = {name: int(state["budget"][name]) for name in BUDGET}
         except Exception as error:
             # torch raises a dozen kinds for a damaged file and for states that do not fit; the remedy is one.
             raise RefusedInputError(
                 f"cannot go on from {self.path}, it is damaged or of another training: move it away to start anew"
             ) from error
-        if state["epoch_length"] != trainer.state.epoch_length:
-            raise RefusedInputError(
-                f"{self.path} was trained with epoch_length {state['epoch_length']}, not {trainer.state.epoch_length}: "
-                "pass the former, or move the file away to start anew"
-            )
+        for name, key in BUDGET.items():
+            if budget[name] != getattr(trainer.state, key):
+                raise RefusedInputError(
+                    f"{self.path} was trained with {name} {budget[name]}, not {getattr(trainer.state, key)}: pass the "
+                    "former, or move the file away to start anew (from its weights: pretrained)"
+                )
         trainer.state.iteration, trainer.state.epoch = state["iteration"], state["epoch"]
         if trainer.scaler is not None and state["scaler"]:
             trainer.scaler.load_state_dict(state["scaler"])
