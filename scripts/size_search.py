@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,10 +107,8 @@ def read_size(folder: Path) -> TrainedSize:
     return TrainedSize(**json.loads((folder / SIZE_NAME).read_text(encoding="utf-8")))
 
 
-def claim_folder(size: TrainedSize, folder: Path) -> None:
-    """Write what is trained beside it; a folder with another budget in it ends the script."""
-    if (folder / SIZE_NAME).exists() and (found := read_size(folder)) != size:
-        sys.exit(f"{folder} holds a run of {found.n_steps} steps, not {size.n_steps}: pass another --out, or delete it")
+def write_size(size: TrainedSize, folder: Path) -> None:
+    """Write what was trained beside it."""
     with written_whole(folder / SIZE_NAME) as path:
         path.write_text(json.dumps(asdict(size), indent=4) + "\n", encoding="utf-8")
 
@@ -129,10 +126,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in measure_sizes(options.steps):
         if size.dim in options.only:
             folder = options.out / size.name
-            claim_folder(size, folder)
             width = ["--network_def#dim", size.dim]
             budget = {"n_steps": size.n_steps, "epoch_length": EPOCH_LENGTH}
             train_and_score(Training(folder=folder, data=options.data, options=width, **budget))
+            write_size(size, folder)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,11 @@ def search(scripts) -> ModuleType:
 
 
 @pytest.fixture
-def calls(monkeypatch) -> list[list[str]]:
+def calls(monkeypatch, tmp_path) -> list[list[str]]:
     """Command lines that are run; a scoring leaves its summary."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "datalist.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
     run: list[list[str]] = []
 
     def answer(command, *, check):
@@ -134,11 +137,18 @@ def test_the_next_call_goes_on_with_what_is_not_scored(search, two_sizes, calls,
 
 
 def test_a_folder_of_another_budget_is_left_alone(search, two_sizes, calls, tmp_path):
-    search.claim_folder(two_sizes[0], tmp_path / "dim8")
+    search.main(["--out", str(tmp_path), "--only", "8"])
     two_sizes[0] = search.TrainedSize(8, 600, 1.5, 300)
-    with pytest.raises(SystemExit, match="dim8 holds a run of 150 steps, not 300"):
+    with pytest.raises(SystemExit, match="dim8 holds a run with n_steps 150, not 300"):
         search.main(["--out", str(tmp_path)])
-    assert not calls
+    assert len(calls) == 2
+
+
+def test_a_run_on_other_data_is_not_taken_for_done(search, two_sizes, calls, tmp_path):
+    search.main(["--out", str(tmp_path), "--only", "8"])
+    (tmp_path / "data" / "datalist.json").write_text('{"training": []}')
+    with pytest.raises(SystemExit, match="dim8 holds a run with datalist_sha256"):
+        search.main(["--out", str(tmp_path)])
 
 
 def test_steps_that_are_no_epochs_are_refused(search, capsys):
@@ -161,7 +171,7 @@ def test_the_ablation_trains_each_run_in_its_own_folder(scripts, calls, tmp_path
 def write_run(search: ModuleType, out: Path, size: object, gains: dict[str, float]) -> None:
     """A finished run whose two slices of each task gain as said, on the mean."""
     folder = out / size.name
-    search.claim_folder(size, folder)
+    search.write_size(size, folder)
     rows = [
         {"modality": task, "case": "a", "method": method, "parameter": None, "slice": index, "psnr": psnr}
         | {"ssim": 0.9, "rmse": 1.0, "unit": "u", **PROVENANCE}
@@ -177,7 +187,7 @@ def test_the_table_and_the_picture_go_into_the_page(scripts, search, two_sizes, 
     pytest.importorskip("matplotlib", reason="needs the extra report")
     write_run(search, tmp_path / "runs", two_sizes[1], {"CT": 4.0, "MRI": 1.0, "PET": 7.0})
     write_run(search, tmp_path / "runs", two_sizes[0], {"CT": 3.0, "MRI": 0.5, "PET": 7.0})
-    search.claim_folder(search.TrainedSize(24, 4000, 9.0, 50), tmp_path / "runs" / "dim24")  # not finished
+    search.write_size(search.TrainedSize(24, 4000, 9.0, 50), tmp_path / "runs" / "dim24")  # not finished
     page, picture = tmp_path / "page.md", tmp_path / "pictures" / "sizes.png"
     page.write_text("before\n<!-- sizes -->\n\n<!-- /sizes -->\nafter\n")
     scripts("draw_sizes").main([str(tmp_path / "runs"), "--picture", str(picture), "--document", str(page)])
