@@ -67,7 +67,7 @@ benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed
 	$(BIN)/python scripts/check_strips.py
 
 # BM3D's licence allows non-commercial use only, so that no verb installs it: pip install '.[bm3d]', and name 'bm3d' here.
-BASELINES ?= ['gaussian','bilateral','non_local_means','total_variation','bicubic']
+BASELINES ?= ['gaussian','gaussian_3d','bilateral','non_local_means','total_variation','bicubic']
 
 benchmark-quality: data ## score models/model.pt on the public test split, and what it keeps and invents (an hour)
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "$(BASELINES)"
@@ -75,6 +75,7 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/python scripts/draw.py --datalist data/datalist.json --restored eval/testing --out eval/pictures
 	$(BIN)/python scripts/draw_cases.py --slices eval/quality/slices.csv --datalist data/datalist.json --restored eval/testing --out docs/pictures
 	$(BIN)/python scripts/check_fidelity.py --datalist data/datalist.json --restored eval/testing --lesions data/sources/pyradiomics/data/lung1_label.nrrd --out eval/fidelity.json
+	$(BIN)/python scripts/draw_spectrum.py eval/fidelity.json
 	$(BIN)/python scripts/phantom.py --out eval/phantom
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir eval/phantom/datalist.json --output_dir eval/phantom/restored --overwrite True
 	$(BIN)/python scripts/phantom.py --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json

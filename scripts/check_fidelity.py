@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name that everyone gives it
+import torch
 
 from bundle.tat.atomic import written_whole
 from bundle.tat.data.dicom_geometry import LPS_TO_RAS
 from bundle.tat.metrics.cases import Case, read_cases
 from bundle.tat.metrics.fidelity import kspace_error, noise_power_spectrum, tissue_bias, uptake_bias
+from bundle.tat.metrics.restoration import evaluate_volume
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.consistency import KspaceConsistencyd
 
 NOTE = """Biases are against the clean scan; input is the degraded scan, restored the result. Without --lesions a PET
 scan has its total activity only."""
@@ -41,14 +44,31 @@ def measure_ct(case: Case, volume: np.ndarray, _: Path | None) -> dict[str, Any]
     """CT numbers by tissue, and the spectrum of the noise."""
     sides = np.linalg.norm(case.affine[:3, :2], axis=0).tolist()
     spectrum = noise_power_spectrum(volume, case.label, sides)
-    shown = {"frequencies": spectrum.frequencies.tolist(), "power": spectrum.power.tolist()}
+    noise = {
+        "frequencies": spectrum.frequencies.tolist(),
+        "power": spectrum.power.tolist(),
+        "mean_frequency": spectrum.mean_frequency,
+        "variance": spectrum.variance,
+    }
     bias = {tissue: found._asdict() for tissue, found in tissue_bias(volume, case.label).items()}
-    return {"tissue_bias": bias, "noise": {**shown, "mean_frequency": spectrum.mean_frequency}}
+    return {"tissue_bias": bias, "noise": noise}
 
 
 def measure_mri(case: Case, volume: np.ndarray, _: Path | None) -> dict[str, Any]:
-    """Agreement with the k-space samples that were kept."""
-    return {"kspace_error": kspace_error(volume, case.image)}
+    """Agreement with the k-space samples that were kept, and with the clean scan."""
+    scores = evaluate_volume(torch.from_numpy(volume), torch.from_numpy(case.label), case.modality)
+    return {"kspace_error": kspace_error(volume, case.image), "psnr": scores.psnr, "ssim": scores.ssim}
+
+
+def volumes_of(case: Case) -> dict[str, np.ndarray]:
+    """What is measured; of an MRI also the result with its measured k-space put back, as ``data_consistency`` does."""
+    volumes = {"input": case.image, "restored": case.restored}
+    if case.modality is Modality.MRI:
+        images = {"pred": case.restored, "image": case.image}
+        scan = {key: torch.from_numpy(volume)[None] for key, volume in images.items()}
+        projected = KspaceConsistencyd()({**scan, "modality": case.modality})["pred"]
+        volumes["projected"] = projected[0].numpy()
+    return volumes
 
 
 def measure_pet(case: Case, volume: np.ndarray, lesions: Path | None) -> dict[str, Any]:
@@ -76,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         measured = {
             case.name: {
                 name: MEASURES[case.modality](case, volume, options.lesions)
-                for name, volume in (("input", case.image), ("restored", case.restored))
+                for name, volume in volumes_of(case).items()
             }
             for case in read_cases(options.datalist, options.section, options.restored)
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from tabulate_benchmark import ROOT, fill, markdown
+from documents import ROOT, fill, markdown
 
 from bundle.tat.networks import TAT
 from bundle.tat.networks.tlc import window_starts
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows.append([f"{size[0]} x {size[1]}", windows, str(batch), *errors])
     head = ["pixels", "TLC windows at level 1", "batch", "single rows", "strips of 8 MiB"]
     table = markdown(head, rows)
-    fill(options.document, {"exactness": table})
+    fill([options.document], {"exactness": table})
     print(table)
 
 

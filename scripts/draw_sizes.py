@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from documents import ROOT, fill, markdown
 from size_search import SIZE_NAME, TrainedSize, read_size
 from tabulate_ablation import TASKS, read_run
-from tabulate_benchmark import ROOT, fill, markdown
 
 try:
     from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ def draw(scored: Sequence[ScoredSize]) -> Figure:
     axes.set_ylabel("gain over the input in PSNR [dB]")
     axes.set_title("Equal compute of training, one seed, test split")
     axes.grid(alpha=0.3)
-    axes.legend(loc="center right")
+    figure.legend(loc="outside right center")
     return figure
 
 
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     draw(scored).savefig(options.picture)
     shown = table(scored)
     link = options.picture.resolve().relative_to(options.document.resolve().parent).as_posix()
-    fill(options.document, {"sizes": f"{shown}\n\n![gain against parameters]({link})"})
+    fill([options.document], {"sizes": f"{shown}\n\n![gain against parameters]({link})"})
     print(shown)
     print(options.picture)
 

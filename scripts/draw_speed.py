@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark_speed import NETWORKS
-from tabulate_benchmark import ROOT, fill, markdown
+from documents import ROOT, fill, markdown
 
 try:
     from matplotlib.figure import Figure
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sections["series"] = markdown([f"CT series of {size}, DICOM in and out", "seconds"], lines)
     if not sections:
         sys.exit(f"{options.eval} holds no speed.json: run benchmark_speed.py first")
-    fill(options.document, sections)
+    fill([options.document], sections)
     print(*sections.values(), sep="\n\n")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tabulate_benchmark import ROOT, fill, markdown
+from documents import ROOT, fill, markdown
 
 from bundle.tat.metrics.statistics import compare
 from bundle.tat.metrics.table import read_slices
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         markdown(["run", "seeds", *(f"{task} gain [dB]" for task in TASKS)], gains),
         markdown([f"minus {REFERENCE}", *(f"{task} [dB]" for task in TASKS)], differences),
     ]
-    fill(options.document, {options.section: "\n\n".join(tables)})
+    fill([options.document], {options.section: "\n\n".join(tables)})
     print(*tables, sep="\n\n")
 
 

@@ -1,23 +1,21 @@
-"""Put the figures of the benchmarks into the documents: between <!-- name --> and <!-- /name -->, nowhere else."""
+"""Put the figures of the benchmarks into the documents."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from documents import ROOT, fill, markdown
 from parts import PLANES, Part
 from robustness_parts import ANATOMY, ROBUSTNESS
 
-from bundle.tat.atomic import written_whole
 from bundle.tat.modality import Modality
 
-ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
@@ -25,12 +23,6 @@ SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "par
 
 Table = list[list[str]]
 PsnrByCase = Mapping[str, Mapping[str, float]]  # [dB]
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay a table out."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def quality(summary: Mapping[str, Any], methods: Sequence[str] | None = None) -> str:
@@ -55,6 +47,12 @@ def quality(summary: Mapping[str, Any], methods: Sequence[str] | None = None) ->
                 ]
             )
     return markdown(["test split", "method", "PSNR [dB] (95 % interval)", "gain [dB]", "SSIM", "RMSE"], rows)
+
+
+def provenance(summary: Mapping[str, Any]) -> str:
+    """Which protocol, weights and code the scores are of."""
+    protocol, weights, code = (summary[key] for key in ("protocol", "weights_sha256", "bundle_version"))
+    return f"Protocol `{protocol}`; weights `{weights[:16]}` (SHA-256); version {code}."
 
 
 def share_kept(part: Part) -> float:
@@ -134,8 +132,8 @@ def fidelity(measured: Mapping[str, Any]) -> str:
                 rows.append([case, f"CT number of {tissue}: mean error (deviation)", *shown])
             shown = [f"{volume['noise']['mean_frequency']:.3f} /mm" for volume in pair]
             rows.append([case, "mean frequency of the noise in soft tissue", *shown])
-            powers = [sum(volume["noise"]["power"]) / len(volume["noise"]["power"]) for volume in pair]
-            rows.append([case, "mean noise power in soft tissue", *(f"{power:.1f} HU^2 mm^2" for power in powers)])
+            shown = [f"{volume['noise']['variance'] ** 0.5:.1f} HU" for volume in pair]
+            rows.append([case, "noise in soft tissue, deviation by its spectrum", *shown])
         for key, what in (
             ("kspace_error", "measured k-space: relative error"),
             ("total", "total activity: relative error"),
@@ -144,6 +142,13 @@ def fidelity(measured: Mapping[str, Any]) -> str:
         ):
             if key in pair[0]:
                 rows.append([case, what, *(f"{100 * volume[key]:+.1f} %" for volume in pair)])
+        if "psnr" in pair[0]:
+            projected = volumes["projected"]
+            scores = [f"{volume['psnr']:.2f} dB, {volume['ssim']:.3f}" for volume in (*pair, projected)]
+            error = f"{100 * projected['kspace_error']:+.1f} %"
+            rows.append([case, "PSNR, SSIM", *scores[:2]])
+            rows.append([case, "measured k-space with `data_consistency`: relative error", "", error])
+            rows.append([case, "PSNR, SSIM with `data_consistency`", "", scores[2]])
     return markdown(["test scan", "measure", "degraded", "restored"], rows)
 
 
@@ -156,16 +161,6 @@ def phantom(measured: Mapping[str, Any]) -> str:
     return markdown(["disc", "clean: contrast, rise of the edge", "quarter dose", "restored"], rows)
 
 
-def fill(document: Path, sections: Mapping[str, str]) -> None:
-    """Replace what stands between the marks of each section; other text stays."""
-    text = document.read_text(encoding="utf-8")
-    for name, table in sections.items():
-        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-        text = between.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
-    with written_whole(document) as path:
-        path.write_text(text, encoding="utf-8")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read what the benchmarks wrote, and fill the documents."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -176,8 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sections = {}
     if (path := folder / "quality" / "summary.json").exists():
         summary = json.loads(path.read_text())
-        sections["scores"] = quality(summary, ("input", "gaussian", "restored"))
+        sections["scores"] = quality(summary, ("input", "gaussian", "gaussian_3d", "restored"))
         sections["quality"] = quality(summary)
+        sections["provenance"] = provenance(summary)
     if (path := folder / "fidelity.json").exists():
         sections["fidelity"] = fidelity(json.loads(path.read_text()))
     if (path := folder / "phantom.json").exists():
@@ -188,8 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sections["anatomy"] = anatomy(psnr)
     if (path := folder / "wrong_modality.json").exists():
         sections["wrong_modality"] = wrong_modality(json.loads(path.read_text()))
-    for document in DOCUMENTS:
-        fill(ROOT / document, sections)
+    fill([ROOT / document for document in DOCUMENTS], sections)
     print(f"filled {', '.join(sections) or 'nothing'}: figures of {folder}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -38,6 +39,16 @@ def test_an_impulse_spreads_within_its_slice_only(sigma):
         offset = np.arange(profile.size) - centre
         assert profile.sum() == pytest.approx(1.0, abs=1e-5)
         assert (profile * offset**2).sum() == pytest.approx(sigma**2, rel=0.02)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.5])
+def test_across_slices_an_impulse_spreads_alike_along_each_axis(sigma):
+    volume = np.zeros((31, 31, 31), dtype=np.float32)
+    volume[15, 15, 15] = 1.0
+    filtered = gaussian_baseline(volume, sigma, across_slices=True)
+    for axes in permutations(range(3)):
+        np.testing.assert_allclose(filtered, filtered.transpose(axes), atol=1e-7)
+    assert (filtered.sum(axis=(0, 1)) * (np.arange(31) - 15) ** 2).sum() == pytest.approx(sigma**2, rel=0.02)
 
 
 def test_a_constant_stays_and_the_input_too():

@@ -42,6 +42,7 @@ def test_the_spectrum_of_white_noise_is_flat_and_holds_its_variance():
     np.testing.assert_allclose(spectrum.power, 25 * 0.64, rtol=0.35)
     assert spectrum.power.mean() == pytest.approx(25 * 0.64, rel=0.1)
     assert spectrum.frequencies[-1] < 0.5 / 0.8
+    assert spectrum.variance == pytest.approx(25 * np.pi / 4, rel=0.05)  # of the square, the circle in it
 
 
 def test_smoothing_lowers_the_mean_frequency():

@@ -103,7 +103,7 @@ def test_filters_are_found_by_name():
 
 def test_what_cannot_be_filtered_is_refused():
     with pytest.raises(
-        RefusedInputError, match=r"\['median'\] are unknown: choose from gaussian, bilateral, non_local_means"
+        RefusedInputError, match=r"\['median'\] are unknown: choose from gaussian, gaussian_3d, bilateral"
     ):
         find_filters(["gaussian", "median"])
     with pytest.raises(RefusedInputError, match="strength -1 is not 0 or more"):

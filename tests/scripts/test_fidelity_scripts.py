@@ -31,7 +31,7 @@ def datalist(tmp_path):
     entries = [
         pair(tmp_path, "CT", ct, ct + 5),
         pair(tmp_path, "PET", pet, dimmed),
-        pair(tmp_path, "MRI", 100 * pet, 100 * pet + 3),
+        pair(tmp_path, "MRI", 100 * pet, 102 * pet + 3),
     ]
     path = tmp_path / "datalist.json"
     path.write_text(json.dumps({"testing": entries}))
@@ -60,8 +60,10 @@ def test_known_errors_are_found(datalist, lesions):
     assert found["ct_low"]["input"]["tissue_bias"]["fat"]["mean"] == pytest.approx(3, abs=1e-3)
     assert found["pet_low"]["restored"]["lesion_mean"] == pytest.approx(-0.2, abs=1e-3)
     assert found["pet_low"]["restored"]["n_voxels"] == 6 * 5 * 2
-    assert found["mri_low"]["restored"]["kspace_error"] < 1e-6
+    assert found["mri_low"]["restored"]["kspace_error"] == pytest.approx(0.02, rel=0.05)
     assert found["mri_low"]["input"]["kspace_error"] == 0
+    assert found["mri_low"]["projected"]["kspace_error"] < 1e-6
+    assert found["mri_low"]["projected"]["psnr"] > found["mri_low"]["restored"]["psnr"]
 
 
 def test_the_phantom_comes_back_as_sharp_as_it_is(tmp_path, capsys, monkeypatch):

@@ -10,6 +10,12 @@ from tests.scripts.test_score import SCRIPTS, script
 
 
 @pytest.fixture
+def documents(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return script("documents")
+
+
+@pytest.fixture
 def tabulate(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     return script("tabulate_benchmark")
@@ -23,17 +29,19 @@ def method(psnr, parameter=None):
     return {"parameter": parameter, "slices": {"psnr": score(psnr), "ssim": score(0.9), "rmse": score(7.126)}}
 
 
-def test_only_what_stands_between_marks_is_replaced(tabulate, tmp_path):
+def test_only_what_stands_between_marks_is_replaced(documents, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
         "before\n<!-- scores -->\nold\nold\n<!-- /scores -->\nbetween\n<!-- other -->\nkept\n<!-- /other -->\n"
     )
-    tabulate.fill(page, {"scores": "new"})
+    documents.fill([page], {"scores": "new"})
     assert page.read_text() == (
         "before\n<!-- scores -->\nnew\n\n<!-- /scores -->\nbetween\n<!-- other -->\nkept\n<!-- /other -->\n"
     )
-    tabulate.fill(page, {"scores": "newer"})
+    documents.fill([page], {"scores": "newer"})
     assert "newer\n\n<!-- /scores -->" in page.read_text()
+    with pytest.raises(SystemExit, match="no marks for lost"):
+        documents.fill([page], {"scores": "newest", "lost": "table"})
 
 
 def test_gains_are_over_the_input(tabulate):
@@ -99,3 +107,16 @@ def test_the_documents_of_a_folder_of_results_are_filled(tabulate, tmp_path, mon
 def test_what_was_kept_is_shown_before_and_after(tabulate):
     text = tabulate.fidelity({"pet": {"input": {"lesion_max": 0.113}, "restored": {"lesion_max": -0.126}}})
     assert "| pet | SUVmax of the tumour: relative error | +11.3 % | -12.6 % |" in text
+
+
+def test_what_the_projection_costs_is_shown(tabulate):
+    mri = {"kspace_error": 0.028, "psnr": 29.694, "ssim": 0.8764}
+    projected = {"kspace_error": 0.0, "psnr": 29.64, "ssim": 0.823}
+    text = tabulate.fidelity({"mri": {"input": mri | {"kspace_error": 0.0}, "restored": mri, "projected": projected}})
+    assert "| mri | measured k-space: relative error | +0.0 % | +2.8 % |" in text
+    assert "| mri | PSNR, SSIM with `data_consistency` |  | 29.64 dB, 0.823 |" in text
+
+
+def test_scores_say_what_they_are_of(tabulate):
+    summary = {"protocol": "tat-2d-v1", "weights_sha256": "0123456789abcdef" * 4, "bundle_version": "0.1.0"}
+    assert tabulate.provenance(summary) == "Protocol `tat-2d-v1`; weights `0123456789abcdef` (SHA-256); version 0.1.0."

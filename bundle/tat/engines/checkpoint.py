@@ -15,7 +15,6 @@ from bundle.tat.atomic import written_whole
 from bundle.tat.data.sampler import TaskBalancedBatchSampler
 from bundle.tat.refusal import RefusedInputError
 
-
 # What the number of steps rests on, by config id and by its name in the engine's state. The course of the learning
 # rate rests on it, too: trained for more epochs than it was made for, the cosine would rise again.
 BUDGET = {"epochs": "max_epochs", "epoch_length": "epoch_length"}

@@ -43,12 +43,13 @@ class MethodScores:
     sigma: float | None
 
 
-def gaussian_baseline(volume: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """Smooth every slice with a discrete Gaussian; slices do not mix, and edges repeat their last pixel.
+def gaussian_baseline(volume: NDArray[np.float32], sigma: float, *, across_slices: bool = False) -> NDArray[np.float32]:
+    """Smooth every slice with a discrete Gaussian; edges repeat their last pixel.
 
     Args:
         volume: intensities ``(H, W, D)``, any unit, slices along the last axis.
         sigma: standard deviation [pixels], the same along both axes of a slice; 0 returns a copy.
+        across_slices: whether the third axis is smoothed, too; slices do not mix otherwise.
 
     Returns:
         The smoothed volume ``(H, W, D)``, in the unit of ``volume``.
@@ -68,7 +69,7 @@ def gaussian_baseline(volume: NDArray[np.float32], sigma: float) -> NDArray[np.f
     # SimpleITK's axes are numpy's in reverse, so the slices lie along its first.
     smooth = SimpleITK.DiscreteGaussian(
         SimpleITK.GetImageFromArray(volume),
-        variance=[0.0, sigma**2, sigma**2],
+        variance=[sigma**2 * across_slices, sigma**2, sigma**2],
         maximumKernelWidth=KERNEL_WIDTH,
         maximumError=KERNEL_ERROR,
         useImageSpacing=False,

@@ -55,6 +55,12 @@ class Spectrum(NamedTuple):
         """Centre of gravity [1/mm]: it falls where fine noise is taken away and coarse noise is left."""
         return float((self.frequencies * self.power).sum() / self.power.sum())
 
+    @property
+    def variance(self) -> float:
+        """Integral over the plane [unit^2]: the variance of the noise, but for what lies beyond the Nyquist circle."""
+        width = self.frequencies[1] - self.frequencies[0]
+        return float((2.0 * np.pi * self.frequencies * self.power).sum() * width)
+
 
 class UptakeBias(NamedTuple):
     """Relative errors of what is read off a PET scan.

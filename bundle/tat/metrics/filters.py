@@ -183,6 +183,13 @@ FILTERS: Final = MappingProxyType(
         filter_.name: filter_
         for filter_ in (
             Filter("gaussian", SIGMAS, lambda volume, sigma, _: gaussian_baseline(volume, sigma)),
+            # PET has cubes for voxels; slices of CT and MRI are several times thicker than a pixel is wide.
+            Filter(
+                "gaussian_3d",
+                SIGMAS,
+                lambda volume, sigma, _: gaussian_baseline(volume, sigma, across_slices=True),
+                frozenset({Modality.PET}),
+            ),
             Filter("bilateral", STRENGTHS, bilateral),
             Filter("non_local_means", STRENGTHS, non_local_means),
             Filter("total_variation", STRENGTHS, total_variation),
