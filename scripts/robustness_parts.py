@@ -13,7 +13,7 @@ ROBUSTNESS = (
     *(
         Part(Modality.CT, TEST, "lung1", *LUNG1, f"{pixel_size}mm_dose{dose:g}", pixel_size, dose_fraction=dose)
         for pixel_size in (0.45, 0.6, 0.75, 0.9, 1.2, 1.5, 2.0)
-        for dose in (1.0, 0.5, 0.25, 0.125)
+        for dose in (1.0, 0.97, 0.9, 0.5, 0.25, 0.125, 0.0625)
     ),
     *(
         Part(Modality.PET, TEST, "lung1", 16, 41, 3, f"counts{counts:.3g}", axis=1, count_fraction=counts)

@@ -45,9 +45,8 @@ def test_document_and_picture_are_written(speed, tmp_path):
     (tmp_path / "speed.json").write_text(json.dumps({"rows": ROWS}))
     (tmp_path / "speed_series.json").write_text(json.dumps({"shape": [8, 8, 2], "seconds": {"strips": 2.0}}))
     document = tmp_path / "page.md"
-    document.write_text(
-        "a\n<!-- speed -->\n\n<!-- /speed -->\n<!-- growth -->\n\n<!-- /growth -->\n<!-- series -->\n\n<!-- /series -->\nb\n"
-    )
+    marks = "".join(f"<!-- {name} -->\n\n<!-- /{name} -->\n" for name in ("speed", "growth", "series"))
+    document.write_text(f"a\n{marks}b\n")
     places = ["--picture", str(tmp_path / "speed.png"), "--document", str(document)]
     speed.main(["--eval", str(tmp_path), *places])
     assert "| TAT, strips | 2.0 |" in document.read_text()
