@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from torch import Tensor
 
+from bundle.tat.data.hounsfield import check_plausible_hu
 from bundle.tat.data.suv import check_plausible_suv
 from bundle.tat.modality import (
     INTENSITY_RANGES,
@@ -166,6 +167,8 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         return 1.0
 
     def _forward(self, image: MetaTensor, modality: Modality, scale: float) -> MetaTensor:
+        if modality is Modality.CT:
+            check_plausible_hu(image.as_tensor())
         if modality is Modality.PET:
             check_plausible_suv(image.as_tensor() if scale == 1.0 else image.as_tensor() * scale)
         bounds = INTENSITY_RANGES[modality]
