@@ -52,7 +52,7 @@ demo: $(READY) ## restore the sample scans: pictures and a table in demo/
 	$(BIN)/python scripts/score.py --datalist tests/samples/datalist.json --restored demo/restored --table demo/table.csv
 	@echo "restored scans: demo/restored, pictures: demo/pictures, table: demo/table.csv"
 
-data/datalist.json: | $(READY)
+data/datalist.json: scripts/parts.py | $(READY)
 	$(BIN)/python scripts/prepare_data.py --out data
 
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
