@@ -117,8 +117,7 @@ def bilateral(volume: Volume, strength: float, modality: Modality) -> Volume:
 
     def smooth(image: Volume) -> Volume:
         filtered = SimpleITK.Bilateral(SimpleITK.GetImageFromArray(image), BILATERAL_REACH, deviation)
-        smoothed: Volume = SimpleITK.GetArrayFromImage(filtered)
-        return smoothed
+        return np.asarray(SimpleITK.GetArrayFromImage(filtered), dtype=np.float32)
 
     return _slice_by_slice(volume, deviation, smooth)
 
@@ -178,18 +177,14 @@ def bicubic(volume: Volume, parameter: float, *, factor: int = 4) -> Volume:
     return _slice_by_slice(volume, 1.0, interpolate)
 
 
+_PET: Final = frozenset({Modality.PET})
 FILTERS: Final = MappingProxyType(
     {
         filter_.name: filter_
         for filter_ in (
             Filter("gaussian", SIGMAS, lambda volume, sigma, _: gaussian_baseline(volume, sigma)),
             # PET has cubes for voxels; slices of CT and MRI are several times thicker than a pixel is wide.
-            Filter(
-                "gaussian_3d",
-                SIGMAS,
-                lambda volume, sigma, _: gaussian_baseline(volume, sigma, across_slices=True),
-                frozenset({Modality.PET}),
-            ),
+            Filter("gaussian_3d", SIGMAS, lambda v, s, _: gaussian_baseline(v, s, across_slices=True), _PET),
             Filter("bilateral", STRENGTHS, bilateral),
             Filter("non_local_means", STRENGTHS, non_local_means),
             Filter("total_variation", STRENGTHS, total_variation),
