@@ -30,7 +30,8 @@ def fill(documents: Sequence[Path], sections: Mapping[str, str]) -> None:
         for name, table in sections.items():
             between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
             text, n_places = between.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
-            found |= {name} if n_places else set()
+            if n_places:
+                found.add(name)
         with written_whole(document) as path:
             path.write_text(text, encoding="utf-8")
     if missing := ", ".join(name for name in sections if name not in found):

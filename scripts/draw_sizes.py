@@ -10,16 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from documents import ROOT, fill, markdown
+from figures import Figure, NullFormatter
 from size_search import SIZE_NAME, TrainedSize, read_size
 from tabulate_ablation import TASKS, read_run
-
-try:
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "matplotlib":
-        raise
-    sys.exit("drawing needs matplotlib: pip install 'tat-medical-image-restoration[report]'")
 
 
 @dataclass(frozen=True)

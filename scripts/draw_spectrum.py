@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from documents import ROOT
-
-try:
-    from matplotlib.figure import Figure
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "matplotlib":
-        raise
-    sys.exit("drawing needs matplotlib: pip install 'tat-medical-image-restoration[report]'")
+from figures import Figure
 
 LABELS = {"input": "degraded (simulated)", "restored": "restored"}
 

@@ -11,13 +11,7 @@ from typing import Any, Final
 
 from benchmark_speed import NETWORKS
 from documents import ROOT, fill, markdown
-
-try:
-    from matplotlib.figure import Figure
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "matplotlib":
-        raise
-    sys.exit("drawing needs matplotlib: pip install 'tat-medical-image-restoration[report]'")
+from figures import Figure
 
 LABELS: Final = {
     "plain": "TAT, whole maps",

@@ -68,15 +68,17 @@ def describe(training: Training) -> dict[str, object]:
 def claim(training: Training) -> None:
     """Write what is trained beside it; a folder in which something else was trained ends the script."""
     described, path = describe(training), training.folder / RUN_NAME
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else described
+    if not path.exists():
+        with written_whole(path) as scratch:
+            scratch.write_text(json.dumps(described, indent=4) + "\n", encoding="utf-8")
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
     for name in described | found:
         if found.get(name) != described.get(name):
             sys.exit(
                 f"{training.folder} holds a run with {name} {found.get(name)}, not {described.get(name)}: "
                 "pass another --out, or delete it"
             )
-    with written_whole(path) as scratch:
-        scratch.write_text(json.dumps(described, indent=4) + "\n", encoding="utf-8")
 
 
 def call(training: Training, overlays: Sequence[str], options: Sequence[object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from monai.utils import ensure_tuple
 
+from bundle.tat.data.case_record import file_sha256
 from bundle.tat.metrics.table import write_json
 from bundle.tat.version import VERSION
 
@@ -67,8 +67,8 @@ def find_origin(program: str, options: Mapping[str, Any], weights: Mapping[str, 
         datalist=options["datalist"].name,
         section="training",
         seed=options["seed"],
-        weights_sha256={name: _hash(path) for name, path in weights.items()},
-        checkpoint_sha256=_hash(options["checkpoint"]) if options["checkpoint"] else None,
+        weights_sha256={name: file_sha256(path) for name, path in weights.items()},
+        checkpoint_sha256=file_sha256(options["checkpoint"]) if options["checkpoint"] else None,
     )
 
 
@@ -93,7 +93,3 @@ def _words(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"--{name}"
         if value is not True:
             yield from (it.name if isinstance(it, Path) else str(it) for it in ensure_tuple(value))
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,6 +1,5 @@
 """Writing down how well every case of a datalist was restored."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ import torch
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
+from bundle.tat.data.case_record import file_sha256
 from bundle.tat.data.formats import case_name
 from bundle.tat.metrics.cases import Case
 from bundle.tat.metrics.filters import find_filters
@@ -101,7 +101,7 @@ class EvaluationReport:
         self._provenance = Provenance(
             protocol=SLICE_PROTOCOL,
             data_range=SLICE_DATA_RANGE,
-            weights_sha256=hashlib.sha256(self.ckpt_path.read_bytes()).hexdigest(),
+            weights_sha256=file_sha256(self.ckpt_path),
             bundle_version=VERSION,
             datalist=self.datalist_name,
             section=self.section,
