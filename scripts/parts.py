@@ -67,11 +67,17 @@ TRAIN, VALIDATE, TEST = "training", "validation", "testing"
 # The slowest come first, so that workers finish together.
 PARTS = (
     Part(Modality.CT, TRAIN, "lung2", 1, None, 8, "0.45mm", 0.45),
+    Part(Modality.CT, TRAIN, "lung2", 5, None, 8, "0.45mm_2", 0.45),
     Part(Modality.CT, TRAIN, "lung2", 0, None, 3, "native"),
+    Part(Modality.CT, TRAIN, "lung2", 1, None, 3, "native_2"),
+    Part(Modality.CT, TRAIN, "lung2", 3, None, 5, "0.6mm", 0.6),
     Part(Modality.CT, TRAIN, "lung2", 1, None, 5, "0.8mm", 0.8),
     Part(Modality.CT, TRAIN, "lung2", 2, None, 5, "1mm", 1.0),
+    Part(Modality.CT, TRAIN, "lung2", 4, None, 5, "1.2mm", 1.2),
     Part(Modality.CT, TRAIN, "lung2", 1, None, 3, "1.4mm", 1.4),
     Part(Modality.CT, TRAIN, "lung2", 2, None, 3, "2mm", 2.0),
+    Part(Modality.CT, TRAIN, "lung2", 0, None, 3, "1.7mm", 1.7),
+    Part(Modality.CT, TRAIN, "lung2", 1, None, 3, "2mm_2", 2.0),
     Part(Modality.CT, VALIDATE, "lung1", 0, 8),
     Part(Modality.CT, TEST, "lung1", 28, 44),
     Part(Modality.PET, TRAIN, "icbm152", variant="1", axis=1),

@@ -78,3 +78,17 @@ def test_a_black_slice_stays_black():
 def test_a_curve_passes_through_its_heights():
     heights = np.array([0.0, 0.8, 0.3, 0.5, 1.0])
     np.testing.assert_allclose(bend(np.linspace(0, 1, 5, dtype=np.float32), heights), heights, atol=1e-6)
+
+
+def test_amounts_are_even_in_their_logarithm():
+    vary = RandNoiseLeveld(amounts={"CT": (0.01, 1.0)}, prob=1.0, clean_prob=0.0).set_random_state(0)
+    item = {"label": torch.zeros(1), "image": torch.ones(1), "modality": "CT"}
+    amounts = np.array([float(vary(item)["image"]) for _ in range(400)])
+    assert np.mean(amounts < 0.1) == pytest.approx(0.5, abs=0.08)  # three standard deviations
+    assert np.mean(amounts < 0.01 * np.sqrt(10)) == pytest.approx(0.25, abs=0.07)
+
+
+@pytest.mark.parametrize("interval", [(0.0, 1.0), (1.6, 0.05)])
+def test_an_interval_without_a_logarithm_or_upside_down_is_refused(interval):
+    with pytest.raises(ValueError, match="must be above 0 and rise"):
+        RandNoiseLeveld(amounts={"CT": interval})

@@ -25,11 +25,13 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
 
     The noise that is inserted into CT for a dose fraction f has a deviation proportional to ``sqrt((1 - f) / f)`` but
     for the electronic part, so other amounts of a quarter-dose pair stand for other doses: 0.58 for a half, 1.53 for an
-    eighth, 0 for the clean image itself. For PET the amount stands for the counts likewise, not exactly.
+    eighth, 0 for the clean image itself. For PET the amount stands for the counts likewise, not exactly. Amounts are
+    drawn evenly in their logarithm: drawn evenly, hardly one would be small, and a network that has not seen a little
+    noise makes such a scan worse.
 
     Args:
         keys: key of the degraded image, one; what comes before it in ``label_key`` is its clean image.
-        amounts: modality -> interval that the amount is drawn from, evenly; others keep theirs.
+        amounts: modality -> interval above 0 that the amount is drawn from; others keep theirs.
         prob: how often an amount is drawn; otherwise the pair stays as it is.
         clean_prob: how often the image of any modality becomes the clean one, so that the network learns to leave alone
             what is not degraded.
@@ -38,6 +40,9 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
 
     Shape:
         any -> the same.
+
+    Raises:
+        ValueError: an interval that holds 0 or is upside down.
     """
 
     def __init__(
@@ -53,6 +58,9 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)
         self.amounts = {Modality(modality): interval for modality, interval in amounts.items()}
+        for modality, (low, high) in self.amounts.items():
+            if not 0 < low <= high:
+                raise ValueError(f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise")
         self.clean_prob = clean_prob
         self.label_key = label_key
         self.modality_key = modality_key
@@ -69,7 +77,7 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
 
     def _draw_amount(self, modality: Modality) -> float:
         low, high = self.amounts.get(modality, (1.0, 1.0))
-        drawn, is_clean = self.R.uniform(low, high), self.R.uniform() < self.clean_prob
+        drawn, is_clean = np.exp(self.R.uniform(np.log(low), np.log(high))), self.R.uniform() < self.clean_prob
         if is_clean:
             return 0.0
         return float(drawn) if self._do_transform else 1.0
