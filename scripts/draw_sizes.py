@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,41 +21,58 @@ class ScoredSize:
     """A width with what it reached.
 
     Args:
-        size: what was trained.
-        gains: task -> mean over slices of PSNR minus that of the input [dB].
+        size: what was trained, with the first of its seeds.
+        gains: task -> for each seed the mean over slices of PSNR minus that of the input [dB].
     """
 
     size: TrainedSize
-    gains: dict[str, float]
+    gains: dict[str, list[float]]
 
     @property
-    def mean_gain(self) -> float:
-        """Mean over tasks [dB]: every task counts the same, however many slices it has."""
-        return float(np.mean(list(self.gains.values())))
+    def mean_gains(self) -> list[float]:
+        """For each seed the mean over tasks [dB]: every task counts the same, however many slices it has."""
+        return [float(np.mean(of_tasks)) for of_tasks in zip(*self.gains.values(), strict=True)]
 
 
 def read_scored(out: Path) -> list[ScoredSize]:
-    """Read the finished runs, smallest first."""
-    found = []
+    """Read the finished runs, smallest first, the seeds of a width together."""
+    found: list[tuple[TrainedSize, dict[str, float]]] = []
     for summary in out.glob("*/eval/summary.json"):
         folder = summary.parents[1]
         restored, given = read_run(folder)
         gains = {t: float(np.mean([restored[t][place] - psnr for place, psnr in given[t].items()])) for t in TASKS}
-        found.append(ScoredSize(read_size(folder), gains))
-    return sorted(found, key=lambda scored: scored.size.n_parameters)
+        found.append((read_size(folder), gains))
+    found.sort(key=lambda run: (run[0].n_parameters, run[0].seed))
+    widths = [list(runs) for _, runs in groupby(found, key=lambda run: run[0].dim)]
+    return [ScoredSize(runs[0][0], {task: [gains[task] for _, gains in runs] for task in TASKS}) for runs in widths]
+
+
+def in_words(gains: Sequence[float]) -> str:
+    """Mean over seeds, with their range where there are several."""
+    mean = f"{np.mean(gains):+.2f}"
+    return mean if len(gains) == 1 else f"{mean} ({min(gains):+.2f} to {max(gains):+.2f})"
 
 
 def table(scored: Sequence[ScoredSize]) -> str:
     """Lay the sizes out in Markdown."""
-    head = ["dim", "parameters", "steps", "GFLOP a step", *(f"{task} gain [dB]" for task in TASKS), "mean [dB]"]
+    head = [
+        "dim",
+        "parameters",
+        "seeds",
+        "steps",
+        "GFLOP a step",
+        *(f"{task} gain [dB]" for task in TASKS),
+        "mean [dB]",
+    ]
     rows = [
         [
             str(one.size.dim),
             f"{one.size.n_parameters:,}",
+            str(len(one.mean_gains)),
             f"{one.size.n_steps:,}",
             f"{one.size.gflop_per_step:.1f}",
-            *(f"{one.gains[task]:+.2f}" for task in TASKS),
-            f"{one.mean_gain:+.2f}",
+            *(in_words(one.gains[task]) for task in TASKS),
+            in_words(one.mean_gains),
         ]
         for one in scored
     ]
@@ -62,19 +80,22 @@ def table(scored: Sequence[ScoredSize]) -> str:
 
 
 def draw(scored: Sequence[ScoredSize]) -> Figure:
-    """Plot gains against parameters, a line for each task and one for their mean."""
+    """Plot gains against parameters: a line through the means for each task and one for all, a point for each seed."""
     figure = Figure(figsize=(6.5, 4.0), dpi=100, layout="constrained")
     axes = figure.subplots()
     parameters = [one.size.n_parameters for one in scored]
-    for task in TASKS:
-        axes.plot(parameters, [one.gains[task] for one in scored], marker="o", label=task)
-    axes.plot(parameters, [one.mean_gain for one in scored], "k--", marker="s", label="mean of tasks")
+    lines = {task: [one.gains[task] for one in scored] for task in TASKS}
+    for label, gains in {**lines, "mean of tasks": [one.mean_gains for one in scored]}.items():
+        style = "-" if label in TASKS else "k--"
+        (line,) = axes.plot(parameters, [float(np.mean(of_seeds)) for of_seeds in gains], style, label=label)
+        for n_parameters, of_seeds in zip(parameters, gains, strict=True):
+            axes.plot([n_parameters] * len(of_seeds), of_seeds, "o", color=line.get_color())
     axes.set_xscale("log")
     axes.set_xticks(parameters, [f"{one.size.n_parameters / 1e6:.2g} M\ndim {one.size.dim}" for one in scored])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("parameters")
     axes.set_ylabel("gain over the input in PSNR [dB]")
-    axes.set_title("Equal compute of training, one seed, test split")
+    axes.set_title("Equal compute of training, a point for each seed, validation split")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right center")
     return figure

@@ -1,4 +1,4 @@
-"""Train networks with one recipe for a fixed number of steps, and score each on the test split.
+"""Train networks with one recipe for a fixed number of steps, and score each on one split.
 
 A training that was stopped goes on where it was; a network that is scored is left alone. A folder whose run had another
 budget, other configs or other data is refused: its figures are not to stand beside the new ones.
@@ -36,6 +36,7 @@ class Training:
         seed: of the start and of the batches.
         overlays: names of configs that change the small network.
         options: command line of training and scoring alike.
+        section: split that is scored.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Training:
     seed: int = 0
     overlays: Sequence[str] = ()
     options: Sequence[object] = ()
+    section: str = "testing"
 
     @property
     def is_scored(self) -> bool:
@@ -59,6 +61,7 @@ def describe(training: Training) -> dict[str, object]:
         "n_steps": training.n_steps,
         "epoch_length": training.epoch_length,
         "seed": training.seed,
+        "section": training.section,
         "options": [str(word) for word in training.options],
         "datalist_sha256": file_sha256(training.data / "datalist.json"),
         **{f"{path.name} sha256": file_sha256(path) for path in configs},
@@ -100,5 +103,5 @@ def train_and_score(training: Training) -> None:
     n_epochs = training.n_steps // training.epoch_length
     budget = ["--epochs", n_epochs, "--epoch_length", training.epoch_length, "--val_interval", n_epochs, "--amp", True]
     call(training, [VARIETIES, *training.overlays], [*budget, "--num_workers", 1, "--ckpt_dir", folder])
-    results = ["--ckpt_path", folder / "model.pt", "--output_dir", folder / "eval"]
+    results = ["--section", training.section, "--ckpt_path", folder / "model.pt", "--output_dir", folder / "eval"]
     call(training, [*training.overlays, "evaluate"], results)

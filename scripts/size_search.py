@@ -1,8 +1,9 @@
 """Train the small network in several widths with equal compute, and score each: how many parameters pay.
 
 Compute is the number of floating-point operations of training. The reference width gets the steps that are asked for,
-a narrower one more and a wider one fewer. A run that was stopped goes on where it was, one that is scored is left
-alone: start the script again as often as you like. draw_sizes.py makes the table and the picture.
+a narrower one more and a wider one fewer. Scores are those of the validation split: what is chosen by them must not
+have seen the test split. A run that was stopped goes on where it was, one that is scored is left alone: start the
+script again as often as you like. draw_sizes.py makes the table and the picture.
 """
 
 from __future__ import annotations
@@ -41,17 +42,19 @@ class TrainedSize:
         n_parameters: of the network.
         gflop_per_step: floating-point operations of the network, forward and backward, on one training batch [1e9].
         n_steps: optimiser steps.
+        seed: of the start and of the batches.
     """
 
     dim: int
     n_parameters: int
     gflop_per_step: float
     n_steps: int
+    seed: int
 
     @property
     def name(self) -> str:
         """Folder of the run."""
-        return f"dim{self.dim}"
+        return f"dim{self.dim}_seed{self.seed}"
 
 
 def count_flop(network: nn.Module, image: torch.Tensor) -> int:
@@ -85,8 +88,8 @@ def n_steps_for(flop: float, reference_flop: float, reference_steps: int) -> int
     return max(round(reference_steps * reference_flop / flop / EPOCH_LENGTH), 1) * EPOCH_LENGTH
 
 
-def measure_sizes(reference_steps: int) -> list[TrainedSize]:
-    """Count parameters and operations of all widths, on the batches of small.json."""
+def measure_sizes(reference_steps: int, seed: int = 0) -> list[TrainedSize]:
+    """Count parameters and operations of all widths, on the batches of small.json; ``seed`` is for their training."""
     preset = json.loads((CONFIGS / "small.json").read_text(encoding="utf-8"))
     shape = {name: value for name, value in preset["network_def"].items() if name != "_target_"}
     counts = {}
@@ -97,7 +100,7 @@ def measure_sizes(reference_steps: int) -> list[TrainedSize]:
             counts[dim] = sum(p.numel() for p in network.parameters()), count_flop(network, patches)
     reference_flop = counts[REFERENCE_DIM][1]
     return [
-        TrainedSize(dim, n_parameters, flop / 1e9, n_steps_for(flop, reference_flop, reference_steps))
+        TrainedSize(dim, n_parameters, flop / 1e9, n_steps_for(flop, reference_flop, reference_steps), seed)
         for dim, (n_parameters, flop) in sorted(counts.items())
     ]
 
@@ -118,17 +121,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/sizes"), help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=1000, help=f"of dim {REFERENCE_DIM} (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=2000, help=f"of dim {REFERENCE_DIM} (default: %(default)s)")
     parser.add_argument("--only", nargs="+", type=int, choices=DIMS, default=DIMS, metavar="DIM", help=str(DIMS)[1:-1])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
     options = parser.parse_args(arguments)
     if options.steps < EPOCH_LENGTH or options.steps % EPOCH_LENGTH:
         parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
-    for size in measure_sizes(options.steps):
+    for size in (size for seed in options.seeds for size in measure_sizes(options.steps, seed)):
         if size.dim in options.only:
             folder = options.out / size.name
-            width = ["--network_def#dim", size.dim]
-            budget = {"n_steps": size.n_steps, "epoch_length": EPOCH_LENGTH}
-            train_and_score(Training(folder=folder, data=options.data, options=width, **budget))
+            train_and_score(
+                Training(
+                    folder=folder,
+                    data=options.data,
+                    n_steps=size.n_steps,
+                    epoch_length=EPOCH_LENGTH,
+                    seed=size.seed,
+                    options=["--network_def#dim", size.dim],
+                    section="validation",
+                )
+            )
             write_size(size, folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -105,13 +106,13 @@ def test_narrow_networks_train_longer_and_the_reference_as_asked(search):
 
 @pytest.fixture
 def two_sizes(search, monkeypatch):
-    sizes = [search.TrainedSize(8, 600, 1.5, 150), search.TrainedSize(16, 1800, 4.5, 50)]
-    monkeypatch.setattr(search, "measure_sizes", lambda _: sizes)
+    sizes = [search.TrainedSize(8, 600, 1.5, 150, 0), search.TrainedSize(16, 1800, 4.5, 50, 0)]
+    monkeypatch.setattr(search, "measure_sizes", lambda _, seed: [replace(size, seed=seed) for size in sizes])
     return sizes
 
 
 def test_all_widths_are_trained_and_scored_with_the_recipe_of_the_ablation(search, two_sizes, calls, tmp_path):
-    search.main(["--out", str(tmp_path), "--steps", "50"])
+    search.main(["--out", str(tmp_path), "--steps", "50", "--seeds", "0"])
     trained, scored = calls[::2], calls[1::2]
     for size, training, scoring in zip(two_sizes, trained, scored, strict=True):
         names = [Path(name).stem for name in json.loads(option(training, "--config_file").replace("'", '"'))]
@@ -121,33 +122,42 @@ def test_all_widths_are_trained_and_scored_with_the_recipe_of_the_ablation(searc
         assert option(training, "--val_interval") == option(training, "--epochs")
         assert (option(training, "--amp"), option(training, "--seed")) == ("True", "0")
         assert "evaluate.json" in option(scoring, "--config_file")
+        assert option(scoring, "--section") == "validation"
         assert option(scoring, "--ckpt_path") == str(tmp_path / size.name / "model.pt")
         assert search.read_size(tmp_path / size.name) == size
 
 
+def test_every_width_is_trained_with_every_seed(search, two_sizes, calls, tmp_path):
+    search.main(["--out", str(tmp_path), "--seeds", "3", "5"])
+    assert [option(command, "--seed") for command in calls[::2]] == ["3", "3", "5", "5"]
+    folders = [Path(option(command, "--ckpt_dir")).name for command in calls[::2]]
+    assert folders == ["dim8_seed3", "dim16_seed3", "dim8_seed5", "dim16_seed5"]
+    assert search.read_size(tmp_path / "dim8_seed5") == replace(two_sizes[0], seed=5)
+
+
 def test_the_next_call_goes_on_with_what_is_not_scored(search, two_sizes, calls, tmp_path):
-    search.main(["--out", str(tmp_path), "--only", "8"])
+    search.main(["--out", str(tmp_path), "--seeds", "0", "--only", "8"])
     assert len(calls) == 2
-    search.main(["--out", str(tmp_path)])
+    search.main(["--out", str(tmp_path), "--seeds", "0"])
     assert [option(command, "--network_def#dim") for command in calls[2:]] == ["16", "16"]
     # A training goes on by itself where its folder holds a checkpoint.
-    assert option(calls[2], "--ckpt_dir") == str(tmp_path / "dim16")
-    search.main(["--out", str(tmp_path)])
+    assert option(calls[2], "--ckpt_dir") == str(tmp_path / "dim16_seed0")
+    search.main(["--out", str(tmp_path), "--seeds", "0"])
     assert len(calls) == 4
 
 
 def test_a_folder_of_another_budget_is_left_alone(search, two_sizes, calls, tmp_path):
-    search.main(["--out", str(tmp_path), "--only", "8"])
-    two_sizes[0] = search.TrainedSize(8, 600, 1.5, 300)
-    with pytest.raises(SystemExit, match="dim8 holds a run with n_steps 150, not 300"):
+    search.main(["--out", str(tmp_path), "--seeds", "0", "--only", "8"])
+    two_sizes[0] = search.TrainedSize(8, 600, 1.5, 300, 0)
+    with pytest.raises(SystemExit, match="dim8_seed0 holds a run with n_steps 150, not 300"):
         search.main(["--out", str(tmp_path)])
     assert len(calls) == 2
 
 
 def test_a_run_on_other_data_is_not_taken_for_done(search, two_sizes, calls, tmp_path):
-    search.main(["--out", str(tmp_path), "--only", "8"])
+    search.main(["--out", str(tmp_path), "--seeds", "0", "--only", "8"])
     (tmp_path / "data" / "datalist.json").write_text('{"training": []}')
-    with pytest.raises(SystemExit, match="dim8 holds a run with datalist_sha256"):
+    with pytest.raises(SystemExit, match="dim8_seed0 holds a run with datalist_sha256"):
         search.main(["--out", str(tmp_path)])
 
 
@@ -186,8 +196,9 @@ def write_run(search: ModuleType, out: Path, size: object, gains: dict[str, floa
 def test_the_table_and_the_picture_go_into_the_page(scripts, search, two_sizes, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="needs the extra report")
     write_run(search, tmp_path / "runs", two_sizes[1], {"CT": 4.0, "MRI": 1.0, "PET": 7.0})
+    write_run(search, tmp_path / "runs", replace(two_sizes[1], seed=1), {"CT": 5.0, "MRI": 1.0, "PET": 6.0})
     write_run(search, tmp_path / "runs", two_sizes[0], {"CT": 3.0, "MRI": 0.5, "PET": 7.0})
-    search.write_size(search.TrainedSize(24, 4000, 9.0, 50), tmp_path / "runs" / "dim24")  # not finished
+    search.write_size(search.TrainedSize(24, 4000, 9.0, 50, 0), tmp_path / "runs" / "dim24_seed0")  # not finished
     page, picture = tmp_path / "page.md", tmp_path / "pictures" / "sizes.png"
     page.write_text("before\n<!-- sizes -->\n\n<!-- /sizes -->\nafter\n")
     scripts("draw_sizes").main([str(tmp_path / "runs"), "--picture", str(picture), "--document", str(page)])
@@ -195,10 +206,12 @@ def test_the_table_and_the_picture_go_into_the_page(scripts, search, two_sizes, 
     assert page.read_text().splitlines() == [
         "before",
         "<!-- sizes -->",
-        "| dim | parameters | steps | GFLOP a step | CT gain [dB] | MRI gain [dB] | PET gain [dB] | mean [dB] |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        "| 8 | 600 | 150 | 1.5 | +3.00 | +0.50 | +7.00 | +3.50 |",
-        "| 16 | 1,800 | 50 | 4.5 | +4.00 | +1.00 | +7.00 | +4.00 |",
+        "| dim | parameters | seeds | steps | GFLOP a step "
+        "| CT gain [dB] | MRI gain [dB] | PET gain [dB] | mean [dB] |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| 8 | 600 | 1 | 150 | 1.5 | +3.00 | +0.50 | +7.00 | +3.50 |",
+        "| 16 | 1,800 | 2 | 50 | 4.5 "
+        "| +4.50 (+4.00 to +5.00) | +1.00 (+1.00 to +1.00) | +6.50 (+6.00 to +7.00) | +4.00 (+4.00 to +4.00) |",
         "",
         "![gain against parameters](pictures/sizes.png)",
         "",
