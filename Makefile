@@ -57,7 +57,7 @@ data/datalist.json: scripts/parts.py | $(READY)
 
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
 
-train: data ## train the small network on data/ (6,000 steps; models/model.pt has 28,000): runs/small/model.pt, goes on where it was stopped
+train: data ## train the small network on data/ (6,000 steps; models/model.pt has 37,000): runs/small/model.pt, goes on where it was stopped
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/varied.json']" --ckpt_dir runs/small --num_workers 1
 
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)

@@ -14,8 +14,8 @@ from documents import ROOT, fill, markdown
 from bundle.tat.networks import TAT
 from bundle.tat.networks.tlc import window_starts
 
-# Height and width: within one TLC window of 96 pixels, two that overlap, many, and unequal numbers of them.
-SIZES: Final = ((64, 64), (96, 96), (128, 128), (200, 104), (72, 256), (320, 320))
+# Height and width: within one TLC window of 144 pixels, two that overlap, many, and unequal numbers of them.
+SIZES: Final = ((64, 64), (144, 144), (192, 192), (296, 152), (104, 384), (480, 480))
 BATCHES: Final = (1, 3)
 MEMORY: Final = (0.01, 8.0)  # MiB: single rows, and the default
 

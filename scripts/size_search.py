@@ -94,7 +94,8 @@ def measure_sizes(reference_steps: int, seed: int = 0) -> list[TrainedSize]:
     shape = {name: value for name, value in preset["network_def"].items() if name != "_target_"}
     counts = {}
     with FakeTensorMode():
-        patches = torch.rand(N_TASKS * preset["n_per_task"], 1, shape["train_size"], shape["train_size"])
+        side = preset["train#patch_size"]
+        patches = torch.rand(N_TASKS * preset["n_per_task"], 1, side, side)
         for dim in (REFERENCE_DIM, *DIMS):
             network = TAT(**{**shape, "dim": dim})
             counts[dim] = sum(p.numel() for p in network.parameters()), count_flop(network, patches)

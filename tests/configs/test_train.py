@@ -126,7 +126,7 @@ def test_small_preset_trains_the_network_that_inference_restores_with(foreign_di
     network = workflow.parser.get_parsed_content("network")
     size = sum(parameter.numel() * 4 for parameter in network.parameters())
     assert size < 10_000_000
-    assert workflow.parser.get_parsed_content("train#patch_size") == content("small.json")["network_def"]["train_size"]
+    assert workflow.parser.get_parsed_content("train#patch_size") == content("small.json")["train#patch_size"]
 
 
 def test_train_config_is_the_papers_network():

@@ -37,7 +37,8 @@ class TAT(StrictlyLoaded):
         heads: attention heads of levels 1, 2, 3 and 4; each divides its level's width.
         ffn_expansion_factor: hidden width of the feed-forward networks over the level's width.
         bias: biases in the blocks' convolutions.
-        train_size: side of the training patches in pixels; TLC windows are 1.5 times as large, halved at each level.
+        train_size: side of the training patches in pixels, or a larger one: TLC windows are 1.5 times as large, halved
+            at each level.
         task_features: width ``F`` of TREN; the task representation has ``4F`` entries.
         adaptive: generate kernels; ``False`` gives the same U-shape with static kernels, a Restormer.
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
