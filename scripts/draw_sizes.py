@@ -95,7 +95,7 @@ def draw(scored: Sequence[ScoredSize]) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("parameters")
     axes.set_ylabel("gain over the input in PSNR [dB]")
-    axes.set_title("Equal compute of training, a point for each seed, validation split")
+    axes.set_title("Equal compute of training, a point for each seed,\nvalidation split")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right center")
     return figure
