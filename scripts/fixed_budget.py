@@ -17,6 +17,7 @@ from typing import Final
 
 from bundle.tat.atomic import written_whole
 from bundle.tat.data.case_record import file_sha256
+from bundle.tat.refusal import RefusedInputError
 
 RECIPE: Final = ("train", "small")
 VARIETIES: Final = "varied"
@@ -70,7 +71,10 @@ def describe(training: Training) -> dict[str, object]:
 
 def claim(training: Training) -> None:
     """Write what is trained beside it; a folder in which something else was trained ends the script."""
-    described, path = describe(training), training.folder / RUN_NAME
+    try:
+        described, path = describe(training), training.folder / RUN_NAME
+    except RefusedInputError as refusal:
+        sys.exit(str(refusal))
     if not path.exists():
         with written_whole(path) as scratch:
             scratch.write_text(json.dumps(described, indent=4) + "\n", encoding="utf-8")

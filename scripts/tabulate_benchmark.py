@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,15 @@ from documents import ROOT, fill, markdown
 from parts import PLANES, Part
 from robustness_parts import ANATOMY, ROBUSTNESS
 
+from bundle.tat.data.case_record import RECORD_NAME, file_sha256, read_record
 from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
 
 DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
+# Folders of the benchmarks' restored scans and scores; whatever else lies beside them belongs to no table.
+MEASURED: Final = ("quality", "testing", "phantom", "robustness", "wrong_modality")
 SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
 
 Table = list[list[str]]
@@ -161,13 +166,40 @@ def phantom(measured: Mapping[str, Any]) -> str:
     return markdown(["disc", "clean: contrast, rise of the edge", "quarter dose", "restored"], rows)
 
 
+def check_weights(folder: Path, weights: Path) -> None:
+    """Refuse results that are of other weights: a page's tables are of one file.
+
+    The measures of robustness, of fidelity and of the phantom lie in files that do not name their weights; the restored
+    scans that they were taken from do.
+    """
+    expected = file_sha256(weights)
+    found: dict[Path, str | None] = {}
+    for part in (folder / name for name in MEASURED):
+        if (summary := part / "summary.json").exists():
+            found[summary] = json.loads(summary.read_text())["weights_sha256"]
+        for record_file in part.rglob(RECORD_NAME):
+            record = read_record(record_file.parent)
+            found[record_file.parent] = record.weights_sha256 if record else None
+    for path in sorted(found):
+        if found[path] != expected:
+            raise RefusedInputError(f"{path} is not of {weights}: make it anew, delete it, or name its --weights")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read what the benchmarks wrote, and fill the documents."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--eval", type=Path, default=Path("eval"), help="folder of the benchmarks (default: %(default)s)"
     )
-    folder = parser.parse_args(arguments).eval
+    parser.add_argument(
+        "--weights", type=Path, default=ROOT / "models" / "model.pt", help="what was measured (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    folder = options.eval
+    try:
+        check_weights(folder, options.weights)
+    except RefusedInputError as refusal:
+        sys.exit(str(refusal))
     sections = {}
     if (path := folder / "quality" / "summary.json").exists():
         summary = json.loads(path.read_text())

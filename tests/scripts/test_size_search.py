@@ -161,6 +161,12 @@ def test_a_run_on_other_data_is_not_taken_for_done(search, two_sizes, calls, tmp
         search.main(["--out", str(tmp_path)])
 
 
+def test_data_that_are_not_prepared_are_named(search, two_sizes, calls, tmp_path):
+    with pytest.raises(SystemExit, match=r"cannot read .*none/datalist.json: No such file"):
+        search.main(["--out", str(tmp_path), "--data", str(tmp_path / "none")])
+    assert calls == []
+
+
 def test_steps_that_are_no_epochs_are_refused(search, capsys):
     with pytest.raises(SystemExit):
         search.main(["--steps", "70"])

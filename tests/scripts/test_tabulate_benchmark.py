@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 
+from bundle.tat.data.case_record import CaseRecord, write_record
 from tests.scripts.test_score import SCRIPTS, script
 
 
@@ -99,9 +101,39 @@ def test_the_documents_of_a_folder_of_results_are_filled(tabulate, tmp_path, mon
     monkeypatch.setattr(tabulate, "DOCUMENTS", ("README.md",))
     disc = {"contrast": 99.84, "rise": 1.468}
     (tmp_path / "phantom.json").write_text(json.dumps({"100": {"clean": disc, "input": disc, "restored": disc}}))
-    tabulate.main(["--eval", str(tmp_path)])
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    tabulate.main(["--eval", str(tmp_path), "--weights", str(tmp_path / "model.pt")])
     assert page.read_text().splitlines()[3] == "| 100 HU | 99.8 HU, 1.47 mm | 99.8 HU, 1.47 mm | 99.8 HU, 1.47 mm |"
     assert "filled phantom" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stale", ["testing/ct_low", "quality/summary.json"])
+def test_tables_of_other_weights_are_refused(tabulate, tmp_path, monkeypatch, stale):
+    page = tmp_path / "README.md"
+    page.write_text("<!-- phantom -->\n\n<!-- /phantom -->\n")
+    monkeypatch.setattr(tabulate, "ROOT", tmp_path)
+    monkeypatch.setattr(tabulate, "DOCUMENTS", ("README.md",))
+    (tmp_path / "phantom.json").write_text("{}")
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"new")
+    new, old = (hashlib.sha256(content).hexdigest() for content in (b"new", b"old"))
+    for name in ("testing/ct_low", "phantom/restored/ct_phantom_low"):
+        (tmp_path / name).mkdir(parents=True)
+        write_record(tmp_path / name, CaseRecord(tmp_path.name, "CT", "0", old if name == stale else new, 0, {}))
+    (tmp_path / "quality").mkdir()
+    summary = {"weights_sha256": old if stale.startswith("quality") else new}
+    (tmp_path / "quality" / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(SystemExit, match=f"{stale} is not of .*model.pt: make it anew"):
+        tabulate.main(["--eval", str(tmp_path), "--weights", str(weights)])
+    assert page.read_text() == "<!-- phantom -->\n\n<!-- /phantom -->\n"
+
+
+def test_other_results_beside_the_benchmarks_do_not_matter(tabulate, tmp_path):
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"new")
+    (tmp_path / "mine").mkdir()
+    write_record(tmp_path / "mine", CaseRecord("mine", "CT", "0", "0" * 64, 0, {}))
+    tabulate.check_weights(tmp_path, weights)
 
 
 def test_what_was_kept_is_shown_before_and_after(tabulate):
