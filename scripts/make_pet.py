@@ -14,7 +14,7 @@ from volumes import Volume, resample
 
 from bundle.tat.simulation import anatomy, pet, uptake
 
-TORSO_VOXEL, BRAIN_VOXEL, PET_SIDE = 3.0, 2.0, 128  # mm, mm, pixels
+TORSO_VOXEL, BRAIN_VOXEL, PET_SIDE = 3.0, 2.0, 128  # mm, mm, pixels of these sizes
 LEAST_UPTAKE = 1.5  # SUV; a slice that never reaches it shows next to nothing
 
 
@@ -23,15 +23,18 @@ def make_pet(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
     """Simulate a PET scan on the anatomy of a part: low and standard counts, slices last, and the affine."""
     is_brain = part.subject == "icbm152"
-    scanner = pet.BRAIN if is_brain else pet.TORSO
-    activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed)
+    usual, scanner = (BRAIN_VOXEL, pet.BRAIN) if is_brain else (TORSO_VOXEL, pet.TORSO)
+    voxel_size = part.pixel_size or usual
+    # A bin is as wide and as thick as a voxel.
+    sensitivity = scanner.sensitivity * (voxel_size / usual) ** 2
+    activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed, voxel_size)
     pairs = [
         pet.acquire(
             activity[:, :, index],
             attenuation[:, :, index],
-            pixel_size=BRAIN_VOXEL if is_brain else TORSO_VOXEL,
+            pixel_size=voxel_size,
             seed=part.slice_seed(seed, index),
-            acquisition=replace(scanner, count_fraction=part.count_fraction),
+            acquisition=replace(scanner, sensitivity=sensitivity, count_fraction=part.count_fraction),
         )
         for index in range(activity.shape[2])
     ]
@@ -43,39 +46,41 @@ def make_pet(
 
 
 def _torso_maps(
-    part: Part, sources: Path, seed: int
+    part: Part, sources: Path, seed: int, voxel_size: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    side = round(PET_SIDE * TORSO_VOXEL / voxel_size)  # the same field of view
     scan, tumour = (
-        resample(read_nrrd(sources, f"{part.subject}_{kind}").stretch(part.stretch), TORSO_VOXEL, PET_SIDE)
+        resample(read_nrrd(sources, f"{part.subject}_{kind}").stretch(part.stretch), voxel_size, side)
         for kind in ("image", "label")
     )
-    tissues = anatomy.label_torso(scan.values, TORSO_VOXEL)
+    tissues = anatomy.label_torso(scan.values, voxel_size)
     activity = uptake.torso_uptake(
         tissues,
         tumour.values > 0.5,
-        voxel_size=TORSO_VOXEL,
+        voxel_size=voxel_size,
         seed=part.slice_seed(seed, -1),
         n_made_up=part.n_made_up,
     )
     in_body = tissues != anatomy.Tissue.AIR
-    return _blur_axially(activity, TORSO_VOXEL), uptake.attenuation_from_ct(scan.values) * in_body, scan.affine
+    return _blur_axially(activity, voxel_size), uptake.attenuation_from_ct(scan.values) * in_body, scan.affine
 
 
 def _brain_maps(
-    part: Part, sources: Path, seed: int
+    part: Part, sources: Path, seed: int, voxel_size: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    side = round(PET_SIDE * BRAIN_VOXEL / voxel_size)  # the same field of view
     gray, white = (
-        resample(read_icbm152(sources, tissue).stretch(part.stretch), BRAIN_VOXEL, PET_SIDE) for tissue in ("gm", "wm")
+        resample(read_icbm152(sources, tissue).stretch(part.stretch), voxel_size, side) for tissue in ("gm", "wm")
     )
     brain = ndimage.binary_fill_holes(ndimage.binary_closing(gray.values + white.values > 0.3, iterations=4))
-    outside = ndimage.distance_transform_edt(~brain) * BRAIN_VOXEL
+    outside = ndimage.distance_transform_edt(~brain) * voxel_size
     head = outside < 16  # mm of fluid, skull and scalp, which the template does not show
     skull = (outside >= 4) & (outside < 10)
     activity = uptake.brain_uptake(
-        gray.values, white.values, brain, head, voxel_size=BRAIN_VOXEL, seed=part.slice_seed(seed, -1)
+        gray.values, white.values, brain, head, voxel_size=voxel_size, seed=part.slice_seed(seed, -1)
     )
     attenuation = uptake.WATER_ATTENUATION * head + (uptake.BONE_ATTENUATION - uptake.WATER_ATTENUATION) * skull
-    return _blur_axially(activity, BRAIN_VOXEL), attenuation.astype(np.float32), gray.affine
+    return _blur_axially(activity, voxel_size), attenuation.astype(np.float32), gray.affine
 
 
 def _blur_axially(activity: NDArray[np.float32], voxel_size: float) -> NDArray[np.float32]:

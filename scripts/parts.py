@@ -24,7 +24,8 @@ class Part:
         last: slice after the last one; ``None`` for the end.
         step: every so many slices are kept.
         variant: realisation, contrast, orientation or pixel size of the same subject.
-        pixel_size: side that the pixels of CT and MRI are brought to before they are degraded [mm]; ``None`` keeps it.
+        pixel_size: side that pixels, in PET voxels, are brought to before they are degraded [mm]; ``None`` keeps that
+            of CT and MRI, and is 3 mm of a torso's PET and 2 mm of a brain's.
         axis: array axis that the slices of MRI and PET are stacked along, see ``PLANES``.
         n_made_up: lesions that are put into a torso, before PET is simulated.
         stretch: factors on the subject's size along the array axes, before PET is simulated: a person of other build.

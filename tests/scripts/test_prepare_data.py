@@ -14,6 +14,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from bundle.tat.modality import Modality
+
 pytest.importorskip("astra", reason="needs the extra simulation")
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -145,6 +147,35 @@ def test_a_stretched_volume_shows_the_same_over_a_larger_body(maker):
     sampled = volumes.resample(tall, 3.0, 4)
     assert sampled.values.shape[2] == pytest.approx(40 * 1.5, abs=1)
     assert (sampled.values[1, 1] > 0.5).sum() == pytest.approx(10 * 1.5, abs=1)
+
+
+def test_pet_of_other_voxels_shows_the_same_head_with_the_same_dose(maker, monkeypatch):
+    make_pet, parts, volumes = script("make_pet"), script("parts"), script("volumes")
+    place = (np.arange(81) - 40) * 2.0
+    head = np.broadcast_to((np.hypot(place[:, None], place) < 60.0)[..., None], (81, 81, 13)).astype(np.float32)
+    maps = {"gm": head, "wm": np.zeros_like(head)}
+    monkeypatch.setattr(
+        make_pet, "read_icbm152", lambda _, tissue: volumes.Volume(maps[tissue], np.diag([2.0, 2.0, 2.0, 1.0]))
+    )
+    sensitivities = []
+
+    def acquire(activity, _, *, pixel_size, seed, acquisition):
+        sensitivities.append((pixel_size, acquisition.sensitivity))
+        return activity, activity
+
+    monkeypatch.setattr(make_pet.pet, "acquire", acquire)
+    shown = {}
+    for pixel_size in (None, 4.0):
+        part = parts.Part(Modality.PET, parts.TEST, "icbm152", pixel_size=pixel_size)
+        _, *shown[pixel_size] = make_pet.make_pet(part, Path(), 0)
+    (usual, usual_affine), (coarse, affine) = shown[None], shown[4.0]
+    assert usual.shape[:2] == (128, 128)
+    assert coarse.shape[:2] == (64, 64)
+    np.testing.assert_allclose(np.linalg.norm(affine[:3, :3], axis=0), 4.0)
+    corners = [placed @ [-0.5, -0.5, 0.0, 1.0] for placed in (usual_affine, affine)]
+    np.testing.assert_allclose(corners[0][:2], corners[1][:2])
+    assert coarse.mean() == pytest.approx(usual.mean(), rel=0.02)
+    assert set(sensitivities) == {(2.0, 1.5), (4.0, 6.0)}
 
 
 def test_pip_checks_the_hash_and_asks_the_stand_in(maker, tmp_path):
