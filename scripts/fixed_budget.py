@@ -71,8 +71,9 @@ def describe(training: Training) -> dict[str, object]:
 
 def claim(training: Training) -> None:
     """Write what is trained beside it; a folder in which something else was trained ends the script."""
+    path = training.folder / RUN_NAME
     try:
-        described, path = describe(training), training.folder / RUN_NAME
+        described = describe(training)
     except RefusedInputError as refusal:
         sys.exit(str(refusal))
     if not path.exists():

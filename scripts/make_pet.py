@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from parts import Part
+from parts import BRAIN_VOXEL, TORSO_VOXEL, Part
 from read_sources import read_icbm152, read_nrrd
 from scipy import ndimage
 from volumes import Volume, resample
 
 from bundle.tat.simulation import anatomy, pet, uptake
 
-TORSO_VOXEL, BRAIN_VOXEL, PET_SIDE = 3.0, 2.0, 128  # mm, mm, pixels of these sizes
+PET_SIDE = 128  # pixels of the usual size
 LEAST_UPTAKE = 1.5  # SUV; a slice that never reaches it shows next to nothing
 
 
@@ -25,9 +25,10 @@ def make_pet(
     is_brain = part.subject == "icbm152"
     usual, scanner = (BRAIN_VOXEL, pet.BRAIN) if is_brain else (TORSO_VOXEL, pet.TORSO)
     voxel_size = part.pixel_size or usual
+    side = round(PET_SIDE * usual / voxel_size)  # the same field of view
     # A bin is as wide and as thick as a voxel.
     sensitivity = scanner.sensitivity * (voxel_size / usual) ** 2
-    activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed, voxel_size)
+    activity, attenuation, affine = (_brain_maps if is_brain else _torso_maps)(part, sources, seed, voxel_size, side)
     pairs = [
         pet.acquire(
             activity[:, :, index],
@@ -46,9 +47,8 @@ def make_pet(
 
 
 def _torso_maps(
-    part: Part, sources: Path, seed: int, voxel_size: float
+    part: Part, sources: Path, seed: int, voxel_size: float, side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    side = round(PET_SIDE * TORSO_VOXEL / voxel_size)  # the same field of view
     scan, tumour = (
         resample(read_nrrd(sources, f"{part.subject}_{kind}").stretch(part.stretch), voxel_size, side)
         for kind in ("image", "label")
@@ -66,9 +66,8 @@ def _torso_maps(
 
 
 def _brain_maps(
-    part: Part, sources: Path, seed: int, voxel_size: float
+    part: Part, sources: Path, seed: int, voxel_size: float, side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    side = round(PET_SIDE * BRAIN_VOXEL / voxel_size)  # the same field of view
     gray, white = (
         resample(read_icbm152(sources, tissue).stretch(part.stretch), voxel_size, side) for tissue in ("gm", "wm")
     )

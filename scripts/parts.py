@@ -10,6 +10,9 @@ from bundle.tat.modality import Modality
 
 # Of the slices, by the array axis that they are stacked along.
 PLANES: Final = ("sagittal", "coronal", "axial")
+# Voxels of PET where a part names no others [mm].
+TORSO_VOXEL: Final = 3.0
+BRAIN_VOXEL: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Part:
         step: every so many slices are kept.
         variant: realisation, contrast, orientation or pixel size of the same subject.
         pixel_size: side that pixels, in PET voxels, are brought to before they are degraded [mm]; ``None`` keeps that
-            of CT and MRI, and is 3 mm of a torso's PET and 2 mm of a brain's.
+            of CT and MRI, and is ``TORSO_VOXEL`` or ``BRAIN_VOXEL`` of PET.
         axis: array axis that the slices of MRI and PET are stacked along, see ``PLANES``.
         n_made_up: lesions that are put into a torso, before PET is simulated.
         stretch: factors on the subject's size along the array axes, before PET is simulated: a person of other build.

@@ -24,30 +24,18 @@ ROBUSTNESS = (
             Modality.PET,
             TEST,
             "lung1",
-            16,
-            61,
-            5,
-            f"{PLANES[axis]}_counts{counts:.3g}",
+            *slices,
+            f"{name}_counts{counts:.3g}",
+            pixel_size,
             axis=axis,
             count_fraction=counts,
         )
-        for axis in (0, 2)
-        for counts in (1.0, 1 / 3, 1 / 12, 1 / 48)
-    ),
-    *(
-        Part(
-            Modality.PET,
-            TEST,
-            "lung1",
-            first,
-            last,
-            step,
-            f"{pixel_size:g}mm_counts{counts:.3g}",
-            pixel_size,
-            axis=1,
-            count_fraction=counts,
+        for name, slices, pixel_size, axis in (
+            (PLANES[0], (16, 61, 5), None, 0),
+            (PLANES[2], (16, 61, 5), None, 2),
+            ("2mm", (24, 62, 5), 2.0, 1),
+            ("4mm", (12, 31, 2), 4.0, 1),
         )
-        for pixel_size, first, last, step in ((2.0, 24, 62, 5), (4.0, 12, 31, 2))
         for counts in (1.0, 1 / 3, 1 / 12, 1 / 48)
     ),
     *(

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from documents import ROOT, fill, markdown
-from make_pet import TORSO_VOXEL
-from parts import PLANES, Part
+from parts import PLANES, TORSO_VOXEL, Part
 from robustness_parts import ANATOMY, ROBUSTNESS
 
 from bundle.tat.data.case_record import RECORD_NAME, file_sha256, read_record
