@@ -32,16 +32,16 @@ $(READY): pyproject.toml constraints.txt
 
 setup-deploy: $(DEPLOY_READY) ## make .venv-deploy with MONAI Deploy App SDK, pinned (a download of 3 GB)
 
-$(DEPLOY_READY): scripts/requirements/deploy.txt
+$(DEPLOY_READY): scripts/hosts/requirements/deploy.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "the pinned packages need Python 3.11 to 3.13: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear $(DEPLOY_VENV)
-	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements/deploy.txt --editable .
+	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/hosts/requirements/deploy.txt --editable .
 	@touch $@
 
 setup-label: $(LABEL_READY) ## make .venv-label with MONAI Label, pinned (3.4 GB)
 
-$(LABEL_READY): scripts/requirements/label.txt scripts/setup_label.py
-	$(PYTHON) scripts/setup_label.py $(LABEL_VENV)
+$(LABEL_READY): scripts/hosts/requirements/label.txt scripts/hosts/setup_label.py
+	$(PYTHON) scripts/hosts/setup_label.py $(LABEL_VENV)
 	@touch $@
 
 demo: $(READY) ## restore the sample scans: pictures and a table in demo/
@@ -52,19 +52,19 @@ demo: $(READY) ## restore the sample scans: pictures and a table in demo/
 	$(BIN)/python scripts/score.py --datalist tests/samples/datalist.json --restored demo/restored --table demo/table.csv
 	@echo "restored scans: demo/restored, pictures: demo/pictures, table: demo/table.csv"
 
-data/datalist.json: scripts/parts.py | $(READY)
-	$(BIN)/python scripts/prepare_data.py --out data
+data/datalist.json: scripts/data/parts.py | $(READY)
+	$(BIN)/python -m scripts.data.prepare_data --out data
 
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
 
 train: data ## train the small network on data/ (6,000 steps; models/model.pt has 37,000): runs/small/model.pt, goes on where it was stopped
-	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/varied.json']" --ckpt_dir runs/small --num_workers 1
+	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/augmented.json']" --ckpt_dir runs/small --num_workers 1
 
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
-	$(AS_USERS_RUN) $(BIN)/python scripts/benchmark_speed.py --presets small full --limit 300
-	$(AS_USERS_RUN) $(BIN)/python scripts/benchmark_series.py
-	$(BIN)/python scripts/draw_speed.py
-	$(BIN)/python scripts/check_strips.py
+	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed --presets small full --limit 300
+	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed_series
+	$(BIN)/python -m scripts.benchmarks.draw_speed
+	$(BIN)/python -m scripts.benchmarks.check_strips
 
 # BM3D's licence allows non-commercial use only, so that no verb installs it: pip install '.[bm3d]', and name 'bm3d' here.
 BASELINES ?= ['gaussian','gaussian_3d','bilateral','non_local_means','total_variation','bicubic']
@@ -73,42 +73,42 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "$(BASELINES)"
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing --overwrite True
 	$(BIN)/python scripts/draw.py --datalist data/datalist.json --restored eval/testing --out eval/pictures
-	$(BIN)/python scripts/draw_cases.py --slices eval/quality/slices.csv --datalist data/datalist.json --restored eval/testing --out docs/pictures
-	$(BIN)/python scripts/check_fidelity.py --datalist data/datalist.json --restored eval/testing --lesions data/sources/pyradiomics/data/lung1_label.nrrd --out eval/fidelity.json
-	$(BIN)/python scripts/draw_spectrum.py eval/fidelity.json
-	$(BIN)/python scripts/phantom.py --out eval/phantom
+	$(BIN)/python -m scripts.benchmarks.draw_cases --slices eval/quality/slices.csv --datalist data/datalist.json --restored eval/testing --out docs/pictures
+	$(BIN)/python -m scripts.benchmarks.fidelity --datalist data/datalist.json --restored eval/testing --lesions data/sources/pyradiomics/data/lung1_label.nrrd --out eval/fidelity.json
+	$(BIN)/python -m scripts.benchmarks.draw_spectrum eval/fidelity.json
+	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir eval/phantom/datalist.json --output_dir eval/phantom/restored --overwrite True
-	$(BIN)/python scripts/phantom.py --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
-	$(BIN)/python scripts/tabulate_benchmark.py
+	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
+	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
-data/robustness.json: scripts/robustness_parts.py | data
-	$(BIN)/python scripts/prepare_data.py --out data --robustness
+data/robustness.json: scripts/data/robustness_parts.py | data
+	$(BIN)/python -m scripts.data.prepare_data --out data --robustness
 
 benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes, contrasts, anatomy and wrong words
 	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness --any_resolution True
 	$(BIN)/python scripts/score.py --datalist data/robustness.json --restored eval/robustness --table eval/robustness.csv
-	$(BIN)/python scripts/wrong_modality.py --out eval/wrong_modality --table eval/wrong_modality.json
-	$(BIN)/python scripts/tabulate_benchmark.py
+	$(BIN)/python -m scripts.benchmarks.wrong_modality --out eval/wrong_modality --table eval/wrong_modality.json
+	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
 benchmark-ablation: data ## train and score TAT, its ablations and other networks with one budget (hours; goes on where it was stopped)
-	$(BIN)/python scripts/ablation.py
-	$(BIN)/python scripts/tabulate_ablation.py runs/ablation
+	$(BIN)/python -m scripts.benchmarks.ablation
+	$(BIN)/python -m scripts.benchmarks.tabulate_ablation runs/ablation
 
 benchmark-sizes: data ## train and score four widths of the small network with equal compute (hours; goes on where it was stopped)
-	$(BIN)/python scripts/size_search.py
-	$(BIN)/python scripts/draw_sizes.py runs/sizes
+	$(BIN)/python -m scripts.benchmarks.size_search
+	$(BIN)/python -m scripts.benchmarks.draw_sizes runs/sizes
 
 check: $(READY) ## lint, types, import rules, metadata copies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python scripts/sync_metadata.py --check
+	$(BIN)/python scripts/release/sync_metadata.py --check
 
 format: $(READY) ## format the code and copy configs/metadata.json to the top
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python scripts/sync_metadata.py
+	$(BIN)/python scripts/release/sync_metadata.py
 
 # One thread for each of two test processes: two cores, no waiting.
 test: $(READY) ## run the tests
@@ -122,11 +122,11 @@ test-integration: $(READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests 
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
-	$(BIN)/python scripts/export.py
+	$(BIN)/python -m scripts.release.export
 
 package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
-	$(BIN)/python scripts/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
-	$(BIN)/python scripts/triton_repository.py --out build/package/triton-models
+	$(BIN)/python scripts/release/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
+	$(BIN)/python scripts/release/triton_repository.py --out build/package/triton-models
 
 clean: ## remove what the other verbs made, but not data/
 	rm -rf $(VENV) $(DEPLOY_VENV) $(LABEL_VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

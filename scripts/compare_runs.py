@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bundle.tat.metrics.statistics import LEVEL, Comparison
-from bundle.tat.metrics.summary import compare_tables
-from bundle.tat.metrics.table import SliceTable, read_slices
+from bundle.tat.evaluation.statistics import LEVEL, Comparison
+from bundle.tat.evaluation.summary import compare_tables
+from bundle.tat.evaluation.table import SliceTable, read_slices
 from bundle.tat.refusal import RefusedInputError
 
 NOTE = """Differences are the first run minus the second: higher is better for PSNR and SSIM, lower for RMSE. The

@@ -7,16 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bundle.tat.engines.diagnosis import draw_samples, read_configs, read_loss, read_network
-from bundle.tat.engines.diagnosis_origin import find_origin, write_origin
-from bundle.tat.engines.refusals import find_refusal
+from bundle.tat.cases.refusals import find_refusal
+from bundle.tat.diagnosis.origin import find_origin, write_origin
+from bundle.tat.diagnosis.samples import draw_samples, read_configs, read_loss, read_network
+from bundle.tat.optional import exit_if_missing
 
-try:
-    from bundle.tat.engines.diagnosis_report import report_gradients, report_representations, report_training
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "matplotlib":
-        raise
-    sys.exit("drawing needs matplotlib: pip install 'tat-medical-image-restoration[report]'")
+with exit_if_missing("matplotlib", extra="report"):
+    from bundle.tat.diagnosis.report import report_gradients, report_representations, report_training
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:

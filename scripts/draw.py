@@ -10,19 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from bundle.tat.data.datalist import find_scans
-from bundle.tat.metrics.cases import AFFINE_TOLERANCE, read_cases
+from bundle.tat.evaluation.cases import AFFINE_TOLERANCE, read_cases
 from bundle.tat.modality import Modality
+from bundle.tat.optional import exit_if_missing
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.modality import ResolveModalityd
-from bundle.tat.transforms.volume import EnsureVolumed
+from bundle.tat.transforms.volume import EnsureScalarVolumed
 
-try:
-    from bundle.tat.metrics.pictures import Scan, draw_case, draw_scan
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "matplotlib":
-        raise
-    sys.exit("drawing needs matplotlib: pip install 'tat-medical-image-restoration[report]'")
+with exit_if_missing("matplotlib", extra="report"):
+    from bundle.tat.visualize.slices import Scan, draw_case, draw_scan
 
 NOTES = {
     Modality.CT: "input: simulated low dose",
@@ -40,7 +37,7 @@ def read_scans(path: Path, modality: str | None, restored: Path) -> Iterator[Sca
         if not result.exists():
             raise RefusedInputError(f"{result} does not exist: restore with --nifti True")
         loaded = {**item, "restored": str(result)}
-        for transform in (LoadScand(keys), ResolveModalityd("image", modality), EnsureVolumed(keys)):
+        for transform in (LoadScand(keys), ResolveModalityd("image", modality), EnsureScalarVolumed(keys)):
             loaded = transform(loaded)  # not composed: that would turn refusals into other errors
         image, changed = (loaded[key] for key in keys)
         if image.shape != changed.shape or not np.allclose(image.affine, changed.affine, atol=AFFINE_TOLERANCE):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bundle.tat.metrics.baselines import MethodScores, compare_methods
-from bundle.tat.metrics.cases import read_cases
-from bundle.tat.metrics.table import write_csv
+from bundle.tat.evaluation.cases import read_cases
+from bundle.tat.evaluation.gaussian import MethodScores, compare_methods
+from bundle.tat.evaluation.table import write_csv
 from bundle.tat.modality import EVALUATION_WINDOWS
 from bundle.tat.refusal import RefusedInputError
 

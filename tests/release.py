@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SCRIPT = runpy.run_path(str(ROOT / "scripts" / "package.py"))
+SCRIPT = runpy.run_path(str(ROOT / "scripts" / "release" / "package.py"))
 NAME: str = SCRIPT["NAME"]
 # Commits must not depend on who runs the tests.
 IDENTITY = {f"GIT_{who}_{what}": "tests" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -23,7 +23,7 @@ def git(repository: Path, *arguments: str, **environment: str) -> str:
 
 def commit_bundle(repository: Path) -> Path:
     """Commit what the working tree holds of the bundle, so that a fault is found before it is committed for good."""
-    for name in (*SCRIPT["CONTENT"], "scripts/package.py", ".gitignore"):
+    for name in (*SCRIPT["CONTENT"], "scripts/release/package.py", ".gitignore"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, repository / name)
@@ -34,7 +34,7 @@ def commit_bundle(repository: Path) -> Path:
 
 
 def run_package(repository: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(repository / "scripts" / "package.py"), *arguments]
+    command = [sys.executable, str(repository / "scripts" / "release" / "package.py"), *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
 
 

@@ -41,8 +41,3 @@ def test_nothing_is_too_large_for_a_repository():
         pytest.skip("not a git checkout: there is no list of the files that are kept")
     files = [ROOT / name for name in listed.stdout.split("\0") if name]
     assert not [str(path) for path in files if path.is_file() and path.stat().st_size > 10_000_000]
-
-
-def test_modules_stay_small():
-    long = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "bundle").rglob("*.py")}
-    assert not {name: n_lines for name, n_lines in long.items() if n_lines > 250}

@@ -14,11 +14,11 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from bundle.tat.engines.refusals import find_refusal
-from bundle.tat.engines.weights import load_weights
+from bundle.tat.cases.refusals import find_refusal
+from bundle.tat.evaluation.gaussian import gaussian_baseline
+from bundle.tat.evaluation.scoring import evaluate_whole
+from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.metrics import evaluate_pair
-from bundle.tat.metrics.baselines import gaussian_baseline
-from bundle.tat.metrics.scoring import evaluate_whole
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.networks import TAT
 from tests.configs.conftest import CONFIGS, content, run_config

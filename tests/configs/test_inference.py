@@ -9,8 +9,8 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from bundle.tat.engines.refusals import find_refusal
-from bundle.tat.engines.weights import load_weights
+from bundle.tat.cases.refusals import find_refusal
+from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.metrics.fidelity import kspace_error
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.networks import TAT
@@ -256,8 +256,8 @@ def test_nothing_that_monai_asks_for_is_missing(foreign_directory, weights):
 
 def test_shipped_weights_fit_and_restore_the_samples(foreign_directory):
     """The shipped weights do on the committed samples what they are for: less error in every modality."""
-    from bundle.tat.metrics.baselines import compare_methods
-    from bundle.tat.metrics.cases import read_cases
+    from bundle.tat.evaluation.cases import read_cases
+    from bundle.tat.evaluation.gaussian import compare_methods
 
     restore(SAMPLES / "datalist.json", foreign_directory / "out", bundle_root=str(ROOT))
     rows = compare_methods(read_cases(SAMPLES / "datalist.json", "testing", foreign_directory / "out"))

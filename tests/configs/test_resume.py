@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from bundle.tat.engines.refusals import find_refusal
+from bundle.tat.cases.refusals import find_refusal
 from tests.configs.conftest import CONFIGS, run_config
 from tests.configs.test_train import TINY, overrides, pairs  # noqa: F401 - the fixture
 

@@ -10,8 +10,8 @@ import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 
-from bundle.tat.engines.checkpoint import TrainingCheckpoint
-from bundle.tat.engines.weights import load_weights
+from bundle.tat.handlers.checkpoint import TrainingCheckpoint
+from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.networks import TAT
 from tests.configs.conftest import CONFIGS, content, run_config
 from tests.scans import blobs, write_nifti
@@ -214,14 +214,17 @@ def test_mlflow_gets_what_training_logs(foreign_directory, pairs, monkeypatch):
             assert tracked[f"weight/{row['task']}", step] == float(row["weight"])
 
 
-@pytest.mark.parametrize("overlay", ["no_weight_generation.json", "no_loss_balancing.json", "no_stop_gradient.json"])
+@pytest.mark.parametrize(
+    "overlay",
+    ["ablations/no_weight_generation.json", "ablations/no_loss_balancing.json", "ablations/no_stop_gradient.json"],
+)
 def test_ablations_run(foreign_directory, pairs, overlay):
     changes = overrides(pairs, foreign_directory, epochs=1, epoch_length=1, n_per_task=1, val_interval=5)
     workflow = run_config("train.json", "small.json", overlay, workflow_type="train", **changes)
     network, loss = (workflow.parser.get_parsed_content(id_) for id_ in ("network", "loss"))
-    assert (network.tren is None) is (overlay == "no_weight_generation.json")
-    assert network.stop_gradient is (overlay != "no_stop_gradient.json")
-    assert any(True for _ in loss.parameters()) is (overlay != "no_loss_balancing.json")
+    assert (network.tren is None) is (overlay == "ablations/no_weight_generation.json")
+    assert network.stop_gradient is (overlay != "ablations/no_stop_gradient.json")
+    assert any(True for _ in loss.parameters()) is (overlay != "ablations/no_loss_balancing.json")
 
 
 def test_task_specific_setting(foreign_directory, pairs):
@@ -231,7 +234,7 @@ def test_task_specific_setting(foreign_directory, pairs):
     assert {name.rsplit("_", 1)[-1] for name in evaluator.state.metrics} == {"CT", "psnr", "ssim"}
 
 
-@pytest.mark.parametrize("overlays", [[], ["varied.json"]], ids=str)
+@pytest.mark.parametrize("overlays", [[], ["augmented.json"]], ids=str)
 def test_random_transforms_leave_the_cache_as_it_is(foreign_directory, pairs, overlays):
     """It is not copied, since copying whole volumes takes as long as the rest of loading."""
     augmentation = dict.fromkeys(("flip_prob", "rotate90_prob", "intensity_prob"), 1.0)

@@ -4,7 +4,7 @@ import pytest
 from pydicom.uid import BasicTextSRStorage
 
 from bundle.tat.data.datalist import find_scans, read_datalist
-from bundle.tat.data.formats import case_name
+from bundle.tat.formats import case_name
 from tests.scans import blobs, edit_dicom, write_dicom_series, write_nifti
 
 

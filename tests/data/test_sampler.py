@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from monai.data import CacheDataset
 from monai.transforms import Compose, RandSpatialCropd
 
-from bundle.tat.data.sampler import DrawnDataset, TaskBalancedBatchSampler
+from bundle.tat.data.sampler import SeededSampleDataset, TaskBalancedBatchSampler
 
 sizes = st.dictionaries(st.sampled_from(["CT", "MRI", "PET", "US"]), st.integers(1, 9), min_size=1)
 
@@ -78,7 +78,7 @@ def test_randomness_belongs_to_the_draw_and_not_to_the_loader():
     for n_done in (0, 3):
         sampler = TaskBalancedBatchSampler(data, 2, seed=1)
         sampler.n_batches_done = n_done
-        dataset = DrawnDataset(CacheDataset(data, transform, progress=False))
+        dataset = SeededSampleDataset(CacheDataset(data, transform, progress=False))
         assert len(dataset) == 4
         crops.append([[dataset[one]["image"] for one in batch] for batch in draw(sampler, 6 - n_done)])
     for before, after in zip(crops[0][3:], crops[1], strict=True):

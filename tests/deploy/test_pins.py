@@ -7,8 +7,8 @@ from pathlib import Path
 from bundle.tat.version import VERSION
 from tests.test_layout import ROOT
 
-REQUIREMENTS = ROOT / "scripts" / "requirements" / "deploy.txt"
-PACKAGE = ROOT / "scripts" / "deploy"
+REQUIREMENTS = ROOT / "scripts" / "hosts" / "requirements" / "deploy.txt"
+PACKAGE = ROOT / "scripts" / "hosts" / "deploy"
 
 
 def pins(path: Path) -> dict[str, str]:

@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
-from bundle.tat.data.dicom_study import Skipped
 from bundle.tat.deploy.report import RunReport, noting_failure
+from bundle.tat.dicom.study import Skipped
 from bundle.tat.refusal import RefusedInputError
 
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from bundle.tat.data.dicom_series import SOURCE_FILES
 from bundle.tat.deploy.volumes import to_tensor, to_volume
+from bundle.tat.dicom.reader import SOURCE_FILES
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from tests.helper import assert_same_geometry

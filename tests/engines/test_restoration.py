@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.tat.data.case_record import read_record
-from bundle.tat.data.dicom_study import Skipped
-from bundle.tat.engines.case_table import CaseRow
-from bundle.tat.engines.refusals import find_refusal
+from bundle.tat.cases.record import read_record
+from bundle.tat.cases.refusals import find_refusal
+from bundle.tat.cases.table import CaseRow
+from bundle.tat.dicom.study import Skipped
 from bundle.tat.engines.restoration import check_failures
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.tat.engines.trainer import GradientClipper, LearningRateStepper, RestorationTrainer
+from bundle.tat.engines.trainer import RestorationTrainer
+from bundle.tat.handlers.optimisation import GradientClipper, LearningRateStepper
 from bundle.tat.losses import PlainL1Loss
 
 

@@ -1,4 +1,4 @@
-"""MONAI Label's server on the app that scripts/label_app.py makes, and the studies that tests have it work on."""
+"""MONAI Label's server on the app that scripts/hosts/label_app.py makes, and the studies that tests have it work on."""
 
 import json
 import os
@@ -71,7 +71,7 @@ class Server(NamedTuple):
 
 
 def make_app(folder: Path) -> Path:
-    script = ROOT / "scripts" / "label_app.py"
+    script = ROOT / "scripts" / "hosts" / "label_app.py"
     subprocess.run([PYTHON, script, "--out", folder], check=True, capture_output=True)  # noqa: S603
     return folder
 

@@ -9,8 +9,8 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from bundle.tat.data.dicom_derivation import Provenance
-from bundle.tat.data.dicom_writer import write_series
+from bundle.tat.dicom.derivation import Provenance
+from bundle.tat.dicom.writer import write_series
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
 from tests.dicom_sources import stored_values, write_source

@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from monai.bundle import ConfigParser
 from monai.data import load_net_with_metadata
 
-from bundle.tat.engines.weights import load_weights
+from bundle.tat.handlers.weights_loader import load_weights
 from tests.test_layout import ROOT
 
 onnx = pytest.importorskip("onnx", reason="the extra 'export' is not installed")
@@ -33,7 +33,7 @@ def foreign(tmp_path_factory):
 def call(foreign):
     def run(*arguments, fails=False):
         command = [sys.executable, *map(str, arguments)]
-        variables = {**os.environ, "PYTHONWARNINGS": "default"}
+        variables = {**os.environ, "PYTHONWARNINGS": "default", "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=foreign, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
         assert bool(done.returncode) is fails, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -53,7 +53,7 @@ def network():
 @pytest.fixture(scope="module")
 def exported(call, foreign):
     """All files of the shipped weights, written and checked by the script."""
-    print(call(ROOT / "scripts" / "export.py", "--out", "exported"))  # noqa: T201 - the table of errors
+    print(call("-m", "scripts.release.export", "--out", "exported"))  # noqa: T201 - the table of errors
     return foreign / "exported"
 
 
@@ -109,7 +109,7 @@ def test_sides_that_are_no_multiples_of_8_are_refused(restorers, shape):
 
 
 def test_triton_repository(call, exported, foreign, network):
-    call(ROOT / "scripts" / "triton_repository.py", "--out", "triton-models", "--exported", exported)
+    call(ROOT / "scripts" / "release" / "triton_repository.py", "--out", "triton-models", "--exported", exported)
     for name, file in (("tat_torchscript", "model.pt"), ("tat_onnx", "model.onnx")):
         config = text_format.Parse((foreign / "triton-models" / name / "config.pbtxt").read_text(), model_config())
         assert config.name == name

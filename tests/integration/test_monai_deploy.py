@@ -18,7 +18,7 @@ from tests.scans import blobs
 from tests.test_layout import ROOT
 
 PYTHON = ROOT / ".venv-deploy" / "bin" / "python"
-APP = ROOT / "scripts" / "deploy_app.py"
+APP = ROOT / "scripts" / "hosts" / "deploy_app.py"
 CONFIG = ROOT / "configs" / "inference.json"
 
 pytestmark = [

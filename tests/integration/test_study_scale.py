@@ -13,7 +13,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from bundle.tat.data.case_record import read_record
+from bundle.tat.cases.record import read_record
 from tests.scans import blobs, write_dicom_series, write_nifti
 from tests.test_layout import ROOT
 

@@ -10,8 +10,18 @@ import SimpleITK
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage
 
-from bundle.tat.data.suv import suv_factor
-from tests.data.test_suv import INJECTION, SCAN, average_time, clock, day, pet_image, philips, private, without_date
+from bundle.tat.dicom.suv.factor import suv_factor
+from tests.dicom.suv.test_factor import (
+    INJECTION,
+    SCAN,
+    average_time,
+    clock,
+    day,
+    pet_image,
+    philips,
+    private,
+    without_date,
+)
 
 pytestmark = pytest.mark.integration
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -10,10 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bundle.tat.metrics.statistics import compare
-from bundle.tat.metrics.table import Provenance, SliceRow, write_csv
+from bundle.tat.evaluation.statistics import compare
+from bundle.tat.evaluation.table import Provenance, SliceRow, write_csv
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_runs.py"
 ORIGIN = Provenance(
     protocol="tat-2d-v1",
     data_range="of each slice",
@@ -25,12 +24,7 @@ ORIGIN = Provenance(
 
 
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("script_compare_runs", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("scripts.compare_runs")
 
 
 def table(seed: int, n_cases: int = 6) -> list[SliceRow]:

@@ -21,14 +21,13 @@ ROOT = Path(__file__).parents[2]
 LOG = "iteration,task,error,weight,loss\n" + "".join(
     f"{step},{task},{0.1 / step},{0.5 * step},1\n" for step in (100, 200, 300) for task in ("CT", "MRI", "PET")
 )
-MODULES = ("diagnosis_pictures", "diagnosis_report")
+MODULES = ("figures", "report")
 
 
 @pytest.fixture
 def diagnose(monkeypatch) -> ModuleType:
     pytest.importorskip("matplotlib", reason="needs the extra report")
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("diagnose_tasks")
+    return importlib.import_module("scripts.diagnose_tasks")
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def call(tmp_path, monkeypatch, pairs) -> list[str]:  # noqa: F811
 
 
 def twin(tmp_path: Path) -> list[str]:
-    overlay = ROOT / "configs" / "no_weight_generation.json"
+    overlay = ROOT / "configs" / "ablations/no_weight_generation.json"
     return ["--twin", str(tmp_path / "static" / "model.pt"), "--twin_config", str(overlay)]
 
 
@@ -114,7 +113,7 @@ def test_the_same_seed_gives_the_same_tables(diagnose, call, tmp_path, capsys):
 
 def test_a_static_network_alone_has_gradients_only(diagnose, call, tmp_path):
     static = ["--weights", str(tmp_path / "static" / "model.pt")]
-    overlays = ["--config_file", *call[1:3], str(ROOT / "configs" / "no_weight_generation.json")]
+    overlays = ["--config_file", *call[1:3], str(ROOT / "configs" / "ablations/no_weight_generation.json")]
     diagnose.main([*call, *overlays, *static])
     assert {path.name for path in (tmp_path / "out" / "diagnosis").iterdir()} == {
         "diagnosis.json",
@@ -154,7 +153,7 @@ def test_overlays_of_a_twin_need_its_weights(diagnose, call, capsys):
 
 @pytest.mark.parametrize("rows", ["", "100,CT,nan,1\n", "100,CT,0.1,-1\n", "x,CT,0.1,1\n"])
 def test_a_log_that_cannot_be_drawn_is_refused(diagnose, tmp_path, rows):
-    pictures = importlib.import_module("bundle.tat.engines.diagnosis_pictures")
+    pictures = importlib.import_module("bundle.tat.diagnosis.figures")
     log = tmp_path / "training_log.csv"
     log.write_text(f"iteration,task,error,weight\n{rows}")
     with pytest.raises(RefusedInputError, match=r"training_log.csv"):
@@ -168,15 +167,14 @@ def test_a_log_that_cannot_be_drawn_is_refused(diagnose, tmp_path, rows):
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
     for name in MODULES:
-        monkeypatch.delitem(sys.modules, f"bundle.tat.engines.{name}", raising=False)
-    monkeypatch.delitem(sys.modules, "diagnose_tasks", raising=False)
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    with pytest.raises(SystemExit, match=r"needs matplotlib: pip install '.*\[report\]'"):
-        importlib.import_module("diagnose_tasks")
+        monkeypatch.delitem(sys.modules, f"bundle.tat.diagnosis.{name}", raising=False)
+    monkeypatch.delitem(sys.modules, "scripts.diagnose_tasks", raising=False)
+    with pytest.raises(SystemExit, match=r"needs matplotlib: pip install .*\[report\]"):
+        importlib.import_module("scripts.diagnose_tasks")
 
 
 def test_validations_are_drawn_beside(tmp_path):
-    pictures = pytest.importorskip("bundle.tat.engines.diagnosis_pictures")
+    pictures = pytest.importorskip("bundle.tat.diagnosis.figures")
     log = tmp_path / "validation_log.csv"
     log.write_text("epoch,val_psnr,val_psnr_CT,val_psnr_PET\n4,30,31,29\n8,32.5,33,32\n")
     validations = pictures.read_validation_log(log)

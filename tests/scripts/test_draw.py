@@ -14,14 +14,12 @@ from tests.scans import oblique_affine, write_dicom_series, write_nifti
 
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 SHAPE = (21, 18, 4)
 
 
 @pytest.fixture
 def draw(monkeypatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("draw")
+    return importlib.import_module("scripts.draw")
 
 
 def arguments(folder: Path, scan: str, *more: str) -> list[str]:

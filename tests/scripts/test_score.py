@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -14,21 +14,15 @@ import numpy as np
 import pytest
 import torch
 
+from bundle.tat.evaluation.gaussian import gaussian_baseline
 from bundle.tat.metrics import evaluate_volume
-from bundle.tat.metrics.baselines import gaussian_baseline
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 AFFINE = np.diag([-2.0, -2.0, 5.0, 1.0])
 SCALES = {"CT": 300.0, "MRI": 900.0, "PET": 9.0}
 
 
 def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(name)
 
 
 def write(path: Path, volume: np.ndarray, affine: np.ndarray = AFFINE) -> None:
@@ -62,7 +56,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
 def test_the_table_holds_what_direct_calls_give(dataset, capsys):
     folder, arrays = dataset
     table = folder / "tables" / "scores.csv"
-    script("score").main(arguments(folder, "--table", str(table)))
+    script("scripts.score").main(arguments(folder, "--table", str(table)))
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["modality"], row["method"]) for row in rows] == [
@@ -86,31 +80,31 @@ def test_the_table_holds_what_direct_calls_give(dataset, capsys):
 
 def test_means_weigh_every_slice_the_same(dataset, capsys):
     folder, _ = dataset
-    module = script("score")
+    module = script("scripts.score")
     module.main(arguments(folder, "--table", str(folder / "scores.csv")))
     scores = module.compare_methods(module.read_cases(folder / "datalist.json", "testing", folder / "out"))
     rows = [row for row in scores if row.method == "input"]
     assert module.mean(rows, "psnr") == pytest.approx(np.mean([row.scores.psnr for row in rows]))
 
 
-@pytest.mark.parametrize("name", ["score", "draw"])
+@pytest.mark.parametrize("name", ["scripts.score", "scripts.draw"])
 def test_another_grid_is_refused_in_one_sentence(dataset, name):
     folder, arrays = dataset
-    if name == "draw":
+    if name == "scripts.draw":
         pytest.importorskip("matplotlib", reason="needs the extra report")
     moved = AFFINE.copy()
     moved[2, 3] = 5.0
     write(folder / "out" / "pet_low" / "pet_low_restored.nii.gz", arrays["pet_low"]["restored"], moved)
     target = folder / "made"
     with pytest.raises(SystemExit, match=r"pet_low_restored.nii.gz .* is not on the grid of .*pet_low.nii.gz"):
-        script(name).main(arguments(folder, "--table" if name == "score" else "--out", str(target)))
+        script(name).main(arguments(folder, "--table" if name == "scripts.score" else "--out", str(target)))
     assert not target.exists()
 
 
 def test_one_picture_a_case_is_drawn(dataset, capsys):
     pytest.importorskip("matplotlib", reason="needs the extra report")
     folder, arrays = dataset
-    script("draw").main(arguments(folder, "--out", str(folder / "pictures")))
+    script("scripts.draw").main(arguments(folder, "--out", str(folder / "pictures")))
     pictures = sorted((folder / "pictures").iterdir())
     assert [picture.name for picture in pictures] == sorted(f"{name}.png" for name in arrays)
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
@@ -118,6 +112,7 @@ def test_one_picture_a_case_is_drawn(dataset, capsys):
 
 def test_drawing_without_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
-    monkeypatch.delitem(sys.modules, "bundle.tat.metrics.pictures", raising=False)
-    with pytest.raises(SystemExit, match=r"needs matplotlib: pip install '.*\[report\]'"):
-        script("draw")
+    for name in ("bundle.tat.visualize.slices", "scripts.draw"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SystemExit, match=r"needs matplotlib: pip install .*\[report\]"):
+        script("scripts.draw")

@@ -10,7 +10,7 @@ pytest.importorskip("astra")
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
-from bundle.tat.transforms.degrade import Degraded, RandDegraded, degrade, transaxial_axis
+from bundle.tat.transforms.degrade import RandSimulateDegradationd, SimulateDegradationd, degrade, transaxial_axis
 from tests.helper import assert_same_geometry
 from tests.scans import blobs, oblique_affine
 
@@ -35,7 +35,7 @@ def degraded(transform, modality="CT", label=None, **more):
 def test_slices_and_volumes_keep_their_geometry_and_the_clean_image(modality, shape, n_slices):
     label = clean(modality, (*shape, *([n_slices] if n_slices else [])))
     before = label.clone()
-    image = degraded(Degraded(), modality, label)
+    image = degraded(SimulateDegradationd(), modality, label)
     assert torch.equal(label, before)
     assert image.dtype is torch.float32
     assert image.shape == label.shape
@@ -48,35 +48,35 @@ def test_slices_and_volumes_keep_their_geometry_and_the_clean_image(modality, sh
 
 def test_a_pair_is_left_alone():
     pair = {"label": clean(), "image": clean(name="low.nii.gz"), "modality": "CT"}
-    assert Degraded()(pair)["image"] is pair["image"]
+    assert SimulateDegradationd()(pair)["image"] is pair["image"]
 
 
 def test_mri_is_the_papers_truncation_slice_by_slice():
     label = clean("MRI")
-    image = degraded(Degraded(), "MRI", label)
+    image = degraded(SimulateDegradationd(), "MRI", label)
     for index in range(3):
         np.testing.assert_array_equal(image[0, ..., index].numpy(), mri.reduce_resolution(label[0, ..., index].numpy()))
-    assert torch.equal(image, degraded(RandDegraded(), "MRI", label))
+    assert torch.equal(image, degraded(RandSimulateDegradationd(), "MRI", label))
 
 
 @pytest.mark.parametrize("modality", ["CT", "PET"])
 def test_the_same_entry_is_the_same_each_time_and_another_is_not(modality):
-    transform, label = Degraded(), clean(modality)
+    transform, label = SimulateDegradationd(), clean(modality)
     first = degraded(transform, modality, label)
-    assert torch.equal(first, degraded(Degraded(), modality, label))
+    assert torch.equal(first, degraded(SimulateDegradationd(), modality, label))
     assert torch.equal(first, degraded(transform, modality, label, draw=0))
     renamed = clean(modality, name="other.nii.gz")
     for other in (
         degraded(transform, modality, label, draw=1),
         degraded(transform, modality, renamed),
-        degraded(Degraded(seed=1), modality, label),
+        degraded(SimulateDegradationd(seed=1), modality, label),
     ):
         assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize("modality", ["CT", "PET"])
 def test_random_draws_follow_the_random_state(modality):
-    transform, label = RandDegraded(), clean(modality)
+    transform, label = RandSimulateDegradationd(), clean(modality)
     runs = []
     for seed in (3, 3, 4):
         transform.set_random_state(seed=seed)
@@ -92,7 +92,7 @@ def test_less_is_noisier_and_slices_have_noise_of_their_own(modality, name):
     label[..., 1] = label[..., 0]
     noise = []
     for fraction in (0.5, 0.1):
-        image = degraded(Degraded(**{name: (fraction, fraction)}), modality, label)
+        image = degraded(SimulateDegradationd(**{name: (fraction, fraction)}), modality, label)
         assert not torch.equal(image[..., 0], image[..., 1])
         noise.append(float((image - label).std()))
     assert noise[0] < noise[1]
@@ -106,8 +106,10 @@ def test_noise_is_made_in_transaxial_planes_whatever_the_order_of_axes(modality,
     turned = clean(modality, (12, 14, 3))
     turned = MetaTensor(turned.as_tensor().permute(order), meta=turned.meta)
     turned.affine = label.affine[:, [*axes, 3]]
-    image = degraded(Degraded(), modality, turned)
-    torch.testing.assert_close(image.as_tensor(), degraded(Degraded(), modality, label).as_tensor().permute(order))
+    image = degraded(SimulateDegradationd(), modality, turned)
+    torch.testing.assert_close(
+        image.as_tensor(), degraded(SimulateDegradationd(), modality, label).as_tensor().permute(order)
+    )
     assert transaxial_axis(turned.affine.numpy()) == axes.index(2)
 
 
@@ -131,7 +133,7 @@ def test_pet_keeps_the_mean_and_measures_negative_uptake_as_none():
     ],
 )
 def test_absurd_options_are_refused(options, reason):
-    for transform in (Degraded, RandDegraded):
+    for transform in (SimulateDegradationd, RandSimulateDegradationd):
         with pytest.raises(RefusedInputError, match=reason):
             transform(**options)
 
@@ -147,4 +149,4 @@ def test_absurd_options_are_refused(options, reason):
 )
 def test_what_has_no_transaxial_slices_is_refused(label, modality, reason):
     with pytest.raises(RefusedInputError, match=reason):
-        degraded(Degraded(), modality, label)
+        degraded(SimulateDegradationd(), modality, label)

@@ -8,7 +8,7 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 from monai.transforms import Compose, DivisiblePadd, Invertd
 
-from bundle.tat.data.dicom_series import source_files
+from bundle.tat.dicom.reader import source_files
 from bundle.tat.transforms.load import LoadScand
 from tests.helper import assert_same_geometry
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 
-from bundle.tat.data.case_record import read_record
+from bundle.tat.cases.record import read_record
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
 from bundle.tat.version import VERSION

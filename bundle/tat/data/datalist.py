@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from bundle.tat.data.dicom_study import Series, list_study, whole_path
-from bundle.tat.data.formats import case_name, is_nifti, is_nrrd
+from bundle.tat.dicom.study import Series, list_study, resolve_path
+from bundle.tat.formats import case_name, is_nifti, is_nrrd
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
     Raises:
         RefusedInputError: the path does not exist, holds no scan, mixes formats, or two scans would have one name.
     """
-    path = whole_path(dataset_dir)
+    path = resolve_path(dataset_dir)
     if not path.exists():
         raise RefusedInputError(f"{path} does not exist: pass a scan, a folder of scans or a DICOM series")
     if path.suffix == ".json":

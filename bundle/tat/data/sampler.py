@@ -10,7 +10,7 @@ from monai.transforms import Randomizable
 from torch.utils.data import Dataset, Sampler
 
 
-class Draw(NamedTuple):
+class SampleKey(NamedTuple):
     """One sample to be drawn.
 
     Attributes:
@@ -22,7 +22,7 @@ class Draw(NamedTuple):
     seed: int
 
 
-class TaskBalancedBatchSampler(Sampler[list[Draw]]):
+class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
     """Endless batches that hold ``n_per_task`` samples of each task, whatever the sizes of their sets.
 
     Each task's samples come in a shuffled order of their own that is shuffled anew when it is used up, so a small set
@@ -71,13 +71,13 @@ class TaskBalancedBatchSampler(Sampler[list[Draw]]):
         for index, entry in enumerate(data):
             self.tickets.setdefault(str(entry[task_key]), []).extend([index] * int(entry.get("n_slices", 1)))
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         """Draw batches for ever, tasks in alphabetical order."""
         streams = [self._stream(task) for task in sorted(self.tickets)]
         while True:
             yield [next(stream) for stream in streams for _ in range(self.n_per_task)]
 
-    def _stream(self, task: str) -> Iterator[Draw]:
+    def _stream(self, task: str) -> Iterator[SampleKey]:
         """Hand out this rank's part of one task's samples, from the first batch that is not done."""
         tickets, shuffled_pass, order = self.tickets[task], -1, [0]
         batch = self.n_batches_done
@@ -88,7 +88,7 @@ class TaskBalancedBatchSampler(Sampler[list[Draw]]):
                 if n_pass != shuffled_pass:
                     generator = torch.Generator().manual_seed(self._seed(task, "pass", n_pass))
                     order, shuffled_pass = torch.randperm(len(tickets), generator=generator).tolist(), n_pass
-                yield Draw(tickets[order[position]], self._seed(task, "draw", place))
+                yield SampleKey(tickets[order[position]], self._seed(task, "draw", place))
             batch += 1
 
     def _seed(self, *what: object) -> int:
@@ -96,7 +96,7 @@ class TaskBalancedBatchSampler(Sampler[list[Draw]]):
         return zlib.crc32("/".join(map(str, (self.seed, *what))).encode())
 
 
-class DrawnDataset(Dataset[Any]):
+class SeededSampleDataset(Dataset[Any]):
     """A MONAI data set whose random transforms are seeded by each draw.
 
     Args:
@@ -110,7 +110,7 @@ class DrawnDataset(Dataset[Any]):
         """Number of samples."""
         return len(self.dataset)
 
-    def __getitem__(self, draw: Draw) -> Any:
+    def __getitem__(self, draw: SampleKey) -> Any:
         """The sample, with the random transforms that the draw's seed stands for."""
         cast(Randomizable, self.dataset.transform).set_random_state(seed=draw.seed)
         return self.dataset[draw.item]

@@ -11,10 +11,10 @@ from monai.transforms import Compose
 from monai.utils import CommonKeys
 from torch import Tensor
 
-from bundle.tat.data.dicom_study import Skipped
-from bundle.tat.data.root import find_bundle_root
-from bundle.tat.engines.finished import FinishedCases
-from bundle.tat.engines.weights import load_weights
+from bundle.tat.bundle_root import find_bundle_root
+from bundle.tat.cases.finished import CompletedCases
+from bundle.tat.dicom.study import Skipped
+from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
@@ -88,9 +88,9 @@ class InferenceConfig:
         return list(self._parser.get_parsed_content("skipped"))
 
     @cached_property
-    def finished(self) -> FinishedCases:
+    def finished(self) -> CompletedCases:
         """What earlier runs left in ``output_dir``."""
-        finished: FinishedCases = self._parser.get_parsed_content("finished")
+        finished: CompletedCases = self._parser.get_parsed_content("finished")
         return finished
 
     def restore(self, image: MetaTensor) -> Restored:

@@ -7,11 +7,11 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Fragment, Image, Operator, OperatorSpec
 from monai.utils import CommonKeys
 
-from bundle.tat.data.case_record import SOURCE_KEY
+from bundle.tat.cases.fingerprint import fingerprint
+from bundle.tat.cases.record import SOURCE_KEY
 from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.report import RunReport
 from bundle.tat.deploy.volumes import to_volume
-from bundle.tat.engines.sources import fingerprint
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import CASE_KEY

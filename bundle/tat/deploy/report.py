@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from bundle.tat.data.dicom_study import Skipped
-from bundle.tat.engines.case_table import CaseRow, format_table
-from bundle.tat.engines.refusals import explain_failure, is_output_lost
+from bundle.tat.cases.refusals import explain_failure, is_output_lost
+from bundle.tat.cases.table import CaseRow, format_table
+from bundle.tat.dicom.study import Skipped
 from bundle.tat.engines.restoration import check_failures
 
 

@@ -8,8 +8,8 @@ import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 
-from bundle.tat.data.dicom_geometry import LPS_TO_RAS
-from bundle.tat.data.dicom_series import SOURCE_FILES
+from bundle.tat.dicom.geometry import LPS_TO_RAS
+from bundle.tat.dicom.reader import SOURCE_FILES
 from bundle.tat.refusal import RefusedInputError
 
 # Entries of an image's metadata that an array takes along: what a derived series and its record are made from.

@@ -6,7 +6,7 @@ from typing import Any
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.utils import CommonKeys
 
-from bundle.tat.data.case_record import SOURCE_KEY
+from bundle.tat.cases.record import SOURCE_KEY
 from bundle.tat.deploy.readers import IMAGE
 from bundle.tat.deploy.report import RunReport, noting_failure
 from bundle.tat.deploy.volumes import to_tensor

@@ -1,1 +1,1 @@
-"""Handlers that MONAI and Ignite lack."""
+"""Engines: the loop over training steps, and the loop over cases."""

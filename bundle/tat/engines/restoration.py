@@ -21,16 +21,16 @@ from monai.transforms import Transform
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
-from bundle.tat.data.case_record import SOURCE_KEY
-from bundle.tat.data.dicom_study import Skipped
-from bundle.tat.engines.case_table import CaseRow, format_table
-from bundle.tat.engines.finished import FinishedCases
-from bundle.tat.engines.overlap import Done, Failed, OneAhead, OneBehind
-from bundle.tat.engines.refusals import explain_failure, is_output_lost
-from bundle.tat.engines.result_settings import is_on
-from bundle.tat.engines.run_progress import RunProgress, count_slices, one_bar
-from bundle.tat.engines.sharding import Ranks
-from bundle.tat.engines.sources import fingerprint
+from bundle.tat.cases.fingerprint import fingerprint
+from bundle.tat.cases.finished import CompletedCases
+from bundle.tat.cases.overlap import AsyncWriter, Err, Ok, Prefetcher
+from bundle.tat.cases.progress import RunProgress, count_slices, one_bar
+from bundle.tat.cases.record import SOURCE_KEY
+from bundle.tat.cases.refusals import explain_failure, is_output_lost
+from bundle.tat.cases.settings import parse_bool
+from bundle.tat.cases.sharding import Ranks
+from bundle.tat.cases.table import CaseRow, format_table
+from bundle.tat.dicom.study import Skipped
 from bundle.tat.inferers.slices import RestorationSliceInferer
 from bundle.tat.refusal import RefusedInputError
 
@@ -88,7 +88,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         network: nn.Module,
         inferer: RestorationSliceInferer,
         saving: Transform,
-        finished: FinishedCases,
+        finished: CompletedCases,
         skipped: Sequence[Skipped] = (),
         ranks: Ranks | None = None,
         overlap: bool | str = True,
@@ -108,7 +108,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         self.finished = finished
         self.skipped = skipped
         self.ranks = ranks
-        self.overlaps = is_on("overlap", overlap) and len(dataset) > 1
+        self.overlaps = parse_bool("overlap", overlap) and len(dataset) > 1
         self.rows: list[CaseRow] = []
         # MONAI's transforms change themselves for as long as they invert, see ``allow_missing_keys_mode``.
         self._transforms_in_use = Lock()
@@ -129,8 +129,8 @@ class RestorationEvaluator(SupervisedEvaluator):
         n_slices = [0 if self.finished.looks_finished(item) else count_slices(item, axis) for item in items]
         with (
             one_bar(self.slice_inferer, n_slices) as self._progress,
-            closing(OneAhead(self._read, len(items), is_on=self.overlaps)) as self._reader,
-            closing(OneBehind[CaseRow](is_on=self.overlaps)) as self._writer,
+            closing(Prefetcher(self._read, len(items), parse_bool=self.overlaps)) as self._reader,
+            closing(AsyncWriter[CaseRow](parse_bool=self.overlaps)) as self._writer,
         ):
             try:
                 if n_slices:
@@ -156,13 +156,13 @@ class RestorationEvaluator(SupervisedEvaluator):
 
     def _deal_with(self, index: int) -> None:
         """Restore a case, and begin to save it when the one before is saved."""
-        outcome = self._reader.take(index).then(partial(self._restore, index))
-        if isinstance(outcome, Failed) or outcome.value.data is None:
-            self._note(index, outcome.then(self._save))
+        outcome = self._reader.take(index).map(partial(self._restore, index))
+        if isinstance(outcome, Err) or outcome.value.data is None:
+            self._note(index, outcome.map(self._save))
         else:
             self._settle()
             if not self.should_terminate:
-                self._writer.put(index, partial(outcome.then, self._save))
+                self._writer.put(index, partial(outcome.map, self._save))
         if self._writer.is_done:
             self._settle()
 
@@ -206,9 +206,9 @@ class RestorationEvaluator(SupervisedEvaluator):
         if (settled := self._writer.settle()) is not None:
             self._note(*settled)
 
-    def _note(self, index: int, outcome: Done[CaseRow] | Failed) -> None:
+    def _note(self, index: int, outcome: Ok[CaseRow] | Err) -> None:
         """Note what became of a case, in its row of the table."""
-        row = self._failure(index, outcome.error) if isinstance(outcome, Failed) else outcome.value
+        row = self._failure(index, outcome.error) if isinstance(outcome, Err) else outcome.value
         self.rows[index - len(self.dataset)] = replace(row, seconds=outcome.seconds)
 
     def _restore_slices(self, slices: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.tat.kspace import truncate_kspace
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.mri import truncate_kspace
 
 Volume = NDArray[np.float32]
 

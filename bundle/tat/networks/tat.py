@@ -16,7 +16,7 @@ from bundle.tat.networks.stage import Stage
 from bundle.tat.networks.strict_loading import StrictlyLoaded
 from bundle.tat.networks.strips import STRIP_MEMORY, evaluates_in_strips, in_strips
 from bundle.tat.networks.weight_adaptive import start_kernels_with_gain
-from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, start_with_gain, static_kernels
+from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, init_with_gain, static_kernels
 
 # Three halvings between level 1 and level 4.
 SIZE_MULTIPLE: Final = 8
@@ -42,7 +42,7 @@ class TAT(StrictlyLoaded):
         task_features: width ``F`` of TREN; the task representation has ``4F`` entries.
         adaptive: generate kernels; ``False`` gives the same U-shape with static kernels, a Restormer.
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
-        generation_gain: gain that the layers of TREN and the heads start with, see ``start_with_gain``; ``None`` leaves
+        generation_gain: gain that the layers of TREN and the heads start with, see ``init_with_gain``; ``None`` leaves
             PyTorch's start, as the authors do.
         kernel_gain: gain that the shared kernels of the adaptive convolutions start with, likewise; ``None`` is the
             authors' start, whose kernels are two to five times as large as those of a static convolution.
@@ -119,7 +119,7 @@ class TAT(StrictlyLoaded):
             WeightGeneration(4 * task_features, decoder_widths[::-1], ffn_expansion_factor) if adaptive else None
         )
         if generation_gain is not None:
-            start_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
+            init_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
         if kernel_gain is not None:
             start_kernels_with_gain(self, kernel_gain)
 

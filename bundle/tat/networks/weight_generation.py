@@ -130,7 +130,7 @@ class WeightGeneration(nn.Module):
 
 
 @torch.no_grad()
-def start_with_gain(module: nn.Module, gain: float) -> None:
+def init_with_gain(module: nn.Module, gain: float) -> None:
     """Draw the layers of TREN or of the heads anew, so that differences between images survive them.
 
     PyTorch's own start, which the authors use, shrinks the signal in each of a dozen layers: the kernels come out near

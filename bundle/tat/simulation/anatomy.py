@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.tat.optional import import_optional
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.optional import import_optional
 
 Mask = NDArray[np.bool_]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.tat.image_checks import check_image
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.checks import check_image, check_interval
+from bundle.tat.simulation.checks import check_interval
 from bundle.tat.simulation.projector import ParallelBeam
 
 WATER_ATTENUATION = 0.0192  # 1/mm, at the effective energy of a 120 kVp beam

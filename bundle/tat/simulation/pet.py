@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.tat.image_checks import check_image
+from bundle.tat.optional import import_optional
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.checks import check_image, check_interval
-from bundle.tat.simulation.optional import import_optional
+from bundle.tat.simulation.checks import check_interval
 from bundle.tat.simulation.osem import osem
 from bundle.tat.simulation.projector import ParallelBeam
 

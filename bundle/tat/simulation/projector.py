@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.tat.image_checks import check_image
+from bundle.tat.optional import import_optional
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.checks import check_image, check_interval
-from bundle.tat.simulation.optional import import_optional
+from bundle.tat.simulation.checks import check_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

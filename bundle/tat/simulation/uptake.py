@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.tat.optional import import_optional
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation.anatomy import Tissue
-from bundle.tat.simulation.optional import import_optional
 
 WATER_ATTENUATION: Final = 0.0096  # 1/mm at 511 keV
 BONE_ATTENUATION: Final = 0.0172  # 1/mm at 511 keV, cortical bone

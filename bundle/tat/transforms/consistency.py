@@ -10,8 +10,8 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from bundle.tat.kspace import truncate_kspace, zero_fill
 from bundle.tat.modality import Modality
-from bundle.tat.simulation import mri
 
 # Channel and three axes of a volume.
 N_AXES: Final = 4
@@ -85,9 +85,9 @@ def real_with_centre_of(image: NDArray[np.floating], factor: int) -> NDArray[np.
         Real slice of the same shape.
     """
     shape = (image.shape[0], image.shape[1])
-    centre = mri.truncate_kspace(image, factor=factor)
-    real = mri.zero_fill(centre, shape, factor=factor).real
+    centre = truncate_kspace(image, factor=factor)
+    real = zero_fill(centre, shape, factor=factor).real
     # A block of even length holds a frequency whose mirror image it lacks; taking the real part halves that one.
-    halved = centre - mri.truncate_kspace(real, factor=factor)
-    whole: NDArray[np.float32] = real + 2 * mri.zero_fill(halved, shape, factor=factor).real
+    halved = centre - truncate_kspace(real, factor=factor)
+    whole: NDArray[np.float32] = real + 2 * zero_fill(halved, shape, factor=factor).real
     return whole

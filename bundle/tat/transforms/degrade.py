@@ -14,9 +14,9 @@ from monai.transforms import MapTransform, RandomizableTransform
 from numpy.typing import NDArray
 
 from bundle.tat.modality import Modality
+from bundle.tat.optional import import_optional
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import ct, mri, pet, uptake
-from bundle.tat.simulation.optional import import_optional
 
 Interval = tuple[float, float]
 
@@ -26,15 +26,15 @@ SQUARE_TOLERANCE = 0.01
 BODY_UPTAKE = 0.1
 
 
-class Degraded(MapTransform):
+class SimulateDegradationd(MapTransform):
     """Make ``image`` from ``label`` by the forward model of its modality, the same each time.
 
     An item that has its ``image`` already is left alone, so that pairs and clean images go through one pipeline.
 
     The dose of CT and the counts of PET are drawn from an interval, by a generator that is seeded with ``seed``, the
     image's file name and its entry ``draw``, if it has one: another draw for each entry of a list, and the same one
-    whenever it is read, so that the result can be cached and a validation repeats. ``RandDegraded`` draws anew each
-    time.
+    whenever it is read, so that the result can be cached and a validation repeats.
+    ``RandSimulateDegradationd`` draws anew each time.
 
     CT and PET are measured in transaxial planes, which the affine tells, whatever the order of the axes; MRI in the
     slices of the last axis. CT takes about 3 s for a slice of 512 x 512 and .8 s for 256 x 256, PET .2 s at 128 x 128,
@@ -115,8 +115,8 @@ class Degraded(MapTransform):
         return np.random.default_rng([self.seed, zlib.crc32(name.encode()), draw])
 
 
-class RandDegraded(RandomizableTransform, Degraded):
-    """``Degraded`` with other dose, counts and noise each time, for as many pairs as there are steps.
+class RandSimulateDegradationd(RandomizableTransform, SimulateDegradationd):
+    """``SimulateDegradationd`` with other dose, counts and noise each time, for as many pairs as there are steps.
 
     The draws follow ``set_random_state``. Nothing after it is cached: take single slices first (``RandSpatialCropd``
     with ``roi_size`` ``(-1, -1, 1)``), and give CT to workers of the loader.
@@ -124,7 +124,7 @@ class RandDegraded(RandomizableTransform, Degraded):
 
     def __init__(self, keys: KeysCollection = "label", image_key: str = "image", **options: Any) -> None:
         RandomizableTransform.__init__(self, prob=1.0)
-        Degraded.__init__(self, keys, image_key, **options)
+        SimulateDegradationd.__init__(self, keys, image_key, **options)
 
     def _generator(self, clean: MetaTensor, draw: int) -> np.random.Generator:  # noqa: ARG002 - whichever scan it is
         return np.random.default_rng(self.R.randint(2**31))
@@ -144,7 +144,7 @@ def degrade(clean: MetaTensor, modality: Modality, *, fraction: float, seed: int
         The degraded image, with the metadata of the clean one.
 
     Raises:
-        RefusedInputError: see ``Degraded``.
+        RefusedInputError: see ``SimulateDegradationd``.
     """
     if clean.ndim not in (3, 4) or clean.shape[0] != 1:
         raise RefusedInputError(f"image of shape {tuple(clean.shape)}: pass one slice (1, W, H) or volume (1, W, H, D)")

@@ -11,8 +11,6 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from torch import Tensor
 
-from bundle.tat.data.hounsfield import check_plausible_hu
-from bundle.tat.data.suv import check_plausible_suv
 from bundle.tat.modality import (
     INTENSITY_RANGES,
     MRI_FOREGROUND_INTENSITY,
@@ -21,8 +19,9 @@ from bundle.tat.modality import (
     Modality,
 )
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.source import naming_source
-from bundle.tat.transforms.volume import slabs
+from bundle.tat.transforms.naming_source import naming_source
+from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
+from bundle.tat.transforms.volume import iter_chunks
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) 
     """
     values = torch.empty(image.shape, dtype=torch.result_type(image, scale), device=image.device)
     n_clipped = 0
-    for source, target in zip(slabs(image), slabs(values), strict=True):
+    for source, target in zip(iter_chunks(image), iter_chunks(values), strict=True):
         torch.mul(source, scale, out=target)
         n_clipped += int(torch.count_nonzero((target < bounds.low) | (target > bounds.high)))
         target.clamp_(bounds.low, bounds.high).sub_(bounds.low).div_(bounds.width)
@@ -90,9 +89,9 @@ def mri_scale_factor(image: Tensor) -> float:
         foreground; 1 where nothing is brighter than 0.
     """
     mean = float(torch.as_tensor(image).mean())
-    foreground = torch.cat([slab[slab > mean] for slab in slabs(image)])
+    foreground = torch.cat([slab[slab > mean] for slab in iter_chunks(image)])
     if foreground.numel() == 0:
-        foreground = torch.cat(slabs(image))
+        foreground = torch.cat(iter_chunks(image))
     # torch.quantile stops at 16 million values, and its k-th value needs three times the memory of NumPy's.
     values = foreground.cpu().numpy()
     place = round(MRI_FOREGROUND_PERCENTILE / 100 * (values.size - 1))

@@ -13,10 +13,10 @@ from monai.data.utils import to_affine_nd
 from monai.transforms import LoadImage, MapTransform
 from monai.utils import ensure_tuple
 
-from bundle.tat.data.dicom_file import first_line, looks_like_dicom
-from bundle.tat.data.dicom_series import DicomSeriesReader
-from bundle.tat.data.formats import is_nifti, is_nrrd, is_pickle
-from bundle.tat.data.reference_layout import PickledSliceReader
+from bundle.tat.data.layouts.authors import PickledSliceReader
+from bundle.tat.dicom.open import first_line, looks_like_dicom
+from bundle.tat.dicom.reader import DicomSeriesReader
+from bundle.tat.formats import is_nifti, is_nrrd, is_pickle
 from bundle.tat.refusal import RefusedInputError
 
 

@@ -8,7 +8,7 @@ from monai.transforms import MapTransform
 
 from bundle.tat.modality import Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.source import naming_source
+from bundle.tat.transforms.naming_source import naming_source
 
 
 class ResolveModalityd(MapTransform):
@@ -49,11 +49,11 @@ class ResolveModalityd(MapTransform):
                 "--modality": self.modality,
             }
             with naming_source(image):
-                d[self.modality_key] = agree({who: str(word) for who, word in told.items() if word}).value
+                d[self.modality_key] = resolve_modality({who: str(word) for who, word in told.items() if word}).value
         return d
 
 
-def agree(told: Mapping[str, str]) -> Modality:
+def resolve_modality(told: Mapping[str, str]) -> Modality:
     """The one modality that all sources name.
 
     Args:

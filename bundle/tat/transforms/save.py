@@ -14,12 +14,12 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
-from bundle.tat.data.case_record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, file_sha256, write_record
-from bundle.tat.data.dicom_derivation import Provenance
-from bundle.tat.data.dicom_identity import MODEL_NAME
-from bundle.tat.data.dicom_series import source_files
-from bundle.tat.data.dicom_writer import write_series
-from bundle.tat.data.formats import case_name
+from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, file_sha256, write_record
+from bundle.tat.dicom.derivation import Provenance
+from bundle.tat.dicom.own_series import MODEL_NAME
+from bundle.tat.dicom.reader import source_files
+from bundle.tat.dicom.writer import write_series
+from bundle.tat.formats import case_name
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 

@@ -10,7 +10,7 @@ from monai.transforms import InvertibleTransform, MapTransform
 from torch import Tensor
 
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.source import naming_source
+from bundle.tat.transforms.naming_source import naming_source
 
 _N_SPATIAL = 3
 
@@ -19,7 +19,7 @@ _N_SPATIAL = 3
 SLAB_SIZE: Final = 2**22
 
 
-def slabs(image: Tensor) -> tuple[Tensor, ...]:
+def iter_chunks(image: Tensor) -> tuple[Tensor, ...]:
     """The voxels of an image, in parts that share its memory.
 
     Args:
@@ -32,7 +32,7 @@ def slabs(image: Tensor) -> tuple[Tensor, ...]:
     return torch.split(plain.reshape(-1), SLAB_SIZE)
 
 
-class EnsureVolumed(MapTransform, InvertibleTransform):
+class EnsureScalarVolumed(MapTransform, InvertibleTransform):
     """Refuse what is no scalar volume of finite numbers, and give a single slice its third dimension.
 
     The way back takes the third dimension away again.
@@ -82,14 +82,14 @@ def check_volume(image: Tensor) -> None:
         image: ``(C, W, H)`` or ``(C, W, H, D)``.
 
     Raises:
-        RefusedInputError: see ``EnsureVolumed``.
+        RefusedInputError: see ``EnsureScalarVolumed``.
     """
     if image.ndim not in (_N_SPATIAL, _N_SPATIAL + 1) or image.shape[0] != 1:
         shape = " x ".join(str(size) for size in (*image.shape[1:], image.shape[0]))
         raise RefusedInputError(f"image of {shape} has a fourth dimension or colours: pass one scalar volume at a time")
     if image.numel() == 0:
         raise RefusedInputError(f"image of shape {tuple(image.shape[1:])} has no voxels")
-    n_bad = image.numel() - sum(int(torch.isfinite(slab).sum()) for slab in slabs(image))
+    n_bad = image.numel() - sum(int(torch.isfinite(slab).sum()) for slab in iter_chunks(image))
     if n_bad:
         raise RefusedInputError(
             f"{n_bad} of {image.numel()} voxels are NaN or infinite: replace them, one would spoil its whole slice"

@@ -1,0 +1,146 @@
+"""Which cases an earlier run has finished."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai.utils import CommonKeys, ensure_tuple
+
+from bundle.tat.cases.fingerprint import fingerprint
+from bundle.tat.cases.record import (
+    RECORD_NAME,
+    SOURCE_KEY,
+    CaseRecord,
+    Setting,
+    check_replaceable,
+    file_sha256,
+    read_record,
+)
+from bundle.tat.cases.settings import parse_bool
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.version import VERSION
+
+
+class Finding(NamedTuple):
+    """What an earlier run left of a case.
+
+    Args:
+        record: its record, ``None`` without one.
+        reason_to_redo: why the case is restored again all the same; empty when it is finished or has no record.
+    """
+
+    record: CaseRecord | None
+    reason_to_redo: str
+
+
+class CompletedCases:
+    """The cases in an output folder that need not be restored again.
+
+    A case is finished when its record names the same scan, weights, version and settings as this run.
+
+    Args:
+        output_dir: folder of the results; it need not exist.
+        weights: file of the weights; ``None`` for a network without.
+        settings: what else changes the result, by name, as it is written into the records.
+        overwrite: restore every case again.
+
+    Raises:
+        RefusedInputError: ``overwrite`` is neither true nor false.
+    """
+
+    def __init__(
+        self,
+        output_dir: str,
+        weights: str | None = None,
+        settings: Mapping[str, Setting] | None = None,
+        *,
+        overwrite: bool | str = False,
+    ) -> None:
+        self.output_dir = Path(str(output_dir)).expanduser()
+        self.weights = None if weights is None else Path(str(weights)).expanduser()
+        self.settings = dict(settings or {})
+        self.overwrite = parse_bool("overwrite", overwrite)
+
+    def looks_finished(self, item: Mapping[str, Any]) -> bool:
+        """Whether the record of a case agrees with this run; the case's own files are not looked at.
+
+        Args:
+            item: entry of a datalist, with its ``case``.
+        """
+        record = read_record(self._folder(item))
+        return record is not None and not self._reason_to_redo(item, record)
+
+    def look_up(self, item: Mapping[str, Any]) -> Finding:
+        """What an earlier run left of a case.
+
+        Args:
+            item: entry of a datalist, with its ``case``.
+
+        Raises:
+            RefusedInputError: the files of a case that has a record, or of the weights, cannot be read.
+        """
+        record = read_record(self._folder(item))
+        if record is None:
+            return Finding(None, "")
+        reason = self._reason_to_redo(item, record)
+        if not reason and record.settings.get(SOURCE_KEY) != fingerprint(item):
+            reason = "another scan had this name" if SOURCE_KEY in record.settings else "its scan was not noted"
+        return Finding(record, reason)
+
+    def _folder(self, item: Mapping[str, Any]) -> Path:
+        return self.output_dir / str(item["case"])
+
+    def _reason_to_redo(self, item: Mapping[str, Any], record: CaseRecord) -> str:
+        """Why this run would give another result than a record's, empty if it would not."""
+        before = {name: value for name, value in record.settings.items() if name != SOURCE_KEY}
+        changed = sorted(
+            name for name in self.settings.keys() | before.keys() if self.settings.get(name) != before.get(name)
+        )
+        reasons = {
+            "overwrite": self.overwrite,
+            "other weights": record.weights_sha256 != self.weights_sha256,
+            f"made by version {record.version}": record.version != VERSION,
+            f"other {', '.join(changed)}": bool(changed),
+            "its files were gone": not _holds_result(self._folder(item)),
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "")
+
+    def check_replaceable(self, item: Mapping[str, Any]) -> None:
+        """Refuse a case whose folder holds something else than an earlier result, before it is restored.
+
+        Args:
+            item: entry of a datalist, with its ``case``.
+
+        Raises:
+            RefusedInputError: the folder holds other files, the scan itself perhaps.
+        """
+        check_replaceable(self._folder(item), [Path(str(path)) for path in ensure_tuple(item[CommonKeys.IMAGE])])
+
+    def check_writable(self) -> None:
+        """Refuse an output folder that nothing can be written to, before anything is restored for it.
+
+        Raises:
+            RefusedInputError: it is a file, or lies where this user may not write.
+        """
+        folder = self.output_dir.absolute()
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise RefusedInputError(f"output_dir {self.output_dir} cannot be written to: pass another folder")
+
+    @cached_property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 of the weights file, which is read once."""
+        return None if self.weights is None else file_sha256(self.weights)
+
+
+def _holds_result(folder: Path) -> bool:
+    """Whether there is more than a record in the folder of a case, which another process may be about to replace."""
+    try:
+        return any(file.name != RECORD_NAME for file in folder.iterdir())
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Folders and lists that scans and pairs are found in."""

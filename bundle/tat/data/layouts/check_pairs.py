@@ -1,0 +1,112 @@
+"""Finding out, before training starts and all at once, which files of a list cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from monai.utils import ensure_tuple
+from tqdm import tqdm
+
+from bundle.tat.data.datalist import Item
+from bundle.tat.data.scan_info import ScanInfo, read_scan_info
+from bundle.tat.modality import parse_modality
+from bundle.tat.refusal import RefusedInputError
+
+# Two scans of a pair are on one grid when none of their corners is apart by more than this part of a voxel's side.
+GEOMETRY_TOLERANCE: Final = 0.1
+
+_SECONDS_BEFORE_BAR: Final = 2.0
+
+
+def check_pairs(
+    items: Sequence[Item], keys: Sequence[str] = ("image", "label"), *, tasks: str | Sequence[str] | None = None
+) -> list[Item]:
+    """Open the header of every scan of a list, and refuse the list if one of them cannot be trained on.
+
+    Voxels are not read (a broken compressed file may show only later). A progress bar shows in lists that take more
+    than two seconds.
+
+    Args:
+        items: from any of the listing functions.
+        keys: entries that every item must have; ``("label",)`` for clean scans that are degraded on the fly.
+        tasks: modalities to keep, one or several; ``None`` keeps all. A list of one is the task-specific setting.
+
+    Returns:
+        The items, with ``modality`` as the training step needs it and with ``n_slices``, from which samples are drawn
+        in proportion. An ``n_slices`` that an item brings along (some central slices) is kept.
+
+    Raises:
+        RefusedInputError: there are no items; unpaired, missing or unreadable files, pairs that differ in shape or
+            place, modalities that are unknown or contradict each other, fewer slices than the item says; one line for
+            each.
+    """
+    if not items:
+        raise RefusedInputError("there is no scan to train or validate on: the list of pairs is empty")
+    checked: list[Item] = []
+    faults: list[str] = []
+    for item in tqdm(items, desc="checking scans", unit="item", delay=_SECONDS_BEFORE_BAR, leave=False):
+        try:
+            checked.append(_check_item(item, keys))
+        except RefusedInputError as fault:
+            faults.append(str(fault))
+    if faults:
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise RefusedInputError(f"{len(faults)} of {len(items)} items cannot be used:\n{lines}")
+    return checked if tasks is None else _of_tasks(checked, ensure_tuple(tasks))
+
+
+def _of_tasks(items: Sequence[Item], tasks: Sequence[str]) -> list[Item]:
+    """The items of some tasks."""
+    wanted = {parse_modality(task).value for task in tasks}
+    kept = [item for item in items if item["modality"] in wanted]
+    if not kept:
+        raise RefusedInputError(f"none of {len(items)} items is of the tasks {', '.join(sorted(wanted))}")
+    return kept
+
+
+def _check_item(item: Item, keys: Sequence[str]) -> Item:
+    """Fill one item in, or refuse it."""
+    missing = [key for key in keys if key not in item]
+    if missing:
+        raise RefusedInputError(f"{_name(item)} has no {' and no '.join(missing)}: it is unpaired")
+    paths = [Path(item[key]) for key in keys]
+    headers = [read_scan_info(path) for path in paths]
+    for path, header in zip(paths[1:], headers[1:], strict=True):
+        _check_grids(paths[0], headers[0], path, header)
+    n_slices = int(item.get("n_slices", headers[0].n_slices))
+    if not 1 <= n_slices <= headers[0].n_slices:
+        raise RefusedInputError(f"{paths[0]} has {headers[0].n_slices} slices: {n_slices} are asked for")
+    return {**item, "modality": _modality(item, headers), "n_slices": n_slices}
+
+
+def _check_grids(first_path: Path, first: ScanInfo, second_path: Path, second: ScanInfo) -> None:
+    """Refuse a pair whose voxels do not lie on each other."""
+    if first.shape != second.shape:
+        sizes = (" x ".join(str(size) for size in header.shape) for header in (first, second))
+        raise RefusedInputError(f"{first_path} and {second_path} differ in shape: {next(sizes)} and {next(sizes)}")
+    size = (*first.shape[:3], 1, 1)[:3]
+    corners = np.array([[i, j, k, 1] for i in (0, size[0]) for j in (0, size[1]) for k in (0, size[2])])
+    apart = float(np.linalg.norm((first.affine - second.affine)[:3] @ corners.T, axis=0).max())
+    voxel = float(np.linalg.norm(first.affine[:3, :3], axis=0).min())
+    if not apart <= GEOMETRY_TOLERANCE * voxel:
+        raise RefusedInputError(f"{first_path} and {second_path} lie {apart:.3g} mm apart: bring them to one grid")
+
+
+def _modality(item: Item, headers: Sequence[ScanInfo]) -> str:
+    """The modality that the item and the headers agree on."""
+    try:
+        said = {parse_modality(str(item["modality"]))} if item.get("modality") else set()
+    except RefusedInputError as error:
+        raise RefusedInputError(f"{_name(item)}: {error}") from error
+    said |= {header.modality for header in headers if header.modality}
+    if len(said) != 1:
+        words = " and ".join(sorted(modality.value for modality in said)) or "nothing"
+        raise RefusedInputError(f"{_name(item)}: its modality is said to be {words}; name it in the list")
+    return next(iter(said)).value
+
+
+def _name(item: Item) -> str:
+    return str(item.get("image") or item.get("label") or item)

@@ -1,0 +1,1 @@
+"""What a trained network makes of the tasks: gradients, representations, the course of training."""

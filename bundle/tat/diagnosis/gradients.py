@@ -1,0 +1,168 @@
+"""Whether tasks pull the network's parameters the same way: cosines between their gradients.
+
+Source:
+    Conflict of gradients (a cosine below 0): Yu et al. 2020, "Gradient Surgery for Multi-Task Learning",
+    arXiv:2001.06782, definition 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bundle.tat.diagnosis.samples import Batch, samples_of
+
+# Flat gradient of each part of the network.
+Gradient = Mapping[str, Tensor]
+
+_COMMON_PARTS: Final = ("encoder", "latent", "decoder", "refinement", "head")
+_PART_OF_MODULE: Final = MappingProxyType(
+    {name: name for name in (*_COMMON_PARTS, "tren", "weight_generation")}
+    | dict.fromkeys(("embed", "down"), "encoder")
+    | dict.fromkeys(("up", "reduce"), "decoder")
+)
+
+# What gradients are compared on, and the parts of the network that it is made of. Up to "common", an adaptive and a
+# static network of one size hold the same parameters.
+GROUPS: Final = MappingProxyType(
+    {part: (part,) for part in _COMMON_PARTS}
+    | {"common": _COMMON_PARTS, "tren": ("tren",), "weight_generation": ("weight_generation",)}
+    | {"all": (*_COMMON_PARTS, "tren", "weight_generation")}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientCosine:
+    """How well the gradients of two tasks agree on one group of parameters.
+
+    Args:
+        task: one task.
+        other: another one; the same one stands for its gradient on the batch before, the noise of the comparison.
+        group: one of ``GROUPS``.
+        mean: mean cosine over batches; ``None`` where a gradient is 0 in all of them.
+        sd: sample standard deviation over batches; ``None`` for fewer than two.
+        conflict: share of batches with a cosine below 0; ``None`` where there is no mean.
+        n: batches (for one task, pairs of batches) that have a cosine.
+    """
+
+    task: str
+    other: str
+    group: str
+    mean: float | None
+    sd: float | None
+    conflict: float | None
+    n: int
+
+
+def compare_tasks(
+    network: nn.Module, loss: Callable[[Tensor, Tensor, Tensor], Tensor], batches: Iterable[Batch]
+) -> list[GradientCosine]:
+    """Compare the gradients of all pairs of tasks, and of each task with itself on the batch before.
+
+    Args:
+        network: a TAT; its parameters and their ``grad`` are left as they are.
+        loss: called with image, prediction and label of one task's samples.
+        batches: ``image`` and ``label`` ``(B, C, H, W)``, ``modality`` of each sample; all of the same tasks.
+
+    Returns:
+        One entry for each pair of tasks, ordered by name, and for each group that the network has.
+    """
+    values: dict[tuple[str, str, str], list[float]] = {}
+    before: Mapping[str, Gradient] = {}
+    for batch in batches:
+        now = task_gradients(network, loss, batch)
+        for task, other in combinations_with_replacement(now, 2):
+            second = before.get(task) if task == other else now[other]
+            if second is None:
+                continue
+            for group, parts in GROUPS.items():
+                if any(part in second for part in parts):
+                    found = values.setdefault((task, other, group), [])
+                    found.extend(cosine(now[task], second, parts))
+        before = now
+    return [_summarise(*key, found) for key, found in values.items()]
+
+
+def task_gradients(
+    network: nn.Module, loss: Callable[[Tensor, Tensor, Tensor], Tensor], batch: Batch
+) -> dict[str, Gradient]:
+    """Gradient of each task's loss on its own samples of a batch.
+
+    Args:
+        network: a TAT; its parameters and their ``grad`` are left as they are.
+        loss: called with image, prediction and label of one task's samples.
+        batch: ``image`` and ``label`` ``(B, C, H, W)``, ``modality`` of each sample.
+
+    Returns:
+        Task -> part of the network -> flat gradient.
+    """
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    gradients: dict[str, Gradient] = {}
+    for task in sorted(set(batch["modality"])):
+        image, label = samples_of(batch, task, parameters[0].device)
+        of_parameters = torch.autograd.grad(
+            loss(image, network(image), label), parameters, allow_unused=True, materialize_grads=True
+        )
+        flat: dict[str, list[Tensor]] = {}
+        for name, gradient in zip(names, of_parameters, strict=True):
+            flat.setdefault(part_of(name), []).append(gradient.flatten())
+        gradients[task] = {part: torch.cat(pieces) for part, pieces in flat.items()}
+    return gradients
+
+
+def part_of(name: str) -> str:
+    """Part of the network that a parameter belongs to.
+
+    The factors of generated kernels (``adaptation``) count as weight generation wherever they stand, so that the other
+    parts hold the same parameters as in a static network.
+
+    Args:
+        name: of a parameter of TAT, such as ``decoder1.0.attention.depthwise.weight``.
+
+    Returns:
+        ``encoder``, ``latent``, ``decoder``, ``refinement``, ``head``, ``tren`` or ``weight_generation``.
+    """
+    if name.endswith(".adaptation"):
+        return "weight_generation"
+    return _PART_OF_MODULE[name.partition(".")[0].rstrip("123")]
+
+
+def cosine(first: Gradient, second: Gradient, parts: Sequence[str]) -> list[float]:
+    """Cosine of the angle between two gradients on some parts of a network, computed in double precision.
+
+    Args:
+        first: gradient of a network.
+        second: another one of the same network.
+        parts: those to look at; the network may lack some, but not all of them.
+
+    Returns:
+        The cosine in [-1, 1], alone in its list; the list is empty where a gradient is 0 and has no direction.
+    """
+    pairs = [(first[part].double(), second[part].double()) for part in parts if part in first]
+    dot, norm, other_norm = (float(sum(products)) for products in zip(*map(_products, pairs), strict=True))
+    return [max(-1.0, min(1.0, dot / math.sqrt(norm * other_norm)))] if norm * other_norm > 0 else []
+
+
+def _products(pair: tuple[Tensor, Tensor]) -> tuple[float, float, float]:
+    first, second = pair
+    return float(first @ second), float(first @ first), float(second @ second)
+
+
+def _summarise(task: str, other: str, group: str, values: Sequence[float]) -> GradientCosine:
+    return GradientCosine(
+        task=task,
+        other=other,
+        group=group,
+        mean=float(np.mean(values)) if values else None,
+        sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        conflict=float(np.mean(np.asarray(values) < 0)) if values else None,
+        n=len(values),
+    )

@@ -1,0 +1,141 @@
+"""Tables and pictures of a diagnosis, and the sentences that go with them (needs the extra ``report``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import Tensor
+
+from bundle.tat.diagnosis.figures import (
+    draw_cosines,
+    draw_representations,
+    draw_training,
+    read_training_log,
+    read_validation_log,
+    save_picture,
+)
+from bundle.tat.diagnosis.gradients import compare_tasks
+from bundle.tat.diagnosis.origin import Origin
+from bundle.tat.diagnosis.representation import (
+    count_recognised,
+    measure_generated,
+    principal_components,
+    represent,
+)
+from bundle.tat.diagnosis.samples import TaskSamples
+from bundle.tat.evaluation.table import write_csv
+from bundle.tat.networks import TAT
+
+
+def report_gradients(
+    networks: Mapping[str, TAT],
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+    samples: TaskSamples,
+    output_dir: Path,
+    *,
+    data: str,
+    origin: Origin,
+) -> list[str]:
+    """Compare the tasks' gradients in every network: ``gradient_cosines.csv`` and ``.png``.
+
+    Args:
+        networks: name -> network.
+        loss: called with image, prediction and label; the same for all networks.
+        samples: patches to compute the gradients on.
+        output_dir: folder of the files; made when it is missing.
+        data: where the samples come from, for the title.
+        origin: of the numbers, for the table.
+
+    Returns:
+        Sentences for the reader: for each network, the pair of tasks that agrees least.
+
+    Raises:
+        RefusedInputError: the files cannot be written.
+    """
+    found = {name: compare_tasks(network, loss, samples.batches) for name, network in networks.items()}
+    rows = [{"network": name, **asdict(row)} for name, cosines in found.items() for row in cosines]
+    write_csv(output_dir / "gradient_cosines.csv", origin.add_provenance(rows))
+    save_picture(draw_cosines(found, data=data), output_dir / "gradient_cosines.png")
+    sentences = []
+    for name, cosines in found.items():
+        common = [row for row in cosines if row.group == "common" and row.task != row.other and row.mean is not None]
+        for row in sorted(common, key=lambda row: row.mean or 0.0)[:1]:
+            sentences.append(
+                f"{name}: {row.task} and {row.other} agree least on the common parameters, "
+                f"mean cosine {row.mean:+.2f}, in conflict in {row.conflict:.0%} of {row.n} batches"
+            )
+    return sentences
+
+
+def report_representations(
+    networks: Mapping[str, TAT], samples: TaskSamples, output_dir: Path, *, data: str, origin: Origin
+) -> list[str]:
+    """Look at the task representations: ``task_representation.csv`` and ``.png``, ``task_recognition.csv``.
+
+    How much the kernels that are made of them weigh goes to ``generated_kernels.csv``.
+
+    Args:
+        networks: name -> network; static ones are passed over.
+        samples: patches to represent.
+        output_dir: folder of the files; made when it is missing.
+        data: where the samples come from, for the title.
+        origin: of the numbers, for the tables.
+
+    Returns:
+        Sentences for the reader: how many patches are recognised, how much the generated kernels weigh, and which
+        networks were passed over.
+
+    Raises:
+        RefusedInputError: a task has a single patch, or the files cannot be written.
+    """
+    sentences: list[str] = []
+    points: list[dict[str, object]] = []
+    counts: list[dict[str, object]] = []
+    sizes: list[dict[str, object]] = []
+    pictures = {}
+    for name, network in networks.items():
+        if network.tren is None:
+            sentences.append(f"{name}: a static network has no task representation, passed over")
+            continue
+        seen = represent(network, samples.batches)
+        pictures[name] = (seen.tasks, principal_components(seen.vectors))
+        for task, (first, second) in zip(seen.tasks, pictures[name][1].coordinates, strict=True):
+            points.append({"network": name, "task": task, "component_1": float(first), "component_2": float(second)})
+        for features, vectors in {"Z": seen.vectors, "mean and sd of pixels": seen.brightness}.items():
+            n_right, n = count_recognised(vectors, seen.tasks), len(seen.tasks)
+            counts.append({"network": name, "features": features, "n_recognised": n_right, "n_patches": n})
+            sentences.append(f"{name}: the nearest centroid of {features} tells the task of {n_right} of {n} patches")
+        weighed = measure_generated(network, samples.batches)
+        sizes.extend({"network": name, "part": part, "generated_over_shared": it} for part, it in weighed.items())
+        sentences.append(f"{name}: generated kernels weigh {max(weighed.values()):.1e} of the shared ones at most")
+    if pictures:
+        write_csv(output_dir / "task_representation.csv", origin.add_provenance(points))
+        write_csv(output_dir / "task_recognition.csv", origin.add_provenance(counts))
+        write_csv(output_dir / "generated_kernels.csv", origin.add_provenance(sizes))
+        save_picture(draw_representations(pictures, data=data), output_dir / "task_representation.png")
+    return sentences
+
+
+def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:
+    """Draw loss weight, difficulty and validation scores of each task over training: ``training.png``.
+
+    Args:
+        log: ``training_log.csv`` of a training; ``validation_log.csv`` beside it is read if it is there.
+        output_dir: folder of the file; made when it is missing.
+        data: what was trained on, for the title.
+
+    Returns:
+        A sentence for the reader if there is no log.
+
+    Raises:
+        RefusedInputError: a log cannot be read, or the file cannot be written.
+    """
+    if not log.is_file():
+        return [f"{log} does not exist: no picture of loss weight and difficulty over training"]
+    of_validations = log.with_name("validation_log.csv")
+    validations = read_validation_log(of_validations) if of_validations.is_file() else None
+    figure = draw_training(read_training_log(log), data=data, validations=validations)
+    save_picture(figure, output_dir / "training.png")
+    return []

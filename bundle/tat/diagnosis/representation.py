@@ -1,0 +1,160 @@
+"""Whether the task representation tells the tasks apart, and whether the kernels made of it weigh anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bundle.tat.diagnosis.samples import Batch
+from bundle.tat.networks import TAT
+from bundle.tat.networks.restormer import TransformerBlock
+from bundle.tat.networks.stage import Stage
+from bundle.tat.networks.weight_adaptive import BlockKernels
+from bundle.tat.refusal import RefusedInputError
+
+
+@dataclass(frozen=True)
+class Representations:
+    """What TREN makes of samples.
+
+    Args:
+        tasks: task of each sample.
+        vectors: their task representations ``Z`` ``(N, 4F)``.
+        brightness: mean and standard deviation of their pixels, on the network's scale [0, 1] ``(N, 2)``.
+    """
+
+    tasks: list[str]
+    vectors: NDArray[np.float64]
+    brightness: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Samples in the plane in which they differ most.
+
+    Args:
+        coordinates: ``(N, 2)``, in the unit of the samples.
+        explained: shares of the variance along the two axes.
+    """
+
+    coordinates: NDArray[np.float64]
+    explained: tuple[float, float]
+
+
+def represent(network: TAT, batches: Iterable[Batch]) -> Representations:
+    """Compute the task representation of every sample.
+
+    Args:
+        network: an adaptive one.
+        batches: ``image`` ``(B, C, H, W)`` and ``modality`` of each sample.
+
+    Returns:
+        The representations, in the order of the samples.
+
+    Raises:
+        ValueError: the network is static.
+    """
+    device = next(network.parameters()).device
+    tasks: list[str] = []
+    vectors, brightness = [], []
+    for batch in batches:
+        with torch.inference_mode():
+            image = batch["image"].to(device)
+            vectors.append(network.task_representation(image))
+            brightness.append(torch.stack([image.mean(dim=(1, 2, 3)), image.std(dim=(1, 2, 3))], dim=1))
+        tasks.extend(batch["modality"])
+    return Representations(tasks, _array(vectors), _array(brightness))
+
+
+def principal_components(vectors: NDArray[np.float64]) -> PrincipalComponents:
+    """Project samples on their first two principal components, by a singular value decomposition.
+
+    Args:
+        vectors: ``(N, D)`` with at least two samples and two dimensions.
+
+    Returns:
+        The projections; each axis points to where its largest loading is positive, so that one set of samples has
+        one picture.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    _, scales, axes = np.linalg.svd(centred, full_matrices=False)
+    largest = np.abs(axes).argmax(axis=1, keepdims=True)
+    axes = axes * np.where(np.take_along_axis(axes, largest, axis=1) < 0, -1.0, 1.0)
+    variances = scales**2 / max(float((scales**2).sum()), np.finfo(np.float64).tiny)
+    return PrincipalComponents(centred @ axes[:2].T, (float(variances[0]), float(variances[1])))
+
+
+def count_recognised(vectors: NDArray[np.float64], tasks: Sequence[str]) -> int:
+    """Count the samples whose task is that of the nearest centroid, each sample left out of its own centroid.
+
+    Args:
+        vectors: ``(N, D)``.
+        tasks: task of each sample.
+
+    Returns:
+        How many of the ``N`` samples are given their own task; a sample at equal distance of two is given the first.
+
+    Raises:
+        RefusedInputError: a task has a single sample, and no centroid without it.
+    """
+    names, of_sample = np.unique(np.asarray(tasks), return_inverse=True)
+    counts = np.bincount(of_sample)
+    if counts.min() < 2:
+        raise RefusedInputError(f"{names[counts.argmin()]} has a single sample: at least 2 of each task are needed")
+    sums = np.stack([vectors[of_sample == task].sum(axis=0) for task in range(len(names))])
+    samples = np.arange(len(vectors))
+    centroids = np.repeat((sums / counts[:, np.newaxis])[np.newaxis], len(vectors), axis=0)
+    centroids[samples, of_sample] = (sums[of_sample] - vectors) / (counts[of_sample] - 1)[:, np.newaxis]
+    nearest = np.linalg.norm(centroids - vectors[:, np.newaxis], axis=2).argmin(axis=1)
+    return int((nearest == of_sample).sum())
+
+
+def measure_generated(network: TAT, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure how much the generated kernels weigh beside the shared ones that they are added to.
+
+    Args:
+        network: an adaptive one.
+        batches: ``image`` ``(B, C, H, W)``.
+
+    Returns:
+        Part of the network (``latent``, ``decoder1``, ...) -> root mean square of ``adaptation * generated`` over that
+        of the shared kernels. Below 1e-7, single precision rounds the sum to the shared kernel.
+    """
+    squares: dict[str, list[tuple[float, float]]] = {}
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        for batch in batches:
+            kernels = network.generate_kernels(network.encode(batch["image"].to(device))[3])
+            for part, stage, generated in (
+                ("decoder1", network.decoder1, kernels.level1),
+                ("decoder2", network.decoder2, kernels.level2),
+                ("decoder3", network.decoder3, kernels.level3),
+                ("latent", network.latent, kernels.latent),
+                ("refinement", network.refinement, kernels.level1),
+            ):
+                squares.setdefault(part, []).extend(_mean_squares(stage, generated))
+    sums = {part: np.sum(recorded, axis=0) for part, recorded in squares.items()}
+    return {part: float(np.sqrt(generated / shared)) for part, (generated, shared) in sums.items()}
+
+
+def _mean_squares(stage: Stage, kernels: BlockKernels | None) -> Iterator[tuple[float, float]]:
+    """Mean squares of the generated and of the shared kernels of each convolution of a stage."""
+    if kernels is None:
+        raise RefusedInputError("a static network generates no kernels: build TAT(adaptive=True)")
+    for block in cast("Iterable[TransformerBlock]", stage):
+        for conv, generated in (
+            (block.attention.depthwise, kernels.attention),
+            (block.feed_forward.depthwise, kernels.feed_forward),
+        ):
+            added = cast(torch.Tensor, conv.adaptation) * generated
+            yield float(added.double().square().mean()), float(conv.weight.double().square().mean())
+
+
+def _array(parts: Sequence[torch.Tensor]) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = torch.cat(list(parts)).cpu().double().numpy()
+    return array

@@ -1,0 +1,248 @@
+"""What the header of a DICOM image says, and why the image may never be restored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from monai.utils import ensure_tuple
+
+from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
+from bundle.tat.modality import parse_modality
+from bundle.tat.refusal import RefusedInputError
+
+Dataset = Any  # pydicom is imported where files are read: programs that read NIfTI alone need not load it
+
+# More pixels than any scanner gives a slice; a header that claims more is broken, or meant to fill the memory.
+MAX_SLICE_PIXELS: Final = 8192 * 8192
+# Direction cosines are written with few decimals; beyond this their axes are not of length 1 or not at right angles.
+ORTHONORMAL_TOLERANCE: Final = 1e-2
+# Words of Image Type (0008,0008), PS3.3 C.8.2.1.1.1 and what manufacturers write, of images that are no slices.
+NOT_IMAGES: Final = MappingProxyType(
+    {"LOCALIZER": "a localizer (scout)", "PROJECTION IMAGE": "a projection", "MIP": "a projection"}
+)
+# The elements that are looked at; nothing that names a patient is among them.
+HEADER_TAGS: Final = (
+    "BitsAllocated",
+    "Columns",
+    "ContributingEquipmentSequence",
+    "FrameOfReferenceUID",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "ImageType",
+    "Modality",
+    "ModalityLUTSequence",
+    "NumberOfFrames",
+    "PhotometricInterpretation",
+    "PixelSpacing",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "Rows",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SamplesPerPixel",
+    "SeriesDescription",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SliceThickness",
+    "StudyInstanceUID",
+    "Units",
+)
+
+
+@dataclass(frozen=True)
+class DicomHeader:
+    """What is to be known of an image before its pixels are.
+
+    Args:
+        path: its file.
+        kind: name of its SOP class (0008,0016), such as ``CT Image Storage``.
+        instance_uid: SOP Instance UID (0008,0018).
+        identity: study, series and frame of reference, (0020,000D), (0020,000E) and (0020,0052); empty if absent.
+        series_number: (0020,0011); ``None`` if absent.
+        modality: (0008,0060).
+        rows: (0028,0010); 0 for an object without pixels.
+        columns: (0028,0011).
+        position: centre of the first pixel [mm, LPS], (0020,0032); empty if absent or no numbers.
+        orientation: direction cosines of a row and of a column [LPS], (0020,0037); likewise.
+        spacing: distance of rows and of columns [mm], (0028,0030); likewise.
+        thickness: of the slice [mm], (0018,0050); 1 if absent or not positive.
+        unit: what the unit of the pixels depends on: presence of the two rescale elements, and Units (0054,1001).
+        not_an_image_reason: what the image is instead of a slice, by Image Type (0008,0008); ``None`` if it is one.
+        reason: why the image can never be restored; ``None`` if nothing in the header speaks against it.
+    """
+
+    path: Path
+    kind: str
+    instance_uid: str
+    identity: tuple[str, str, str]
+    series_number: int | None
+    modality: str
+    rows: int
+    columns: int
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing: tuple[float, ...]
+    thickness: float
+    unit: tuple[bool, bool, str]
+    not_an_image_reason: str | None
+    reason: str | None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the object has pixels, which a DICOMDIR, a report or a contour set has not."""
+        return self.rows > 0
+
+
+def parse_header(path: Path, image: Dataset) -> DicomHeader:
+    """Take the values out of a data set, whatever is wrong with them.
+
+    Args:
+        path: its file.
+        image: pydicom data set with ``HEADER_TAGS``, or more.
+    """
+    image_type = [str(word).upper() for word in ensure_tuple(image.get("ImageType") or ())]
+    header = DicomHeader(
+        path=path,
+        kind=sop_class_name(image),
+        instance_uid=_text(image, "SOPInstanceUID"),
+        identity=(
+            _text(image, "StudyInstanceUID"),
+            _text(image, "SeriesInstanceUID"),
+            _text(image, "FrameOfReferenceUID"),
+        ),
+        series_number=_integer(image, "SeriesNumber"),
+        modality=_text(image, "Modality"),
+        rows=_integer(image, "Rows") or 0,
+        columns=_integer(image, "Columns") or 0,
+        position=_numbers(image, "ImagePositionPatient", 3),
+        orientation=_numbers(image, "ImageOrientationPatient", 6),
+        spacing=_numbers(image, "PixelSpacing", 2),
+        thickness=next((value for value in _numbers(image, "SliceThickness", 1) if value > 0), 1.0),
+        unit=("RescaleSlope" in image, "RescaleIntercept" in image, _text(image, "Units")),
+        not_an_image_reason=next((what for word, what in NOT_IMAGES.items() if word in image_type), None),
+        reason=None,
+    )
+    return replace(header, reason=next(_reasons_against(image, header), None))
+
+
+def _reasons_against(image: Dataset, header: DicomHeader) -> Iterator[str]:
+    """Why an image can never be restored, the plainest reason first."""
+    if not header.is_image:
+        yield f"no pixels ({header.kind or 'unknown kind'})"
+    if header.modality:  # where it is absent, the user may tell it
+        try:
+            parse_modality(header.modality)
+        except RefusedInputError as error:
+            yield str(error)
+    yield from _reasons_of_kind(image, header)
+    yield from _reasons_of_geometry(header)
+    yield from _reasons_of_unit(image, header)
+
+
+def _reasons_of_kind(image: Dataset, header: DicomHeader) -> Iterator[str]:
+    """Images that are no measured grey slices."""
+    if _is_restored(image):
+        yield "already restored by TAT: pass the series that it was made from"
+    if header.not_an_image_reason:
+        yield f"{header.not_an_image_reason}, which is no slice of a volume"
+    frames = _integer(image, "NumberOfFrames")
+    if "Enhanced" in header.kind or (frames or 1) != 1:
+        yield f"multi-frame ({frames or 'unknown number of'} frames): export it as one file for each slice"
+    colours = _text(image, "PhotometricInterpretation")
+    if colours != "MONOCHROME2" or image.get("SamplesPerPixel", 1) != 1:
+        yield f"{colours or 'unknown'} pixels: only MONOCHROME2 is restored"
+    if "Secondary Capture" in header.kind:
+        yield "a secondary capture, which is no measurement"
+
+
+def _reasons_of_geometry(header: DicomHeader) -> Iterator[str]:
+    """Images that lie nowhere, or are too small or too large."""
+    needed = {
+        "ImagePositionPatient": header.position,
+        "ImageOrientationPatient": header.orientation,
+        "PixelSpacing": header.spacing,
+    }
+    missing = [name for name, values in needed.items() if not values]
+    if missing:
+        yield f"no {', '.join(missing)}: its geometry is unknown"
+    if header.spacing and min(header.spacing) <= 0:
+        yield f"PixelSpacing {header.spacing[0]:g} x {header.spacing[1]:g} mm: it must be positive"
+    if header.orientation and not _is_orthonormal(header.orientation):
+        yield "ImageOrientationPatient has axes that are not at right angles or not of length 1"
+    if min(header.rows, header.columns) < 2:
+        yield f"{header.rows} x {header.columns} pixels: the least is 2 x 2"
+    if header.rows * header.columns > MAX_SLICE_PIXELS:
+        yield f"{header.rows} x {header.columns} pixels: the most is {MAX_SLICE_PIXELS} in a slice"
+
+
+def _reasons_of_unit(image: Dataset, header: DicomHeader) -> Iterator[str]:
+    """Images whose values mean nothing that is known."""
+    if "ModalityLUTSequence" in image:
+        yield "its unit is given by a look-up table: only a linear rescale is supported"
+    for name in ("RescaleSlope", "RescaleIntercept"):
+        if name in image and image.get(name) is not None and not _numbers(image, name, 1):
+            yield f"{name} is not a number: its unit is unknown"
+    if _numbers(image, "RescaleSlope", 1) == (0.0,):
+        yield "RescaleSlope 0: its values are lost"
+    # Type 1 in PET, PS3.3 C.8.9.4: without it the values are no activities, whatever Units says.
+    if header.modality == "PT" and not _numbers(image, "RescaleSlope", 1):
+        yield "PET without RescaleSlope: its unit is unknown"
+
+
+def _is_restored(image: Dataset) -> bool:
+    """Whether this program wrote the image; the description remains where an archive drops the sequence."""
+    made_by = (str(item.get("ManufacturerModelName", "")) for item in image.get("ContributingEquipmentSequence") or ())
+    return MODEL_NAME in made_by or _text(image, "SeriesDescription").endswith(SERIES_SUFFIX)
+
+
+def _is_orthonormal(orientation: tuple[float, ...]) -> bool:
+    along_row, along_column = orientation[:3], orientation[3:]
+    products = (
+        math.hypot(*along_row) - 1,
+        math.hypot(*along_column) - 1,
+        sum(a * b for a, b in zip(along_row, along_column, strict=True)),
+    )
+    return max(abs(product) for product in products) <= ORTHONORMAL_TOLERANCE
+
+
+def sop_class_name(image: Dataset) -> str:
+    """Name of the SOP class, (0008,0016).
+
+    Args:
+        image: pydicom data set.
+
+    Returns:
+        Such as ``CT Image Storage``; the number of a private one, nothing if absent.
+    """
+    from pydicom.uid import UID
+
+    # A DICOMDIR has it among the elements about the file only.
+    about_file = getattr(image, "file_meta", {})
+    return UID(_text(image, "SOPClassUID") or _text(about_file, "MediaStorageSOPClassUID")).name
+
+
+def _text(image: Dataset, name: str) -> str:
+    try:
+        return str(image.get(name) or "").strip()
+    except (ValueError, TypeError):
+        return ""
+
+
+def _integer(image: Dataset, name: str) -> int | None:
+    values = _numbers(image, name, 1)
+    return int(values[0]) if values else None
+
+
+def _numbers(image: Dataset, name: str, n_values: int) -> tuple[float, ...]:
+    """So many finite numbers, or none at all."""
+    try:
+        value = image.get(name)
+        values = tuple(float(number) for number in ensure_tuple(() if value is None else value))
+    except (ValueError, TypeError):
+        return ()
+    return values if len(values) == n_values and all(math.isfinite(number) for number in values) else ()

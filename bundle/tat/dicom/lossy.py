@@ -1,0 +1,50 @@
+"""Owning up to lossy compression: pixels that were compressed with loss once stay so in every image made from them."""
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from bundle.tat.dicom.header import Dataset
+
+# Transfer syntaxes that may lose information, and what Lossy Image Compression Method (0028,2114) calls them,
+# PS3.3 C.7.6.1.1.5.1.
+_METHODS: Final = MappingProxyType(
+    {
+        "1.2.840.10008.1.2.4.50": "ISO_10918_1",  # JPEG baseline
+        "1.2.840.10008.1.2.4.51": "ISO_10918_1",  # JPEG extended
+        "1.2.840.10008.1.2.4.81": "ISO_14495_1",  # JPEG-LS near-lossless
+        "1.2.840.10008.1.2.4.91": "ISO_15444_1",  # JPEG 2000
+        "1.2.840.10008.1.2.4.93": "ISO_15444_2",  # JPEG 2000 part 2
+        "1.2.840.10008.1.2.4.203": "ISO_15444_15",  # High-throughput JPEG 2000
+        "1.2.840.10008.1.2.4.112": "ISO_18181_1",  # JPEG XL
+    }
+)
+# These also store without loss; the image's own word counts.
+_EITHER: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (91, 93, 203, 112))
+
+
+def propagate_lossy_compression(image: Dataset, source: Path) -> None:
+    """Say of an image that it was compressed with loss if its source was, with ratio and method where they are known.
+
+    Args:
+        image: data set of the source image; changed in place.
+        source: its file.
+    """
+    syntax = str(image.file_meta.get("TransferSyntaxUID", ""))
+    said = image.get("LossyImageCompression")
+    if syntax not in _METHODS or (said == "00" and syntax in _EITHER):
+        return
+    image.LossyImageCompression = "01"
+    # Each compression adds a value; where there are values, the scanner or archive that compressed has given them.
+    if not image.get("LossyImageCompressionRatio"):
+        image.LossyImageCompressionRatio = f"{_compression_ratio(image, source):.2f}"
+    if not image.get("LossyImageCompressionMethod"):
+        image.LossyImageCompressionMethod = _METHODS[syntax]
+
+
+def _compression_ratio(image: Dataset, source: Path) -> float:
+    """Bytes of the pixels before compression for each byte after it."""
+    import pydicom
+
+    compressed = pydicom.dcmread(source, force=True, specific_tags=["PixelData"])
+    return float(image.Rows * image.Columns * image.BitsAllocated // 8 / len(compressed.PixelData))

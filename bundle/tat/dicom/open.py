@@ -1,0 +1,156 @@
+"""Opening one DICOM file safely: what is no DICOM, damaged, a program or a deflate bomb."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from bundle.tat.dicom.header import (
+    HEADER_TAGS,
+    MAX_SLICE_PIXELS,
+    Dataset,
+    DicomHeader,
+    parse_header,
+    sop_class_name,
+)
+from bundle.tat.formats import DICOM_SUFFIXES
+from bundle.tat.refusal import RefusedInputError
+
+# A deflated file may not grow beyond a slice of so many pixels of 32 bits: a few kilobytes can inflate to gigabytes.
+MAX_INFLATED_BYTES: Final = 4 * MAX_SLICE_PIXELS
+# Headers that are kept: some 30 MB, and a study with more images is only read twice.
+N_CACHED_HEADERS: Final = 20_000
+# What programs of Windows, Linux and macOS begin with. The 128 bytes before a DICOM header may hold anything, and so a
+# file can be a program and an image at once (CVE-2019-11687).
+PROGRAM_STARTS: Final = (b"MZ", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
+
+_PREAMBLE_BYTES: Final = 128
+_INFLATE_STEP: Final = 1 << 20
+
+
+def read_dicom_header(path: Path) -> DicomHeader | None:
+    """Read what stands before the pixels; a file that has not changed is read once.
+
+    Args:
+        path: a file.
+
+    Returns:
+        The header; ``None`` for a file that is not DICOM.
+
+    Raises:
+        RefusedInputError: the file says that it is DICOM, by its name or its first bytes, but is damaged, a program, or
+            inflates beyond ``MAX_INFLATED_BYTES``.
+    """
+    with _refusing_damage(path):
+        status = path.stat()
+        return _read_once(path, status.st_mtime_ns, status.st_size)
+
+
+def read_image(path: Path) -> Dataset:
+    """Read a whole file whose header has been read, and so checked, before.
+
+    Args:
+        path: a file.
+
+    Returns:
+        pydicom data set.
+
+    Raises:
+        RefusedInputError: the file is damaged.
+    """
+    import pydicom
+
+    with _refusing_damage(path):
+        return pydicom.dcmread(path, force=True)
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether a file says that it is DICOM, by its name or its first bytes.
+
+    Args:
+        path: an existing file.
+    """
+    # Without the preamble anything could be read as DICOM, so the name must say that it is.
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(_PREAMBLE_BYTES + 4)[_PREAMBLE_BYTES:] == b"DICM"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, for the end of a sentence.
+
+    Args:
+        error: of any kind.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@contextlib.contextmanager
+def _refusing_damage(path: Path) -> Iterator[None]:
+    """Say in one sentence that a file cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            # pydicom warns of values against the standard, in words that may quote them; what matters is checked.
+            warnings.simplefilter("ignore")
+            yield
+    except RefusedInputError:
+        raise
+    except Exception as error:
+        # pydicom raises many kinds on damaged files; all mean that this one cannot be used.
+        raise RefusedInputError(f"{path} cannot be read as DICOM: {first_line(error)}") from error
+
+
+@lru_cache(maxsize=N_CACHED_HEADERS)
+def _read_once(path: Path, _changed: int, n_bytes: int) -> DicomHeader | None:
+    if not looks_like_dicom(path):
+        return None
+    if n_bytes == 0:
+        raise RefusedInputError(f"{path} is empty (0 bytes): fetch it again")
+    with path.open("rb") as file:
+        if file.read(_PREAMBLE_BYTES).startswith(PROGRAM_STARTS):
+            raise RefusedInputError(f"{path} begins like a program: it is not read, have it checked for malware")
+        image = _read_elements(path, file)
+    kind = sop_class_name(image)
+    if not kind and "Rows" not in image:
+        raise RefusedInputError(f"{path} is named as DICOM but is none: remove it or fetch it again")
+    if "Image Storage" in kind and "Rows" not in image:
+        raise RefusedInputError(f"{path} ends before its pixels: fetch it again")
+    return parse_header(path, image)
+
+
+def _read_elements(path: Path, file: BinaryIO) -> Dataset:
+    """The elements of ``HEADER_TAGS``, of a file whose size once inflated is within bounds."""
+    import pydicom
+    from pydicom.filereader import read_dataset, read_preamble
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    file.seek(0)
+    read_preamble(file, force=True)
+    # The group about the file itself stands before the others and is never compressed.
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        _check_inflated_size(path, file)
+    file.seek(0)
+    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(HEADER_TAGS))
+
+
+def _check_inflated_size(path: Path, file: BinaryIO) -> None:
+    """Refuse a deflate bomb without holding what it inflates to."""
+    inflater, n_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    waiting = file.read(_INFLATE_STEP)
+    while waiting:
+        n_bytes += len(inflater.decompress(waiting, _INFLATE_STEP))
+        if n_bytes > MAX_INFLATED_BYTES:
+            bound = MAX_INFLATED_BYTES >> 20
+            raise RefusedInputError(
+                f"{path} inflates to more than {bound} MiB: a slice is not that large, it is not read"
+            )
+        waiting = inflater.unconsumed_tail or file.read(_INFLATE_STEP)

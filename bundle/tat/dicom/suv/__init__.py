@@ -1,0 +1,1 @@
+"""PET in standardised uptake values, from what a DICOM header says."""

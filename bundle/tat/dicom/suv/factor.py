@@ -1,0 +1,106 @@
+"""PET in SUV by body weight: the factor that a DICOM header gives."""
+
+import math
+from typing import Final
+
+from bundle.tat.dicom.header import Dataset
+from bundle.tat.dicom.suv.decay import decay_correction, remaining_activity
+from bundle.tat.dicom.suv.header import (
+    TAGS,
+    radiopharmaceutical,
+    read_corrections,
+    read_private,
+    read_text,
+    read_within,
+    refused,
+)
+from bundle.tat.refusal import RefusedInputError
+
+GRAMS_A_KILOGRAM: Final = 1000.0
+# Weights [kg] of what is scanned: a rat to the heaviest patient that a table carries.
+LIGHTEST: Final = 0.2
+HEAVIEST: Final = 500.0
+# Injected activities [Bq]: a rat gets some 1e7, a patient 1e8 to 1e9. Written in MBq, all are below 1e5.
+LEAST_DOSE: Final = 1e5
+GREATEST_DOSE: Final = 1e11
+
+PHILIPS: Final = "Philips PET Private Group"
+PHILIPS_GROUP: Final = 0x7053
+SUV_SCALE_FACTOR: Final = 0x00
+ACTIVITY_SCALE_FACTOR: Final = 0x09
+
+
+def suv_factor(image: Dataset) -> float:
+    """Factor that brings the rescaled values of one PET image to SUV by body weight [g/ml].
+
+    Dividing by it leads back to the unit of the image.
+
+    Args:
+        image: pydicom data set of one PET image. Rescale Slope and Intercept are applied before the factor.
+
+    Returns:
+        By Units (0054,1001). ``GML``: 1. ``BQML``: weight [g] over the activity [Bq] that is left of the injected one
+        at the time that the values refer to, see ``remaining_activity``. ``CNTS``: Philips' own factor to SUV, or its
+        factor to Bq/ml times that of ``BQML``. What remained in the syringe is not subtracted from the dose.
+
+    Raises:
+        RefusedInputError: another unit; not corrected for attenuation; or a tag that is missing, out of bounds or
+            contradicts another. The message names the tag, never the patient's values.
+
+    Source:
+        QIBA, vendor-neutral pseudo-code for SUV calculation, 2018-06-26. DICOM PS3.3 C.8.9.1.
+    """
+    units = read_text(image, "Units").upper()
+    if units == "GML":
+        _check_body_weight(image)
+        return 1.0
+    if units not in ("BQML", "CNTS"):
+        raise refused(f"{TAGS['Units']} is {units or 'missing'}: pass PET in Bq/ml (BQML), in counts of Philips (CNTS)")
+    if "ATTN" not in read_corrections(image):
+        raise refused(
+            f"{TAGS['CorrectedImage']} does not name ATTN, and SUV needs correction of attenuation: pass the corrected "
+            "series"
+        )
+    return _factor_of_activity(image) if units == "BQML" else _factor_of_counts(image)
+
+
+def _check_body_weight(image: Dataset) -> None:
+    """Refuse SUV by lean body mass or surface; without SUV Type (0054,1006) it is by body weight."""
+    kind = read_text(image, "SUVType").upper()
+    if kind not in ("", "BW"):
+        raise RefusedInputError(
+            f"{TAGS['SUVType']} is {kind}: pass SUV by body weight (BW), or the series in Bq/ml (BQML)"
+        )
+
+
+def _factor_of_activity(image: Dataset) -> float:
+    """Factor from Bq/ml to SUV."""
+    weight = read_within(image, "PatientWeight", LIGHTEST, HEAVIEST, "kg")
+    dose = read_within(radiopharmaceutical(image), "RadionuclideTotalDose", LEAST_DOSE, GREATEST_DOSE, "Bq")
+    return weight * GRAMS_A_KILOGRAM / (dose * remaining_activity(image))
+
+
+def _factor_of_counts(image: Dataset) -> float:
+    """Factor from counts to SUV, as Philips gives it."""
+    # Philips' factor to SUV presumes values that are corrected for decay.
+    is_corrected = decay_correction(image) != "NONE"
+    to_suv = _philips_factor(image, SUV_SCALE_FACTOR)
+    if to_suv and is_corrected:
+        return to_suv
+    to_activity = _philips_factor(image, ACTIVITY_SCALE_FACTOR)
+    if to_activity:
+        return to_activity * _factor_of_activity(image)
+    usable = "SUV Scale Factor (7053,xx00) or " if is_corrected else ""
+    raise refused(
+        f"{TAGS['Units']} is CNTS, but no {usable}Activity Concentration Scale Factor (7053,xx09) of {PHILIPS} is "
+        "there, or it is 0: pass files that kept the private elements"
+    )
+
+
+def _philips_factor(image: Dataset, offset: int) -> float:
+    """A scale factor of Philips; 0 where there is none that can be used, Philips writes it so too."""
+    try:
+        factor = float(read_private(image, PHILIPS_GROUP, PHILIPS, offset))
+    except ValueError:
+        return 0.0
+    return factor if 0 < factor < math.inf else 0.0

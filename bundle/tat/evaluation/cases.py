@@ -1,0 +1,103 @@
+"""The volumes that a score or a picture is made of: degraded, clean and restored, checked to lie on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.tat.data.datalist import read_datalist
+from bundle.tat.formats import case_name, is_nifti
+from bundle.tat.modality import Modality, parse_modality
+from bundle.tat.refusal import RefusedInputError
+
+# Entries of two affines may differ by this much [mm]: NIfTI stores them in float32, and quaternions are rounded twice.
+AFFINE_TOLERANCE: Final = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One scan of a datalist with its restoration.
+
+    Args:
+        name: file name of the degraded image without its ending.
+        modality: what was scanned.
+        image: degraded volume ``(H, W, D)``, in the modality's unit, slices along the last axis.
+        label: clean volume, likewise.
+        restored: restored volume, likewise.
+        affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for all three.
+        subject: who was scanned, as the datalist names it; ``None`` where it does not.
+    """
+
+    name: str
+    modality: Modality
+    image: NDArray[np.float32]
+    label: NDArray[np.float32]
+    restored: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    subject: str | None = None
+
+
+def read_cases(datalist: Path, section: str, restored_dir: Path) -> list[Case]:
+    """Read every scan of a datalist's section, its clean image, and its restoration.
+
+    Args:
+        datalist: JSON file, ``{section: [{"image": ..., "label": ..., "modality": ...}]}``; paths are relative to it.
+        section: which list to read, such as ``testing``.
+        restored_dir: folder that the inference wrote to; it holds ``<name>/<name>_restored.nii.gz`` for each image.
+
+    Returns:
+        The cases, in the datalist's order.
+
+    Raises:
+        RefusedInputError: the section is missing or empty, an entry lacks a key, a file is missing, not NIfTI, not
+            3-D or not finite, or the three volumes of a case differ in shape or affine.
+    """
+    entries = read_datalist(str(datalist), section)
+    if not entries:
+        raise RefusedInputError(f"section {section!r} of {datalist} is empty: name a section with 1 scan or more")
+    return [_read_case(entry, restored_dir) for entry in entries]
+
+
+def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
+    missing = {"image", "label", "modality"} - entry.keys()
+    if missing:
+        raise RefusedInputError(f"entry {dict(entry)} lacks {sorted(missing)}: add it to the datalist")
+    name = case_name(Path(entry["image"]))
+    paths = {
+        "image": Path(entry["image"]),
+        "label": Path(entry["label"]),
+        "restored": restored_dir / name / f"{name}_restored.nii.gz",
+    }
+    volumes = {role: _read_volume(path) for role, path in paths.items()}
+    image, affine = volumes["image"]
+    for role in ("label", "restored"):
+        other, other_affine = volumes[role]
+        if other.shape != image.shape or not np.allclose(other_affine, affine, rtol=0.0, atol=AFFINE_TOLERANCE):
+            raise RefusedInputError(
+                f"{paths[role]} (shape {other.shape}, affine {other_affine.tolist()}) is not on the grid of "
+                f"{paths['image']} (shape {image.shape}, affine {affine.tolist()}), to {AFFINE_TOLERANCE} mm: "
+                "score the image that was restored from this input, without resampling"
+            )
+    arrays = {role: volume for role, (volume, _) in volumes.items()}
+    subject = str(entry["subject"]) if "subject" in entry else None
+    return Case(name=name, modality=parse_modality(entry["modality"]), affine=affine, subject=subject, **arrays)
+
+
+def _read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    if not path.is_file():
+        raise RefusedInputError(f"{path} is missing: check the datalist, and run the inference first")
+    if not is_nifti(path):
+        raise RefusedInputError(f"{path} is not named as NIfTI, the only format that is scored: convert it")
+    scan = nibabel.Nifti1Image.from_filename(path)
+    if scan.ndim != 3:
+        raise RefusedInputError(f"{path} has {scan.ndim} axes, 3 can be scored: split it into volumes")
+    volume = scan.get_fdata(dtype=np.float32)
+    if not np.isfinite(volume).all():
+        raise RefusedInputError(f"{path} holds NaN or infinite values, a score needs finite ones: restore it anew")
+    return volume, np.asarray(scan.affine, dtype=np.float64)

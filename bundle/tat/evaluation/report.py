@@ -1,0 +1,228 @@
+"""Writing down how well every case of a datalist was restored."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+import ignite.distributed as idist
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from numpy.typing import NDArray
+
+from bundle.tat.cases.record import file_sha256
+from bundle.tat.evaluation.baseline_filters import find_filters
+from bundle.tat.evaluation.cases import Case
+from bundle.tat.evaluation.scoring import (
+    SLICE_DATA_RANGE,
+    SLICE_PROTOCOL,
+    VOLUME_DATA_RANGE,
+    VOLUME_PROTOCOL,
+    MethodResult,
+    keep_best,
+    score_case,
+)
+from bundle.tat.evaluation.statistics import import_stats
+from bundle.tat.evaluation.summary import check_protocol, summarise
+from bundle.tat.evaluation.table import (
+    Provenance,
+    SliceTable,
+    case_rows,
+    read_slices,
+    slice_rows,
+    write_csv,
+    write_json,
+)
+from bundle.tat.formats import case_name
+from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationReport:
+    """Handler that scores each case of an evaluation and writes tables and a summary when all are done.
+
+    Files in ``output_dir``: ``slices.csv``, ``cases.csv``, ``volumes.csv`` and, last, ``summary.json``; see
+    docs/evaluation.md. Everything that can be refused without a restoration is refused when the run starts.
+
+    Args:
+        output_dir: folder of the files; made when they are written.
+        ckpt_path: weights file that the network was loaded from.
+        datalist_file: datalist that the cases come from; only its name is written down.
+        section: section of the datalist.
+        baselines: plain filters to score on the same cases, by their names in ``evaluation.baseline_filters``.
+        compare_to: ``slices.csv`` of another run on the same cases, to test against; ``None`` for none.
+        seed: of the bootstrap.
+
+    Shape:
+        decollated engine output: dictionaries with ``image``, ``label`` and ``pred`` ``(1, W, H[, D])`` in physical
+        units, slices along the last axis, and a batch whose entries name the ``modality`` and may name the ``subject``.
+    """
+
+    def __init__(
+        self,
+        output_dir: str,
+        ckpt_path: str,
+        *,
+        datalist_file: str,
+        section: str = "testing",
+        baselines: Sequence[str] = ("gaussian",),
+        compare_to: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.output_dir = Path(output_dir).expanduser()
+        self.ckpt_path = Path(ckpt_path).expanduser()
+        self.datalist_name = Path(datalist_file).name
+        self.section = section
+        self.filters = find_filters(baselines)
+        self.compare_to = Path(compare_to).expanduser() if compare_to else None
+        self.seed = seed
+        self._results: dict[str, list[MethodResult]] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Score in each iteration of ``engine``, write when it has completed."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.score)
+        engine.add_event_handler(Events.COMPLETED, self.write)
+
+    def start(self, _: Engine) -> None:
+        """Forget an earlier run, and find out now what would stop this one at its end.
+
+        Raises:
+            RefusedInputError: the table to compare with cannot be read or has another protocol.
+            ImportError: scipy is not installed.
+        """
+        import_stats()
+        self._results = {}
+        self._provenance = Provenance(
+            protocol=SLICE_PROTOCOL,
+            data_range=SLICE_DATA_RANGE,
+            weights_sha256=file_sha256(self.ckpt_path),
+            bundle_version=VERSION,
+            datalist=self.datalist_name,
+            section=self.section,
+        )
+        self._other: SliceTable | None = None
+        if self.compare_to:
+            self._other = read_slices(self.compare_to)
+            check_protocol(self._provenance, self._other.provenance)
+
+    def score(self, engine: Engine) -> None:
+        """Score the volumes of one iteration.
+
+        Raises:
+            RefusedInputError: a case cannot be scored, has the name of another one of its modality, or unlike others
+                of its modality no subject.
+        """
+        outputs, batches = (cast(Sequence[Mapping[str, Any]], it) for it in (engine.state.output, engine.state.batch))
+        for output, batch in zip(outputs, batches, strict=True):
+            source = str(output["image"].meta["filename_or_obj"])
+            case = _read_case({**batch, **output}, case_name(Path(source)))
+            self._results[source] = score_case(case, self.filters, device=output["pred"].device)
+        check_cases(self._results)
+
+    def write(self, _: Engine) -> None:
+        """Write the four files; under several processes, the first one writes what all have scored.
+
+        Raises:
+            RefusedInputError: no case can be scored.
+        """
+        by_case = gather(self._results)
+        if idist.get_rank() > 0:
+            return
+        check_cases(by_case)
+        n_unscored = count_unscored(by_case)
+        ordered = sorted(by_case.values(), key=lambda scored: (scored[0].modality, scored[0].case))
+        results = keep_best(result for scored in ordered for result in scored)
+        summary = summarise(results, self._provenance, other=self._other, seed=self.seed)
+        origin = asdict(self._provenance)
+        of_volumes = asdict(replace(self._provenance, protocol=VOLUME_PROTOCOL, data_range=VOLUME_DATA_RANGE))
+        write_csv(self.output_dir / "slices.csv", [{**asdict(row), **origin} for row in slice_rows(results)])
+        write_csv(self.output_dir / "cases.csv", [{**row, **origin} for row in case_rows(results)])
+        write_csv(self.output_dir / "volumes.csv", [{**row, **of_volumes} for row in case_rows(results, whole=True)])
+        write_json(self.output_dir / "summary.json", summary)
+        logger.info("scores of %d cases written to %s", len(by_case) - n_unscored, self.output_dir)
+        if n_unscored:
+            logger.warning("%d more cases have a constant label in every slice: not scored", n_unscored)
+
+
+def gather(results: dict[str, list[MethodResult]]) -> dict[str, list[MethodResult]]:
+    """Put together what all processes have scored.
+
+    Args:
+        results: those of this process, by the path of the case.
+
+    Returns:
+        Those of all. A case that a sampler gave to two processes, to make their shares equal, is there once.
+    """
+    if idist.get_world_size() == 1:
+        return results
+    parts = cast(list[dict[str, list[MethodResult]]], idist.all_gather(results))
+    return {source: scored for part in parts for source, scored in part.items()}
+
+
+def check_cases(results: Mapping[str, Sequence[MethodResult]]) -> None:
+    """Refuse cases that a table could not tell apart, and subjects that are named here and there.
+
+    Args:
+        results: scores by the path of the case.
+
+    Raises:
+        RefusedInputError: of one modality, two scans have the same name, or one has a subject and another has none.
+    """
+    paths: dict[tuple[str, str], str] = {}
+    has_subject: dict[str, bool] = {}
+    for path, (first, *_) in results.items():
+        key = (first.modality, first.case)
+        if key in paths:
+            raise RefusedInputError(f"{paths[key]} and {path} are both named {first.case}: rename one")
+        paths[key] = path
+        if has_subject.setdefault(first.modality, first.subject is not None) != (first.subject is not None):
+            raise RefusedInputError(
+                f"some {first.modality.value} cases have a subject and {path} is not like them: "
+                "name the subject of all of them in the datalist, or of none"
+            )
+
+
+def count_unscored(results: Mapping[str, Sequence[MethodResult]]) -> int:
+    """Count the cases none of whose slices can be scored.
+
+    Args:
+        results: scores by the path of the case.
+
+    Returns:
+        Their number, less than that of all cases.
+
+    Raises:
+        RefusedInputError: there is no other case.
+    """
+    n_unscored = sum(not first.slices for first, *_ in results.values())
+    if n_unscored == len(results):
+        raise RefusedInputError(
+            f"every slice of all {n_unscored} cases has a constant label within its evaluation window: "
+            "nothing can be scored, check units and modalities"
+        )
+    return n_unscored
+
+
+def _read_case(volume: Mapping[str, Any], name: str) -> Case:
+    image, label, restored = (_slices_last(volume[key]) for key in ("image", "label", "pred"))
+    return Case(
+        name=name,
+        modality=Modality(volume["modality"]),
+        image=image,
+        label=label,
+        restored=restored,
+        affine=np.asarray(volume["image"].affine.cpu(), dtype=np.float64),
+        subject=str(volume["subject"]) if "subject" in volume else None,
+    )
+
+
+def _slices_last(image: torch.Tensor) -> NDArray[np.float32]:
+    """``(1, W, H[, D])`` as an array ``(W, H, D)``; a single image is a volume of one slice."""
+    array: NDArray[np.float32] = image[0].detach().cpu().numpy().astype(np.float32, copy=False)
+    return array if array.ndim == 3 else array[..., np.newaxis]

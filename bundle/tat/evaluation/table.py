@@ -1,0 +1,206 @@
+"""Tables of scores: every row says what it was scored by, and a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bundle.tat.atomic import written_whole
+from bundle.tat.evaluation.scoring import MethodResult
+from bundle.tat.modality import EVALUATION_WINDOWS
+from bundle.tat.refusal import RefusedInputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where scores come from, the same in every row of a file.
+
+    Args:
+        protocol: id of the protocol.
+        data_range: which data range PSNR and SSIM are relative to.
+        weights_sha256: SHA-256 of the weights file, in hexadecimal.
+        bundle_version: version of the bundle that computed them.
+        datalist: name of the datalist, without its folder.
+        section: section of the datalist.
+    """
+
+    protocol: str
+    data_range: str
+    weights_sha256: str
+    bundle_version: str
+    datalist: str
+    section: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceRow:
+    """Scores of one slice by one method.
+
+    Args:
+        modality: ``CT``, ``MRI`` or ``PET``.
+        case: name of the case.
+        subject: who was scanned; ``None`` where the datalist does not say.
+        method: ``input``, ``restored``, or the name of a plain filter.
+        parameter: of the filter; ``None`` for the other methods.
+        slice: index along the last axis, from 0.
+        psnr: peak signal-to-noise ratio [dB].
+        ssim: structural similarity.
+        rmse: root mean squared error, in ``unit``.
+        unit: the modality's unit.
+    """
+
+    modality: str
+    case: str
+    subject: str | None = None
+    method: str
+    parameter: float | None
+    slice: int
+    psnr: float
+    ssim: float
+    rmse: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """The content of a ``slices.csv``.
+
+    Args:
+        provenance: where the scores come from.
+        rows: one for each slice and method.
+    """
+
+    provenance: Provenance
+    rows: list[SliceRow]
+
+
+def slice_rows(results: Iterable[MethodResult]) -> list[SliceRow]:
+    """Lay results out, one row for each slice and method.
+
+    Args:
+        results: of any cases.
+
+    Returns:
+        The rows, in the order of the results.
+    """
+    return [
+        SliceRow(**{**_head(result), **scores}, slice=index, unit=_unit(result))
+        for result in results
+        for index, scores in result.slices.items()
+    ]
+
+
+def case_rows(results: Iterable[MethodResult], *, whole: bool = False) -> list[dict[str, object]]:
+    """Lay results out, one row for each case and method.
+
+    Args:
+        results: of any cases.
+        whole: take the scores of the volume as one instead of the means over its slices.
+
+    Returns:
+        The rows, in the order of the results; scores are ``None`` where no slice can be scored.
+    """
+    rows = []
+    for result in results:
+        scores = asdict(result.volume if whole else result.means)
+        counts = {name: scores.pop(name) for name in ("n_slices", "n_constant")}
+        cells = scores if counts["n_slices"] else dict.fromkeys(scores)
+        rows.append({**_head(result), **cells, "unit": _unit(result), **counts})
+    return rows
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write a table; its columns are the keys of the first row, and ``None`` is an empty cell.
+
+    Args:
+        path: file to write; its folder is made, an older file is replaced.
+        rows: one or more, all with the same keys.
+
+    Raises:
+        RefusedInputError: the file system does not let us.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    _write_whole(path, text.getvalue())
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write strict JSON: a NaN is an error, not a word that other readers do not know.
+
+    Args:
+        path: file to write; its folder is made, an older file is replaced.
+        content: what to write.
+
+    Raises:
+        RefusedInputError: the file system does not let us.
+    """
+    _write_whole(path, json.dumps(content, indent=4, allow_nan=False) + "\n")
+
+
+def read_slices(path: Path) -> SliceTable:
+    """Read a ``slices.csv``.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its rows, and where they come from.
+
+    Raises:
+        RefusedInputError: the file cannot be read, lacks a column or a row, holds what is no finite number, names one
+            slice twice for one method, or its rows come from different runs.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            records = list(csv.DictReader(file))
+        rows = [_parse_row(record) for record in records]
+        names = [field.name for field in fields(Provenance)]
+        origins = {Provenance(**{name: record[name] for name in names}) for record in records}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RefusedInputError(
+            f"{path} is no slices.csv of an evaluation ({type(error).__name__}: {error}): pass it as it was written"
+        ) from error
+    if len(origins) != 1:
+        raise RefusedInputError(f"{path} holds rows of {len(origins)} runs: pass the table of one")
+    keys = {(row.modality, row.case, row.method, row.slice) for row in rows}
+    if len(keys) < len(rows):
+        raise RefusedInputError(f"{path} names {len(rows) - len(keys)} slices twice: pass the table of one run")
+    return SliceTable(origins.pop(), rows)
+
+
+def _head(result: MethodResult) -> dict[str, Any]:
+    return {
+        "modality": result.modality.value,
+        "case": result.case,
+        "subject": result.subject,
+        "method": result.method,
+        "parameter": result.parameter,
+    }
+
+
+def _unit(result: MethodResult) -> str:
+    return EVALUATION_WINDOWS[result.modality].unit
+
+
+def _parse_row(record: Mapping[str, str]) -> SliceRow:
+    scores = {name: float(record[name]) for name in ("psnr", "ssim", "rmse")}
+    if not all(map(math.isfinite, scores.values())):
+        raise ValueError(f"scores {scores} of {record['case']} are not finite")
+    cells: dict[str, Any] = {name: record[name] for name in ("modality", "case", "method", "unit")} | scores
+    parameter = float(record["parameter"]) if record["parameter"] else None
+    # Tables of earlier versions have no column for the subject.
+    return SliceRow(**cells, subject=record.get("subject") or None, parameter=parameter, slice=int(record["slice"]))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a text file; a reader never sees half of it."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

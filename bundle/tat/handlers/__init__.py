@@ -1,0 +1,1 @@
+"""Ignite handlers and metrics of training and validation."""

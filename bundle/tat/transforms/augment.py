@@ -1,0 +1,181 @@
+"""Variety that training pairs lack: other noise levels, contrasts and resolutions than those that were measured."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, RandomizableTransform
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from bundle.tat.modality import Modality
+from bundle.tat.simulation import mri
+
+Interval = tuple[float, float]
+
+# Knots of a contrast curve: few enough that tissues stay apart, many enough that their order can change.
+N_CONTRAST_KNOTS: Final = 5
+
+
+class RandNoiseLeveld(RandomizableTransform, MapTransform):
+    """Scale what degrades an image: ``image = label + amount * (image - label)``.
+
+    The noise that is inserted into CT for a dose fraction f has a deviation proportional to ``sqrt((1 - f) / f)`` but
+    for the electronic part, so other amounts of a quarter-dose pair stand for other doses: 0.58 for a half, 1.53 for an
+    eighth, 0 for the clean image itself. For PET the amount stands for the counts likewise, not exactly. Amounts are
+    drawn evenly in their logarithm: drawn evenly, hardly one would be small, and a network that has not seen a little
+    noise makes such a scan worse.
+
+    Args:
+        keys: key of the degraded image, one; what comes before it in ``label_key`` is its clean image.
+        amounts: modality -> interval above 0 that the amount is drawn from; others keep theirs.
+        prob: how often an amount is drawn; otherwise the pair stays as it is.
+        clean_prob: how often the image of any modality becomes the clean one, so that the network learns to leave alone
+            what is not degraded.
+        label_key: key of the clean image.
+        modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
+
+    Shape:
+        any -> the same.
+
+    Raises:
+        ValueError: an interval that holds 0 or is upside down.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        *,
+        amounts: Mapping[str, Interval],
+        prob: float = 0.5,
+        clean_prob: float = 0.05,
+        label_key: str = "label",
+        modality_key: str = "modality",
+    ) -> None:
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, prob)
+        self.amounts = {Modality(modality): interval for modality, interval in amounts.items()}
+        for modality, (low, high) in self.amounts.items():
+            if not 0 < low <= high:
+                raise ValueError(f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise")
+        self.clean_prob = clean_prob
+        self.label_key = label_key
+        self.modality_key = modality_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Draw an amount and apply it."""
+        d = dict(data)
+        self.randomize(None)
+        amount = self._draw_amount(Modality(d[self.modality_key]))
+        for key in self.key_iterator(d):
+            label = d[self.label_key]
+            d[key] = label + amount * (d[key] - label) if amount != 1.0 else d[key]
+        return d
+
+    def _draw_amount(self, modality: Modality) -> float:
+        low, high = self.amounts.get(modality, (1.0, 1.0))
+        drawn, is_clean = np.exp(self.R.uniform(np.log(low), np.log(high))), self.R.uniform() < self.clean_prob
+        if is_clean:
+            return 0.0
+        return float(drawn) if self._do_transform else 1.0
+
+
+class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
+    """Make an MRI pair anew from its clean slice: another contrast, another resolution, then k-space truncation.
+
+    The truncation is a function of the clean image, so that any change of that image gives an exact pair. Images of
+    other modalities are left alone.
+
+    Args:
+        keys: key of the clean slice, one.
+        image_key: where the degraded slice goes.
+        zoom: interval of the factor that structures grow by, in pixels.
+        gamma: interval of the exponent that bends the contrast.
+        remap_prob: how often the contrast becomes an arbitrary curve, in which fluid may be dark or bright.
+        gain: interval of the factor that intensities are multiplied by.
+        factors: one of so many k-space lines is kept along each axis; drawn evenly, so that one that stands here
+            twice is drawn twice as often.
+        size: sides that the slice is padded to at least, in pixels.
+        modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
+
+    Shape:
+        ``(1, W, H)`` -> ``(1, W', H')``, in [0, 1].
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "label",
+        image_key: str = "image",
+        *,
+        zoom: Interval = (0.7, 1.5),
+        gamma: Interval = (0.6, 1.6),
+        remap_prob: float = 0.3,
+        gain: Interval = (0.7, 1.4),
+        factors: Sequence[int] = (4,),
+        size: Sequence[int] = (0, 0),
+        modality_key: str = "modality",
+    ) -> None:
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, 1.0)
+        self.image_key = image_key
+        self.zoom = zoom
+        self.gamma = gamma
+        self.remap_prob = remap_prob
+        self.gain = gain
+        self.factors = tuple(factors)
+        self.size = tuple(size)
+        self.modality_key = modality_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Draw a contrast and a resolution, and degrade."""
+        d = dict(data)
+        if Modality(d[self.modality_key]) is not Modality.MRI:
+            return d
+        for key in self.key_iterator(d):
+            varied = pad_to(resize(self._recontrast(torch.as_tensor(d[key])), self.R.uniform(*self.zoom)), self.size)
+            factor = self.factors[self.R.randint(len(self.factors))]
+            d[key] = varied
+            d[self.image_key] = torch.from_numpy(mri.reduce_resolution(varied[0].numpy(), factor=factor))[None]
+        return d
+
+    def _recontrast(self, clean: Tensor) -> Tensor:
+        brightest = float(clean.max())
+        if brightest <= 0:
+            return clean
+        relative = (clean / brightest).clamp(min=0)
+        if self.R.uniform() < self.remap_prob:
+            heights = np.concatenate([[0.0], self.R.uniform(0.1, 1.0, N_CONTRAST_KNOTS - 1)])
+            bent = torch.from_numpy(apply_contrast_curve(relative.numpy(), heights))
+        else:
+            bent = relative.pow(self.R.uniform(*self.gamma))
+        return (bent * brightest * self.R.uniform(*self.gain)).clamp(max=1.0)
+
+
+def apply_contrast_curve(image: NDArray[np.float32], heights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Send intensities in [0, 1] through a curve of straight lines.
+
+    Args:
+        image: of any shape.
+        heights: the curve at evenly spaced intensities from 0 to 1.
+
+    Returns:
+        An image of the same shape.
+    """
+    curved = np.interp(image, np.linspace(0.0, 1.0, len(heights)), heights)
+    return curved.astype(np.float32)
+
+
+def resize(image: Tensor, factor: float) -> Tensor:
+    """Sample a slice at pixels ``factor`` times as fine, without aliasing: ``(1, W, H) -> (1, W', H')``."""
+    sides = [max(round(side * factor), 1) for side in image.shape[-2:]]
+    return F.interpolate(image[None], size=sides, mode="bilinear", antialias=True)[0]
+
+
+def pad_to(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Add air on all sides of a slice until it has at least these sides: ``(1, W, H) -> (1, W', H')``."""
+    missing = [max(wanted - side, 0) for wanted, side in zip(size, image.shape[-2:], strict=True)]
+    (w, h) = missing
+    return F.pad(image, (h // 2, h - h // 2, w // 2, w - w // 2))

@@ -1,0 +1,38 @@
+"""Tables in the documents: laid out in Markdown, put between <!-- name --> and <!-- /name -->, nowhere else."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from bundle.tat.atomic import written_whole
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay a table out."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def fill(documents: Sequence[Path], sections: Mapping[str, str]) -> None:
+    """Replace what stands between the marks of each section; other text stays.
+
+    A section that none of the documents has marks for ends the script: figures are not to get lost.
+    """
+    found = set()
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        for name, table in sections.items():
+            between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+            text, n_places = between.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
+            if n_places:
+                found.add(name)
+        with written_whole(document) as path:
+            path.write_text(text, encoding="utf-8")
+    if missing := ", ".join(name for name in sections if name not in found):
+        sys.exit(f"no marks for {missing} in {', '.join(document.name for document in documents)}")

@@ -1,0 +1,114 @@
+"""Draw for each modality the test slice of the median gain and that of the worst: what is usual, and where it fails."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from bundle.tat.cases.record import read_record
+from bundle.tat.evaluation.cases import Case, read_cases
+from bundle.tat.evaluation.table import SliceRow, read_slices
+from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
+from scripts.draw import NOTES, draw_case
+
+# Noise hardly compresses: with a palette of these, which are all that a picture holds, it takes less than half.
+N_GREYS: Final = 160
+N_DIFFERENCES: Final = 256 - N_GREYS
+
+
+class Choice(NamedTuple):
+    """A slice and why it is shown: ``rank`` is ``median`` or ``worst``, ``gain`` in dB of PSNR over the input."""
+
+    modality: Modality
+    rank: str
+    case: str
+    index: int
+    gain: float
+    n_slices: int
+
+
+def choose(rows: Iterable[SliceRow]) -> list[Choice]:
+    """Find the two slices of each modality; of an even number the lower of the two middle ones is the median."""
+    by_method: dict[str, dict[tuple[str, str, int], float]] = defaultdict(dict)
+    for row in rows:
+        by_method[row.method][row.modality, row.case, row.slice] = row.psnr
+    choices = []
+    for modality in Modality:
+        ranked = sorted(
+            (psnr - by_method["input"][task, case, index], case, index)
+            for (task, case, index), psnr in by_method["restored"].items()
+            if task == modality.value
+        )
+        ranks = {"median": (len(ranked) - 1) // 2, "worst": 0} if ranked else {}
+        for rank, position in ranks.items():
+            gain, case, index = ranked[position]
+            choices.append(Choice(modality, rank, case, index, gain, len(ranked)))
+    return choices
+
+
+def check_weights(restored: Path, case: str, weights: str) -> None:
+    """Refuse a restoration by other weights than those that were scored."""
+    record = read_record(restored / case)
+    if record is None or record.weights_sha256 != weights:
+        raise RefusedInputError(f"{restored / case} is not of the weights that the table scores: restore it anew")
+
+
+def draw_choices(choices: Iterable[Choice], cases: Iterable[Case]) -> Iterator[tuple[str, Figure]]:
+    """Draw every choice, with the name of its file."""
+    by_name = {(case.modality, case.name): case for case in cases}
+    for choice in choices:
+        which = f"{choice.rank} gain of {choice.n_slices} test slices, {choice.gain:+.2f} dB"
+        note = f"{which}; {NOTES[choice.modality]}"
+        figure = draw_case(by_name[choice.modality, choice.case], index=choice.index, note=note)
+        yield f"case_{choice.modality.value.lower()}_{choice.rank}.png", figure
+
+
+def write_picture(figure: Figure, path: Path) -> None:
+    """Write a PNG of greys and of the colours of differences."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    scales = {"gray": N_GREYS, "RdBu_r": N_DIFFERENCES}
+    palette = np.concatenate([colormaps[name](np.linspace(0, 1, n), bytes=True)[:, :3] for name, n in scales.items()])
+    found, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    distances = np.stack([((found - colour.astype(float)) ** 2).sum(axis=1) for colour in palette])
+    picture = Image.fromarray(distances.argmin(axis=0).astype(np.uint8)[places].reshape(pixels.shape[:2]))
+    picture.putpalette(palette.tobytes())
+    picture.save(path, optimize=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and write two pictures for each modality."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slices", type=Path, required=True, help="slices.csv of the evaluation")
+    parser.add_argument("--datalist", type=Path, required=True, help="JSON datalist that was scored")
+    parser.add_argument("--restored", type=Path, required=True, help="folder that the inference wrote to")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    options = parser.parse_args(arguments)
+    try:
+        table = read_slices(options.slices)
+        choices = choose(table.rows)
+        for choice in choices:
+            check_weights(options.restored, choice.case, table.provenance.weights_sha256)
+        cases = read_cases(options.datalist, table.provenance.section, options.restored)
+    except RefusedInputError as refusal:
+        sys.exit(str(refusal))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, figure in draw_choices(choices, cases):
+        write_picture(figure, options.out / name)
+        print(options.out / name)
+
+
+if __name__ == "__main__":
+    main()

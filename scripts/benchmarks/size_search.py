@@ -1,0 +1,149 @@
+"""Train the small network in several widths with equal compute, and score each: how many parameters pay.
+
+Compute is the number of floating-point operations of training. The reference width gets the steps that are asked for,
+a narrower one more and a wider one fewer. Scores are those of the validation split: what is chosen by them must not
+have seen the test split. A run that was stopped goes on where it was, one that is scored is left alone: start the
+script again as often as you like. draw_sizes.py makes the table and the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Size, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+
+from bundle.tat.atomic import written_whole
+from bundle.tat.networks import TAT
+from scripts.benchmarks.fixed_budget import CONFIGS, Training, train_and_score
+
+# Widths of level 1: even, as TAT wants them, so that the heads 1, 2, 4 and 8 divide their levels' widths.
+DIMS: Final = (8, 12, 16, 24)
+REFERENCE_DIM: Final = 16
+N_TASKS: Final = 3
+# Steps are rounded to this many, which is an epoch.
+EPOCH_LENGTH: Final = 50
+SIZE_NAME: Final = "size.json"
+
+
+@dataclass(frozen=True)
+class TrainedSize:
+    """A width with what it costs, as ``size.json`` in the folder of its run has it.
+
+    Args:
+        dim: width of level 1.
+        n_parameters: of the network.
+        gflop_per_step: floating-point operations of the network, forward and backward, on one training batch [1e9].
+        n_steps: optimiser steps.
+        seed: of the start and of the batches.
+    """
+
+    dim: int
+    n_parameters: int
+    gflop_per_step: float
+    n_steps: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Folder of the run."""
+        return f"dim{self.dim}_seed{self.seed}"
+
+
+def count_flop(network: nn.Module, image: torch.Tensor) -> int:
+    """Operations of one forward and backward pass; nothing is computed where both are made in ``FakeTensorMode``."""
+    # PyTorch's own count for gradients of convolutions takes no notice of groups: it is C times too large for C groups.
+    backward = {torch.ops.aten.convolution_backward: count_convolution_backward}
+    with FlopCounterMode(display=False, custom_mapping=backward) as counter:
+        network(image).sum().backward()
+    return counter.get_total_flops()
+
+
+def count_convolution_backward(grad_out: Size, image: Size, weight: Size, *more: Any, **_: object) -> int:
+    """Operations of a convolution's gradients: each that is asked for takes as many as the convolution did.
+
+    Args:
+        grad_out: shape of the output.
+        image: shape of the input.
+        weight: shape of the kernels, ``(C_out, C_in / groups, ...)``.
+        more: ``transposed`` fifth and ``output_mask`` last, among others that do not matter.
+        _: shapes of the results.
+
+    Returns:
+        Operations, an addition and a multiplication counted as two.
+    """
+    transposed, wanted = more[4], more[-1]
+    return sum(wanted[:2]) * conv_flop_count(image, weight, grad_out, transposed=transposed)
+
+
+def n_steps_for(flop: float, reference_flop: float, reference_steps: int) -> int:
+    """Steps that take the reference's operations, to a whole number of epochs and one at least."""
+    return max(round(reference_steps * reference_flop / flop / EPOCH_LENGTH), 1) * EPOCH_LENGTH
+
+
+def measure_sizes(reference_steps: int, seed: int = 0) -> list[TrainedSize]:
+    """Count parameters and operations of all widths, on the batches of small.json; ``seed`` is for their training."""
+    preset = json.loads((CONFIGS / "small.json").read_text(encoding="utf-8"))
+    shape = {name: value for name, value in preset["network_def"].items() if name != "_target_"}
+    counts = {}
+    with FakeTensorMode():
+        side = preset["train#patch_size"]
+        patches = torch.rand(N_TASKS * preset["n_per_task"], 1, side, side)
+        for dim in (REFERENCE_DIM, *DIMS):
+            network = TAT(**{**shape, "dim": dim})
+            counts[dim] = sum(p.numel() for p in network.parameters()), count_flop(network, patches)
+    reference_flop = counts[REFERENCE_DIM][1]
+    return [
+        TrainedSize(dim, n_parameters, flop / 1e9, n_steps_for(flop, reference_flop, reference_steps), seed)
+        for dim, (n_parameters, flop) in sorted(counts.items())
+    ]
+
+
+def read_size(folder: Path) -> TrainedSize:
+    """What a run was trained as."""
+    return TrainedSize(**json.loads((folder / SIZE_NAME).read_text(encoding="utf-8")))
+
+
+def write_size(size: TrainedSize, folder: Path) -> None:
+    """Write what was trained beside it."""
+    with written_whole(folder / SIZE_NAME) as path:
+        path.write_text(json.dumps(asdict(size), indent=4) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and do all runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/sizes"), help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=2000, help=f"of dim {REFERENCE_DIM} (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", type=int, choices=DIMS, default=DIMS, metavar="DIM", help=str(DIMS)[1:-1])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
+    options = parser.parse_args(arguments)
+    if options.steps < EPOCH_LENGTH or options.steps % EPOCH_LENGTH:
+        parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
+    for size in (size for seed in options.seeds for size in measure_sizes(options.steps, seed)):
+        if size.dim in options.only:
+            folder = options.out / size.name
+            train_and_score(
+                Training(
+                    folder=folder,
+                    data=options.data,
+                    n_steps=size.n_steps,
+                    epoch_length=EPOCH_LENGTH,
+                    seed=size.seed,
+                    options=["--network_def#dim", size.dim],
+                    section="validation",
+                )
+            )
+            write_size(size, folder)
+
+
+if __name__ == "__main__":
+    main()

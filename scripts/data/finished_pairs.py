@@ -1,0 +1,46 @@
+"""Which pairs are finished and what they depend on, kept on disk so that an interrupted run can go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from scripts.data.parts import Part
+from scripts.data.sources import SOURCES
+
+from bundle.tat.atomic import written_whole
+
+Entries = dict[str, dict[str, Any]]  # by the path of the clean volume
+
+
+def describe_run(sources: Path, seed: int) -> dict[str, Any]:
+    """Say what the data depend on."""
+    packages = {name: version(name) for name in ("numpy", "scipy", "astra-toolbox")}
+    archives = {next(sources.glob(source.archive)).name: source.sha256 for source in SOURCES}
+    return {"seed": seed, "packages": packages, "sources": archives}
+
+
+def read_finished(path: Path, provenance: dict[str, Any]) -> Entries:
+    """Find the pairs that an earlier run with the same seed and packages finished and that still exist."""
+    listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if listed.get("provenance") != provenance:
+        return {}
+    entries = [entry for split in ("training", "validation", "testing") for entry in listed[split]]
+    return {
+        entry["label"]: entry
+        for entry in entries
+        if all((path.parent / entry[key]).is_file() for key in ("image", "label"))
+    }
+
+
+def write_finished(path: Path, parts: Sequence[Part], entries: Entries, provenance: dict[str, Any]) -> None:
+    """Write the pairs as a datalist, by split and in the order of ``parts``, whole or not at all."""
+    listed: dict[str, Any] = {"training": [], "validation": [], "testing": []}
+    for part in parts:
+        if (label := part.path("full")) in entries:
+            listed[part.split].append(entries[label])
+    with written_whole(path) as scratch:
+        scratch.write_text(json.dumps({**listed, "provenance": provenance}, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,80 @@
+"""Build the files of a release from the committed bundle: zips that ``monai.bundle download`` takes, and their sums."""
+
+import argparse
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "tat_medical_image_restoration"  # also of the folder in the zip, as MONAI wants it
+CONTENT = ("LICENSE", "NOTICE", "README.md", "bundle", "configs", "docs", "metadata.json", "models", "pyproject.toml")
+CONTENT += ("tests/samples",)  # what inference.json restores when it is told nothing else
+MODEL_INFO = "models/model_info.json"  # holds the checksum of the zip, so it cannot be in it
+# The zip depends on the files' content alone: no time of a commit or a checkout, and no compression, whose bytes differ
+# between versions of zlib and which would save a tenth.
+TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+
+
+def git(*arguments: str) -> bytes:
+    """What a git command prints; line ends are those of the repository."""
+    command = ["git", "-c", "core.autocrlf=false", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+
+
+def committed_files() -> dict[str, bytes]:
+    """Content of the bundle's files at the last commit, by path; refuses when the working tree has others."""
+    changed = git("status", "--porcelain", "--", *CONTENT, f":!{MODEL_INFO}").decode()
+    if changed:
+        sys.exit(f"uncommitted changes would not be in the package, commit or remove them:\n{changed.rstrip()}")
+    with tarfile.open(fileobj=io.BytesIO(git("archive", "--format=tar", "HEAD", *CONTENT))) as archive:
+        files = {entry.name: file.read() for entry in archive if (file := archive.extractfile(entry)) is not None}
+    return {name: files[name] for name in sorted(files) if name != MODEL_INFO}
+
+
+def as_zip(files: dict[str, bytes]) -> bytes:
+    """The same bytes for the same files, on any machine."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(f"{NAME}/{name}", TIMESTAMP)
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16  # Unix, rw-r--r--
+            archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def add_model_info(version: str, package: bytes, source: str) -> None:
+    """Say where the version can be downloaded; the checksum is a SHA-1, as in MONAI's model zoo."""
+    checksum = hashlib.sha1(package, usedforsecurity=False).hexdigest()
+    key, known = f"{NAME}_v{version}", json.loads((ROOT / MODEL_INFO).read_text())
+    if known.get(key, {"checksum": checksum})["checksum"] != checksum:
+        sys.exit(f"version {version} is published with other content: raise the version")
+    entry = {"checksum": checksum, "source": f"{source.rstrip('/')}/{key}.zip"}
+    (ROOT / MODEL_INFO).write_text(json.dumps({**known, key: entry}, indent=4) + "\n")
+
+
+def main() -> None:
+    """Write both zips, which are the same, and SHA256SUMS."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "package", help="folder to write to")
+    parser.add_argument("--source", help=f"address of the release's files; given, {MODEL_INFO} gets an entry")
+    arguments = parser.parse_args()
+    files = committed_files()
+    package, version = as_zip(files), json.loads(files["metadata.json"])["version"]
+    names = (f"{NAME}_v{version}.zip", f"{NAME}.zip")
+    sums = "".join(f"{hashlib.sha256(package).hexdigest()}  {name}\n" for name in names)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, content in {**dict.fromkeys(names, package), "SHA256SUMS": sums.encode()}.items():
+        (arguments.out / f".{name}").write_bytes(content)
+        (arguments.out / f".{name}").replace(arguments.out / name)
+    if arguments.source:
+        add_model_info(version, package, arguments.source)
+    print(f"{len(files)} files, {len(package) / 1e6:.1f} MB, in {arguments.out}:\n{sums}", end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundle.tat.cases.record import CaseRecord, check_replaceable, file_sha256, read_record, write_record
+
+RECORD = CaseRecord("head", "CT", "0.1.0", "ab" * 32, 3, {"mri_scale": "percentile", "slice_axis": -1, "amp": False})
+SETTINGS = st.dictionaries(
+    st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
+)
+
+
+@given(case=st.text(), weights=st.none() | st.text(), n_clipped=st.integers(0), settings=SETTINGS)
+def test_what_is_written_is_read(tmp_path_factory, case, weights, n_clipped, settings):
+    folder = tmp_path_factory.mktemp("case")
+    record = replace(RECORD, case=case, weights_sha256=weights, n_clipped=n_clipped, settings=settings)
+    write_record(folder, record)
+    assert read_record(folder) == record
+
+
+def test_the_file_is_for_people_too(tmp_path):
+    write_record(tmp_path, RECORD)
+    assert json.loads((tmp_path / "restoration.json").read_text())["settings"]["slice_axis"] == -1
+    assert [path.name for path in tmp_path.iterdir()] == ["restoration.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"case": "head"}', '{"settings": 1}', "\0"])
+def test_what_is_no_record_is_none(tmp_path, text):
+    assert read_record(tmp_path / "nowhere") is None
+    (tmp_path / "restoration.json").write_text(text)
+    assert read_record(tmp_path) is None
+
+
+def test_hash_of_a_file(tmp_path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "model.pt").write_bytes(content)
+    assert file_sha256(tmp_path / "model.pt") == hashlib.sha256(content).hexdigest()
+    with pytest.raises(ValueError, match=r"cannot read .*other\.pt: No such file"):
+        file_sha256(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("names", [[], ["head_restored.nii.gz"], ["restoration.json", "IM0001.dcm", "notes.txt"]])
+def test_an_earlier_result_may_be_replaced(tmp_path, names):
+    folder = tmp_path / "head"
+    check_replaceable(folder, [tmp_path / "head.nii.gz"])
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    check_replaceable(folder, [tmp_path / "head.nii.gz"])
+
+
+@pytest.mark.parametrize("name", ["slice.dcm", "other_restored.nii.gz"])
+def test_anything_else_may_not(tmp_path, name):
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / name).touch()
+    with pytest.raises(ValueError, match=f"holds {name}, which is no result"):
+        check_replaceable(tmp_path / "head", [tmp_path / "head.nii.gz"])
+
+
+@pytest.mark.parametrize("source", ["out/head", "out/head/1.dcm", "out/../out/head/1.dcm"])
+def test_a_scan_is_not_replaced_by_its_own_result(tmp_path, source):
+    (tmp_path / "out" / "head").mkdir(parents=True)
+    (tmp_path / "out" / "head" / "restoration.json").touch()
+    with pytest.raises(ValueError, match="would be replaced by its own result: pass another output_dir"):
+        check_replaceable(tmp_path / "out" / "head", [tmp_path / source])

@@ -1,0 +1,65 @@
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from bundle.tat.handlers.weights_loader import load_weights
+
+
+def network(width: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Linear(2, width), nn.Linear(width, 1))
+
+
+def save(path, content) -> str:
+    torch.save(content, path)
+    return str(path)
+
+
+def test_weights_are_loaded(tmp_path):
+    source, target = network(), network()
+    load_weights(target, save(tmp_path / "model.pt", source.state_dict()))
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+
+
+def test_another_architecture_is_refused_and_nothing_is_loaded(tmp_path):
+    target = network()
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    other = {**network(4).state_dict(), "extra": torch.zeros(1)}
+    del other["1.bias"]
+    with pytest.raises(
+        ValueError, match=r"1 missing \(1\.bias\); 1 unexpected \(extra\); 3 of another shape \(0\.bias"
+    ):
+        load_weights(target, save(tmp_path / "model.pt", other))
+    assert all(torch.equal(before[name], value) for name, value in target.state_dict().items())
+
+
+class Exploit:
+    def __reduce__(self):
+        return (print, ("code was run",))
+
+
+@pytest.mark.parametrize(
+    "content", [{"network": network().state_dict()}, [1, 2], torch.zeros(3)], ids=["nested", "list", "tensor"]
+)
+def test_what_is_no_flat_state_dict_is_refused(tmp_path, content):
+    with pytest.raises(ValueError, match="not a flat state dict"):
+        load_weights(network(), save(tmp_path / "model.pt", content))
+
+
+def test_code_in_a_weights_file_is_not_run(tmp_path, capsys):
+    with pytest.raises(ValueError, match="damaged or holds more than tensors"):
+        load_weights(network(), save(tmp_path / "model.pt", {"0.weight": Exploit()}))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", pickle.dumps({"a": 1})], ids=["empty", "text", "pickle"])
+def test_damaged_files_are_refused(tmp_path, content):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.pt"):
+        load_weights(network(), str(tmp_path / "model.pt"))
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="do not exist: pass the path of a file that does"):
+        load_weights(network(), str(tmp_path / "model.pt"))

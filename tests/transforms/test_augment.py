@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundle.tat.simulation import mri
+from bundle.tat.transforms.augment import RandKSpaceTruncationd, RandNoiseLeveld, apply_contrast_curve
+from tests.scans import blobs
+
+AMOUNTS = {"CT": (0.2, 1.6), "PET": (0.5, 1.0)}
+
+
+def pair(modality: str, shape: tuple[int, int] = (40, 52)) -> dict[str, object]:
+    label = torch.from_numpy(blobs(shape, 0.0, 0.4))[None]
+    return {"label": label, "image": label + 0.05 * torch.randn(1, *shape), "modality": modality}
+
+
+@given(seed=st.integers(0, 2**31), modality=st.sampled_from(["CT", "PET"]))
+def test_noise_is_scaled_within_the_interval_of_the_modality(seed, modality):
+    item = pair(modality)
+    vary = RandNoiseLeveld(amounts=AMOUNTS, prob=1.0, clean_prob=0.0).set_random_state(seed)
+    varied = vary(item)
+    before, after = item["image"] - item["label"], varied["image"] - item["label"]
+    amount = float((after * before).sum() / before.square().sum())
+    torch.testing.assert_close(after, amount * before, rtol=1e-3, atol=1e-5)
+    assert AMOUNTS[modality][0] - 1e-3 <= amount <= AMOUNTS[modality][1] + 1e-3
+
+
+def test_other_modalities_keep_their_image_unless_it_becomes_the_clean_one():
+    item = pair("MRI")
+    assert RandNoiseLeveld(amounts=AMOUNTS, prob=1.0, clean_prob=0.0)(item)["image"] is item["image"]
+    cleaned = RandNoiseLeveld(amounts=AMOUNTS, prob=0.0, clean_prob=1.0)(item)
+    torch.testing.assert_close(cleaned["image"], item["label"])
+
+
+def test_an_mri_pair_is_the_truncation_of_its_own_label():
+    item = pair("MRI")
+    varied = RandKSpaceTruncationd(size=(96, 96)).set_random_state(3)(item)
+    assert varied["label"].shape == varied["image"].shape
+    assert min(varied["label"].shape[1:]) >= 96
+    np.testing.assert_array_equal(varied["image"][0], mri.reduce_resolution(varied["label"][0].numpy()))
+    assert float(varied["label"].min()) >= 0
+    assert float(varied["label"].max()) <= 1
+
+
+def test_an_mri_slice_is_truncated_by_one_of_the_factors():
+    drawn = RandKSpaceTruncationd(factors=(2, 4)).set_random_state(0)
+    found = set()
+    for _ in range(10):
+        varied = drawn(pair("MRI"))
+        label = varied["label"][0].numpy()
+        found |= {
+            factor
+            for factor in (2, 4)
+            if np.array_equal(varied["image"][0], mri.reduce_resolution(label, factor=factor))
+        }
+    assert found == {2, 4}
+
+
+def test_draws_repeat_with_their_seed_and_differ_between_seeds():
+    first, second, again = (RandKSpaceTruncationd().set_random_state(seed)(pair("MRI"))["label"] for seed in (1, 2, 1))
+    torch.testing.assert_close(first, again)
+    assert first.shape != second.shape or not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("modality", ["CT", "PET"])
+def test_only_mri_is_made_anew(modality):
+    item = pair(modality)
+    assert RandKSpaceTruncationd()(item)["image"] is item["image"]
+
+
+def test_a_black_slice_stays_black():
+    black = {"label": torch.zeros(1, 16, 16), "image": torch.zeros(1, 16, 16), "modality": "MRI"}
+    assert not RandKSpaceTruncationd()(black)["label"].any()
+
+
+def test_a_curve_passes_through_its_heights():
+    heights = np.array([0.0, 0.8, 0.3, 0.5, 1.0])
+    np.testing.assert_allclose(
+        apply_contrast_curve(np.linspace(0, 1, 5, dtype=np.float32), heights), heights, atol=1e-6
+    )
+
+
+def test_amounts_are_even_in_their_logarithm():
+    vary = RandNoiseLeveld(amounts={"CT": (0.01, 1.0)}, prob=1.0, clean_prob=0.0).set_random_state(0)
+    item = {"label": torch.zeros(1), "image": torch.ones(1), "modality": "CT"}
+    amounts = np.array([float(vary(item)["image"]) for _ in range(400)])
+    assert np.mean(amounts < 0.1) == pytest.approx(0.5, abs=0.08)  # three standard deviations
+    assert np.mean(amounts < 0.01 * np.sqrt(10)) == pytest.approx(0.25, abs=0.07)
+
+
+@pytest.mark.parametrize("interval", [(0.0, 1.0), (1.6, 0.05)])
+def test_an_interval_without_a_logarithm_or_upside_down_is_refused(interval):
+    with pytest.raises(ValueError, match="must be above 0 and rise"):
+        RandNoiseLeveld(amounts={"CT": interval})
