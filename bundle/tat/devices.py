@@ -1,6 +1,7 @@
-"""Bringing a network to where it is evaluated, in the form that suits the device."""
+"""Where a network runs: the devices of this machine, and the form that suits each."""
 
-from typing import Final
+import os
+from typing import Final, NamedTuple
 
 import torch
 from torch import nn
@@ -12,6 +13,36 @@ from bundle.tat.refusal import RefusedInputError
 # A graph serves blocks of the same width, heads and kernels on maps of the same layout of TLC windows: seven for one
 # size of image. PyTorch's limit of 8 would leave the blocks uncompiled from the second size on.
 MAX_GRAPHS: Final = 64
+
+
+class LaunchedRank(NamedTuple):
+    """This process among those that ``torchrun`` started.
+
+    Args:
+        rank: its number, from 0.
+        n_ranks: how many there are.
+    """
+
+    rank: int
+    n_ranks: int
+
+
+def launched_rank() -> LaunchedRank:
+    """Which of the processes of ``torchrun`` this one is.
+
+    Raises:
+        RefusedInputError: the process was not started by ``torchrun``.
+    """
+    if "RANK" not in os.environ:
+        raise RefusedInputError(
+            "RANK is not set: start several processes with torchrun --nproc_per_node N -m monai.bundle run ..."
+        )
+    return LaunchedRank(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+
+def local_device() -> str:
+    """This rank's own device: ``cuda:<local rank>``, or ``cpu`` without GPUs."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def prepare_network(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -15,8 +14,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from bundle.tat.cases.fingerprint import n_bytes
 from bundle.tat.cases.table import CaseRow
-from bundle.tat.engines.distributed import local_device
-from bundle.tat.refusal import RefusedInputError
+from bundle.tat.devices import launched_rank, local_device
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +32,7 @@ class Ranks:
     """
 
     def __init__(self) -> None:
-        if "RANK" not in os.environ:
-            raise RefusedInputError(
-                "RANK is not set: start several processes with torchrun --nproc_per_node N -m monai.bundle run ..."
-            )
-        self.rank = int(os.environ["RANK"])
-        self.n_ranks = int(os.environ["WORLD_SIZE"])
+        self.rank, self.n_ranks = launched_rank()
         if torch.cuda.is_available():
             torch.cuda.set_device(local_device())
 

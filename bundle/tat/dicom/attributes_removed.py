@@ -1,11 +1,15 @@
 """What a derived image must not take over from its source."""
 
-from collections.abc import Set
-from typing import Any, Final
+from __future__ import annotations
 
-from bundle.tat.dicom.header import Dataset
+from collections.abc import Set
+from typing import TYPE_CHECKING, Any, Final
+
 from bundle.tat.dicom.suv.decay import GE_SCAN_TIME
 from bundle.tat.dicom.suv.factor import ACTIVITY_SCALE_FACTOR, PHILIPS, PHILIPS_GROUP, SUV_SCALE_FACTOR
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # Private elements without which nobody can bring the derived PET to SUV: group, creator, offset.
 _KEPT_PRIVATE: Final = (

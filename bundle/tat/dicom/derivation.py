@@ -1,13 +1,17 @@
 """What a derived image says about itself: where it comes from, what was done to it, by what and when."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bundle.tat.dicom.header import Dataset
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.dicom.uids import Identity
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 MANUFACTURER: Final = "Maintainers of TAT medical image restoration"
 # A restored series gets its source's number and this, which puts it behind the scanner's own in most listings.

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
-
-from monai.utils import ensure_tuple
+from typing import TYPE_CHECKING, Any, Final
 
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
 
-Dataset = Any  # pydicom is imported where files are read: programs that read NIfTI alone need not load it
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # More pixels than any scanner gives a slice; a header that claims more is broken, or meant to fill the memory.
 MAX_SLICE_PIXELS: Final = 8192 * 8192
@@ -105,7 +104,7 @@ def parse_header(path: Path, image: Dataset) -> DicomHeader:
         path: its file.
         image: pydicom data set with ``HEADER_TAGS``, or more.
     """
-    image_type = [str(word).upper() for word in ensure_tuple(image.get("ImageType") or ())]
+    image_type = [str(word).upper() for word in _values(image.get("ImageType") or ())]
     header = DicomHeader(
         path=path,
         kind=sop_class_name(image),
@@ -222,8 +221,14 @@ def sop_class_name(image: Dataset) -> str:
     from pydicom.uid import UID
 
     # A DICOMDIR has it among the elements about the file only.
-    about_file = getattr(image, "file_meta", {})
-    return UID(_text(image, "SOPClassUID") or _text(about_file, "MediaStorageSOPClassUID")).name
+    about_file: Dataset | None = getattr(image, "file_meta", None)
+    stands_in = _text(about_file, "MediaStorageSOPClassUID") if about_file is not None else ""
+    return UID(_text(image, "SOPClassUID") or stands_in).name
+
+
+def _values(value: object) -> tuple[Any, ...]:
+    """The values of an element, one or several."""
+    return (value,) if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) else tuple(value)
 
 
 def _text(image: Dataset, name: str) -> str:
@@ -242,7 +247,7 @@ def _numbers(image: Dataset, name: str, n_values: int) -> tuple[float, ...]:
     """So many finite numbers, or none at all."""
     try:
         value = image.get(name)
-        values = tuple(float(number) for number in ensure_tuple(() if value is None else value))
+        values = tuple(float(number) for number in _values(() if value is None else value))
     except (ValueError, TypeError):
         return ()
     return values if len(values) == n_values and all(math.isfinite(number) for number in values) else ()

@@ -1,10 +1,14 @@
 """Owning up to lossy compression: pixels that were compressed with loss once stay so in every image made from them."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bundle.tat.dicom.header import Dataset
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 
 # Transfer syntaxes that may lose information, and what Lossy Image Compression Method (0028,2114) calls them,
 # PS3.3 C.7.6.1.1.5.1.

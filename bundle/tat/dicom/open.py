@@ -8,18 +8,20 @@ import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from bundle.tat.dicom.header import (
     HEADER_TAGS,
     MAX_SLICE_PIXELS,
-    Dataset,
     DicomHeader,
     parse_header,
     sop_class_name,
 )
 from bundle.tat.formats import DICOM_SUFFIXES
 from bundle.tat.refusal import RefusedInputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # A deflated file may not grow beyond a slice of so many pixels of 32 bits: a few kilobytes can inflate to gigabytes.
 MAX_INFLATED_BYTES: Final = 4 * MAX_SLICE_PIXELS

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.tat.dicom.header import Dataset
 from bundle.tat.dicom.open import first_line
 from bundle.tat.dicom.suv.factor import suv_factor
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
     from pydicom.uid import UID
 
 # What GDCM in SimpleITK decodes, PS3.5 A.4: JPEG baseline, extended and lossless, JPEG-LS, JPEG 2000.

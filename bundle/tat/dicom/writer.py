@@ -1,5 +1,7 @@
 """Writing a restored volume as a DICOM series derived from its source: one new image for each source image."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import logging
@@ -7,18 +9,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
 from bundle.tat.dicom.derivation import Provenance, describe
-from bundle.tat.dicom.header import Dataset
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.pixels import set_pixels
 from bundle.tat.dicom.uids import SeriesIdentities
 from bundle.tat.refusal import RefusedInputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 logger = logging.getLogger(__name__)
 

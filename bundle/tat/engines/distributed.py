@@ -1,24 +1,21 @@
 """Training on several devices, started by ``torchrun``."""
 
-import os
-
 import torch
 import torch.distributed as dist
 from torch import nn
+
+from bundle.tat.devices import launched_rank, local_device
 
 
 def start() -> None:
     """Join the other ranks: over NCCL with GPUs, over Gloo on CPUs. Does nothing when they are joined already.
 
     Raises:
-        ValueError: the process was not started by ``torchrun``.
+        RefusedInputError: the process was not started by ``torchrun``.
     """
     if dist.is_initialized():
         return
-    if "RANK" not in os.environ:
-        raise ValueError(
-            "RANK is not set: start several processes with torchrun --nproc_per_node N -m monai.bundle run ..."
-        )
+    launched_rank()
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
         torch.cuda.set_device(local_device())
@@ -27,11 +24,6 @@ def start() -> None:
 def stop() -> None:
     """Part from the other ranks; undoes ``start``."""
     dist.destroy_process_group()
-
-
-def local_device() -> str:
-    """This rank's own device: ``cuda:<local rank>``, or ``cpu`` without GPUs."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def synchronised(module: nn.Module) -> nn.Module:

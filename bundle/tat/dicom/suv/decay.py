@@ -1,10 +1,11 @@
 """How much of the injected activity is left at the time that the values of a PET image refer to."""
 
+from __future__ import annotations
+
 import math
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bundle.tat.dicom.header import Dataset
 from bundle.tat.dicom.suv.header import (
     TAGS,
     parse_date_and_time,
@@ -17,6 +18,9 @@ from bundle.tat.dicom.suv.header import (
     read_within,
     refused,
 )
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # Nuclides of PET lie between rubidium 82 (76 s) and iodine 124 (3.6e5 s).
 SHORTEST_HALF_LIFE: Final = 60.0

@@ -1,9 +1,10 @@
 """PET in SUV by body weight: the factor that a DICOM header gives."""
 
-import math
-from typing import Final
+from __future__ import annotations
 
-from bundle.tat.dicom.header import Dataset
+import math
+from typing import TYPE_CHECKING, Final
+
 from bundle.tat.dicom.suv.decay import decay_correction, remaining_activity
 from bundle.tat.dicom.suv.header import (
     TAGS,
@@ -15,6 +16,9 @@ from bundle.tat.dicom.suv.header import (
     refused,
 )
 from bundle.tat.refusal import RefusedInputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 GRAMS_A_KILOGRAM: Final = 1000.0
 # Weights [kg] of what is scanned: a rat to the heaviest patient that a table carries.

@@ -1,13 +1,17 @@
 """Reading the header of a PET image as far as SUV needs it; what is missing or no number is refused by name."""
 
+from __future__ import annotations
+
 import math
 import re
 from datetime import datetime, tzinfo
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bundle.tat.dicom.header import Dataset
 from bundle.tat.refusal import RefusedInputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # Names and numbers as messages have them. Of the values, none that tells about the patient gets into a message.
 TAGS: Final = MappingProxyType(
@@ -102,7 +106,8 @@ def radiopharmaceutical(image: Dataset) -> Dataset:
             f"{TAGS['RadiopharmaceuticalInformationSequence']} has {len(items)} items instead of 1, so dose and time "
             "of the injection are unknown: keep the item of the tracer that is seen"
         )
-    return items[0]
+    item: Dataset = items[0]
+    return item
 
 
 def read_private(image: Dataset, group: int, creator: str, offset: int) -> str:
