@@ -34,7 +34,7 @@ class RestorationApp(Application):
         config, report = self._config, self._report
         reader = StudyReaderOperator(self, name="reader", config=config, report=report)
         restoration = RestorationOperator(self, name="restoration", config=config, report=report)
-        writer = DerivedSeriesWriterOperator(self, name="writer", saver=config.saver, report=report)
+        writer = DerivedSeriesWriterOperator(self, name="writer", config=config, report=report)
         self.add_flow(reader, restoration)
         self.add_flow(restoration, writer)
 
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         uid_seed=options.uid_seed,
         overwrite=options.overwrite,
     )
-    config.finished.check_writable()
+    config.runner.finished.check_writable()
     report = RunReport()
     RestorationApp(config, report).run()
     sys.stdout.write(report.table())

@@ -67,10 +67,10 @@ def test_steps_add_their_times_up_and_stop_at_an_error(monkeypatch):
     assert failed.map(lambda _: pytest.fail("a step after an error")) is failed
 
 
-@pytest.mark.parametrize("parse_bool", [True, False])
-def test_items_come_in_their_order_and_errors_with_their_item(parse_bool):
+@pytest.mark.parametrize("threaded", [True, False])
+def test_items_come_in_their_order_and_errors_with_their_item(threaded):
     error = ValueError("item 2")
-    with closing(Prefetcher(lambda index: fail(error) if index == 2 else index, 4, parse_bool=parse_bool)) as reader:
+    with closing(Prefetcher(lambda index: fail(error) if index == 2 else index, 4, threaded=threaded)) as reader:
         items = [reader.take(index) for index in range(4)]
     assert [item.error if isinstance(item, Err) else item.value for item in items] == [0, 1, error, 3]
 
@@ -82,7 +82,7 @@ def test_one_item_is_read_ahead_and_no_more():
         leads.append(index - asked[-1])
         begun[index].set()
 
-    with closing(Prefetcher(read, 6, parse_bool=True)) as reader:
+    with closing(Prefetcher(read, 6, threaded=True)) as reader:
         for index in range(6):
             asked.append(index)
             reader.take(index)
@@ -93,7 +93,7 @@ def test_one_item_is_read_ahead_and_no_more():
 
 def test_writing_goes_on_beside_what_comes_after():
     goes_on = Step()
-    with closing(AsyncWriter(parse_bool=True)) as writer:
+    with closing(AsyncWriter(threaded=True)) as writer:
         assert writer.settle() is None
         writer.put(7, lambda: capture(goes_on.await_))
         assert not writer.is_done
@@ -107,7 +107,7 @@ def test_writing_goes_on_beside_what_comes_after():
 
 def test_closing_waits_for_what_is_being_written():
     goes_on, is_written = Step(), []
-    writer = AsyncWriter(parse_bool=True)
+    writer = AsyncWriter(threaded=True)
     writer.put(0, lambda: (goes_on.await_(), is_written.append(True)))
     threading.Timer(0, goes_on.set).start()
     writer.close()
@@ -115,7 +115,7 @@ def test_closing_waits_for_what_is_being_written():
 
 
 def test_without_a_thread_an_item_is_written_when_it_is_put():
-    writer = AsyncWriter(parse_bool=False)
+    writer = AsyncWriter(threaded=False)
     writer.put(0, lambda: capture(threading.current_thread))
     assert writer.is_done
     assert writer.settle()[1].value is threading.current_thread()

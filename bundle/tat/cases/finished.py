@@ -25,7 +25,7 @@ from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 
 
-class Finding(NamedTuple):
+class CaseStatus(NamedTuple):
     """What an earlier run left of a case.
 
     Args:
@@ -35,6 +35,11 @@ class Finding(NamedTuple):
 
     record: CaseRecord | None
     reason_to_redo: str
+
+    @property
+    def finished(self) -> CaseRecord | None:
+        """The record of a case that need not be restored again; ``None`` of any other."""
+        return None if self.reason_to_redo else self.record
 
 
 class CompletedCases:
@@ -74,7 +79,7 @@ class CompletedCases:
         record = read_record(self._folder(item))
         return record is not None and not self._reason_to_redo(item, record)
 
-    def look_up(self, item: Mapping[str, Any]) -> Finding:
+    def status(self, item: Mapping[str, Any]) -> CaseStatus:
         """What an earlier run left of a case.
 
         Args:
@@ -85,11 +90,11 @@ class CompletedCases:
         """
         record = read_record(self._folder(item))
         if record is None:
-            return Finding(None, "")
+            return CaseStatus(None, "")
         reason = self._reason_to_redo(item, record)
         if not reason and record.settings.get(SOURCE_KEY) != fingerprint(item):
             reason = "another scan had this name" if SOURCE_KEY in record.settings else "its scan was not noted"
-        return Finding(record, reason)
+        return CaseStatus(record, reason)
 
     def _folder(self, item: Mapping[str, Any]) -> Path:
         return self.output_dir / str(item["case"])

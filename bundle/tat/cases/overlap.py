@@ -75,13 +75,13 @@ class Prefetcher(Generic[T]):
     Args:
         read: reads the item of an index.
         n_items: number of the items.
-        parse_bool: read ahead; without, an item is read when it is asked for, and no thread is started.
+        threaded: read ahead; without, an item is read when it is asked for, and no thread is started.
     """
 
-    def __init__(self, read: Callable[[int], T], n_items: int, *, parse_bool: bool) -> None:
+    def __init__(self, read: Callable[[int], T], n_items: int, *, threaded: bool) -> None:
         self._read = read
         self._n_items = n_items
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read_ahead") if parse_bool else None
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read_ahead") if threaded else None
         self._ahead: Future[Ok[T] | Err] | None = None
 
     def take(self, index: int) -> Ok[T] | Err:
@@ -110,11 +110,11 @@ class AsyncWriter(Generic[T]):
     """Writes an item in a thread, while the next one is worked on.
 
     Args:
-        parse_bool: use a thread; without, an item is written by the time that ``put`` returns.
+        threaded: use a thread; without, an item is written by the time that ``put`` returns.
     """
 
-    def __init__(self, *, parse_bool: bool) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write_behind") if parse_bool else _AtOnce()
+    def __init__(self, *, threaded: bool) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write_behind") if threaded else _AtOnce()
         self._behind: tuple[int, Future[Ok[T] | Err]] | None = None
 
     @property

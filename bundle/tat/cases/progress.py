@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from bundle.tat.cases.fingerprint import case_files
+from bundle.tat.data.datalist import IMAGE_KEY, SERIES_KEY
 from bundle.tat.data.scan_info import read_scan_info
 from bundle.tat.formats import is_nifti, is_nrrd
 from bundle.tat.inferers.slices import RestorationSliceInferer
@@ -86,11 +87,14 @@ def count_slices(item: Mapping[str, Any], slice_axis: int) -> int:
     Returns:
         Their number; 0 when it is not known.
     """
-    files = list(case_files(item))
-    if not (is_nifti(files[0]) or is_nrrd(files[0])):
-        return len(files) if slice_axis == 2 else 0  # DICOM has a file for each slice
+    series = item.get(SERIES_KEY)
+    if series is not None:
+        return (series.headers[0].columns, series.headers[0].rows, len(series.headers))[slice_axis]
+    path = Path(str(item[IMAGE_KEY]))
+    if not (is_nifti(path) or is_nrrd(path)):
+        return 0  # whoever listed it did not look into its series
     try:
-        shape = read_scan_info(files[0]).shape
+        shape = read_scan_info(path).shape
     except RefusedInputError:
         return 0  # which will be said when its turn has come
     return shape[slice_axis] if slice_axis < len(shape) else 1

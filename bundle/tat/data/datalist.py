@@ -2,10 +2,15 @@
 
 import json
 import logging
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from bundle.tat.dicom.study import Series, list_study, resolve_path
+from monai.utils import ensure_tuple
+
+from bundle.tat.dicom.open import looks_like_dicom
+from bundle.tat.dicom.study import Series, Skipped, find_series, list_study
 from bundle.tat.formats import case_name, is_nifti, is_nrrd
 from bundle.tat.refusal import RefusedInputError
 
@@ -13,20 +18,38 @@ logger = logging.getLogger(__name__)
 
 Item = dict[str, Any]
 
+# Entries of an item: the path of its scan, the name of its result, and the series that the search found.
+IMAGE_KEY: Final = "image"
+CASE_KEY: Final = "case"
+SERIES_KEY: Final = "series"
 
-def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
-    """List the scans that a path stands for.
+
+class Found(NamedTuple):
+    """What a path holds.
+
+    Args:
+        items: the scans, one dictionary each, in the order of their folders and names. ``image`` is an absolute path:
+            of a file, or of a folder that holds one DICOM series and nothing else of DICOM; a series among others is
+            the list of its files. ``case`` is what the result is named after. ``series`` is the ``Series`` of DICOM,
+            with the headers of its files, so that nobody reads them again. Items of a datalist keep their entries.
+        skipped: what is beside the DICOM series of a folder and cannot be restored.
+    """
+
+    items: list[Item]
+    skipped: list[Skipped]
+
+
+def find_scans(dataset_dir: object, section: str = "testing") -> Found:
+    """Search a path for scans, once: everything after it takes what was found.
 
     Args:
         dataset_dir: a NIfTI, NRRD or DICOM file; a folder of NIfTI and NRRD files; a folder with DICOM series, in
-            itself or in folders below it at any depth; or a datalist JSON.
+            itself or in folders below it at any depth; or a datalist JSON. What looks like a number on the command line
+            comes as one.
         section: the list to take from a datalist JSON.
 
     Returns:
-        One dictionary for each scan, in the order of their folders and names. ``image`` is an absolute path: of a file,
-        or of a folder that holds one DICOM series and nothing else of DICOM; a series among others is the list of its
-        files. ``case`` is what the result is named after. Items of a datalist keep their other entries. DICOM series
-        that cannot be restored are no items: the log names each, and ``skipped_series`` lists them.
+        What is there. The log names each series that is skipped.
 
     Raises:
         RefusedInputError: the path does not exist, holds no scan, mixes formats, or two scans would have one name.
@@ -34,17 +57,68 @@ def find_scans(dataset_dir: str, section: str = "testing") -> list[Item]:
     path = resolve_path(dataset_dir)
     if not path.exists():
         raise RefusedInputError(f"{path} does not exist: pass a scan, a folder of scans or a DICOM series")
+    skipped: list[Skipped] = []
     if path.suffix == ".json":
-        items = read_datalist(str(path), section)
+        items = [_with_series(item) for item in read_datalist(str(path), section)]
     elif path.is_file():
-        items = [{"image": str(path)}]
+        items = [_with_series({IMAGE_KEY: str(path)})]
     else:
-        items = _scans_in_folder(path)
+        items, skipped = _scans_in_folder(path)
     if not items:
         raise RefusedInputError(f"section {section!r} of {path} is empty: there is no scan to restore")
-    items = [{"case": case_name(Path(str(item["image"]))), **item} for item in items]
-    _check_names(items)
-    return items
+    return Found(name_items(items), skipped)
+
+
+def name_items(items: Sequence[Item]) -> list[Item]:
+    """Name the results of scans that have no name yet, after their files.
+
+    Args:
+        items: entries of a datalist.
+
+    Returns:
+        The items, each with its ``case``.
+
+    Raises:
+        RefusedInputError: two scans would overwrite each other's result.
+    """
+    named = [{CASE_KEY: case_name(Path(_place(item))), **item} for item in items]
+    seen: dict[str, str] = {}
+    for item in named:
+        if item[CASE_KEY] in seen:
+            raise RefusedInputError(
+                f"{seen[item[CASE_KEY]]} and {_place(item)} are both named {item[CASE_KEY]}: rename one"
+            )
+        seen[item[CASE_KEY]] = _place(item)
+    return named
+
+
+def resolve_path(text: object) -> Path:
+    """The absolute path that a user means.
+
+    Args:
+        text: path, or the number that a command line has made of one.
+    """
+    return Path(os.path.abspath(Path(str(text)).expanduser()))  # noqa: PTH100 - drops `..`, keeps links
+
+
+def series_of(item: Mapping[str, Any]) -> Series | None:
+    """The DICOM series of a scan: what the search found, or what is found now for an item from elsewhere.
+
+    Args:
+        item: entry of a datalist.
+
+    Returns:
+        The series; ``None`` for another format.
+
+    Raises:
+        RefusedInputError: the path does not stand for one series, see ``find_series``.
+    """
+    if SERIES_KEY in item:
+        series: Series = item[SERIES_KEY]
+        return series
+    paths = [Path(str(path)) for path in ensure_tuple(item[IMAGE_KEY])]
+    is_dicom = len(paths) > 1 or paths[0].is_dir() or (paths[0].is_file() and looks_like_dicom(paths[0]))
+    return find_series(paths) if is_dicom else None
 
 
 def find_scan_paths(folder: Path) -> list[Path]:
@@ -59,11 +133,11 @@ def find_scan_paths(folder: Path) -> list[Path]:
     Raises:
         RefusedInputError: as ``find_scans``, or a folder holds several DICOM series.
     """
-    items = find_scans(str(folder))
+    items = find_scans(folder).items
     for item in items:
-        if isinstance(item["image"], list):
+        if isinstance(item[IMAGE_KEY], list):
             raise RefusedInputError(f"{folder} holds several DICOM series in one folder: put each in its own")
-    return [Path(item["image"]) for item in items]
+    return [Path(item[IMAGE_KEY]) for item in items]
 
 
 def read_datalist(datalist_file: str, section: str) -> list[Item]:
@@ -98,39 +172,37 @@ def read_datalist(datalist_file: str, section: str) -> list[Item]:
     return entries
 
 
-def _scans_in_folder(folder: Path) -> list[Item]:
-    """NIfTI and NRRD files in a folder, or the DICOM series from here down."""
+def _scans_in_folder(folder: Path) -> tuple[list[Item], list[Skipped]]:
+    """NIfTI and NRRD files in a folder, or the DICOM series from here down and what is skipped beside them."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     volumes = [path for path in files if is_nifti(path) or is_nrrd(path)]
     contents = list_study(folder)
     if volumes and contents.series:
         raise RefusedInputError(f"{folder} holds NIfTI or NRRD files and DICOM: pass one of them")
     if volumes:
-        return [{"image": str(path)} for path in volumes]
+        return [{IMAGE_KEY: str(path)} for path in volumes], []
     if not contents.series:
         raise RefusedInputError(f"{folder} holds no NIfTI, NRRD or DICOM scan that can be restored{contents.reasons}")
     for item in contents.skipped:
         logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
-    return [_series_item(series) for series in contents.series]
+    return [_series_item(series) for series in contents.series], list(contents.skipped)
 
 
 def _series_item(series: Series) -> Item:
     """A folder where it stands for the series alone, which every program that reads a list knows what to do with."""
     image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
-    return {"image": image, "case": series.name}
+    return {IMAGE_KEY: image, CASE_KEY: series.name, SERIES_KEY: series}
 
 
-def _check_names(items: list[Item]) -> None:
-    """Refuse scans that would overwrite each other's result."""
-    seen: dict[str, object] = {}
-    for item in items:
-        if item["case"] in seen:
-            raise RefusedInputError(
-                f"{seen[item['case']]} and {_place(item)} are both named {item['case']}: rename one"
-            )
-        seen[item["case"]] = _place(item)
+def _with_series(item: Item) -> Item:
+    """An item with its DICOM series, if it has one that can be read; why it cannot is said when its turn has come."""
+    try:
+        series = series_of(item)
+    except RefusedInputError:
+        return item
+    return item if series is None else {**item, SERIES_KEY: series}
 
 
 def _place(item: Item) -> str:
     """Where a scan lies: its path, or the folder of its first file."""
-    return str(Path(item["image"][0]).parent) if isinstance(item["image"], list) else str(item["image"])
+    return str(Path(item[IMAGE_KEY][0]).parent) if isinstance(item[IMAGE_KEY], list) else str(item[IMAGE_KEY])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.dicom.open import first_line, looks_like_dicom
 from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps
-from bundle.tat.dicom.reader import DicomSeriesReader
+from bundle.tat.dicom.study import find_series
 from bundle.tat.formats import is_nifti, is_nrrd, is_pickle
 from bundle.tat.data.layouts.authors import PickledSliceReader
 from bundle.tat.modality import Modality, parse_modality
@@ -94,7 +94,7 @@ def _nrrd_header(path: Path) -> ScanInfo:
 
 
 def _dicom_header(path: Path) -> ScanInfo:
-    images = DicomSeriesReader().read(path)
+    images = find_series([path]).slices()
     shape = (images[0].columns, images[0].rows, len(images))
     said = images[0].modality
     return ScanInfo(shape, LPS_TO_RAS @ affine_lps(images), parse_modality(said) if said else None)

@@ -1,23 +1,16 @@
 """The bundle's ``inference.json``, taken apart into what the operators of an application do one after the other."""
 
-from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from monai.bundle import ConfigParser
-from monai.data import MetaTensor
-from monai.transforms import Compose
-from monai.utils import CommonKeys
-from torch import Tensor
 
 from bundle.tat.bundle_root import find_bundle_root
-from bundle.tat.cases.finished import CompletedCases
-from bundle.tat.dicom.study import Skipped
+from bundle.tat.data.datalist import Found
+from bundle.tat.engines.case_runner import CaseRunner
 from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.load import LoadScand
-from bundle.tat.transforms.save import SaveRestoredd
 
 CONFIG: Final = Path("configs") / "inference.json"
 
@@ -38,18 +31,6 @@ def find_bundle(folder: str) -> str:
     return str(found[0])
 
 
-class Restored(NamedTuple):
-    """A restored image.
-
-    Args:
-        image: on the grid and in the units of the image that was given.
-        modality: ``CT``, ``MRI`` or ``PET``.
-    """
-
-    image: MetaTensor
-    modality: str
-
-
 class InferenceConfig:
     """What ``monai.bundle run`` does with ``inference.json``, in parts that can be called one by one.
 
@@ -58,7 +39,7 @@ class InferenceConfig:
         **overrides: ids and their values, such as ``dataset_dir``, ``output_dir``, ``uid_seed`` or ``device``.
 
     Attributes:
-        saver: saves restored images to ``output_dir``.
+        runner: reads, restores and saves a case.
 
     Raises:
         RefusedInputError: there is no such folder, its weights do not fit, or an id's value is refused.
@@ -68,50 +49,13 @@ class InferenceConfig:
         root = find_bundle(find_bundle_root() if bundle_root is None else bundle_root)
         self._parser = ConfigParser()
         self._parser.read_config(str(Path(root) / CONFIG))
-        self._parser.update({"bundle_root": root, **overrides})
-        self._device, self._network, self._inferer, preprocessing, self._after, ckpt_path = (
-            self._parser.get_parsed_content(name)
-            for name in ("device", "network", "inferer", "preprocessing", "postprocessing", "ckpt_path")
-        )
-        self._before = Compose([step for step in preprocessing.transforms if not isinstance(step, LoadScand)])
-        self.saver: SaveRestoredd = self._parser.get_parsed_content("saving")
-        load_weights(self._network.eval(), ckpt_path)
+        # The runner asks for no scan; an application may have them from elsewhere.
+        self._parser.update({"bundle_root": root, **overrides, "dataset#data": []})
+        self.runner: CaseRunner = self._parser.get_parsed_content("runner")
+        load_weights(self.runner.network.eval(), self._parser.get_parsed_content("ckpt_path"))
 
     @cached_property
-    def items(self) -> Sequence[Mapping[str, Any]]:
-        """Cases of ``dataset_dir``, as ``find_scans`` lists them."""
-        return list(self._parser.get_parsed_content("datalist"))
-
-    @cached_property
-    def skipped(self) -> Sequence[Skipped]:
-        """What ``dataset_dir`` holds beside them, as ``skipped_series`` lists it."""
-        return list(self._parser.get_parsed_content("skipped"))
-
-    @cached_property
-    def finished(self) -> CompletedCases:
-        """What earlier runs left in ``output_dir``."""
-        finished: CompletedCases = self._parser.get_parsed_content("finished")
-        return finished
-
-    def restore(self, image: MetaTensor) -> Restored:
-        """Restore an image that ``LoadScand`` has read.
-
-        Args:
-            image: ``(1, W, H[, D])`` in physical units.
-
-        Returns:
-            The restored image, in float32 on the host.
-
-        Raises:
-            RefusedInputError: the image cannot be restored, see the transforms of ``preprocessing``.
-        """
-        data = self._before({CommonKeys.IMAGE: image})
-        prepared = data[CommonKeys.IMAGE]
-        restored = self._inferer(prepared.as_tensor()[None], self._restore_slices)[0]
-        data[CommonKeys.PRED] = MetaTensor(restored).copy_meta_from(prepared)
-        return Restored(self._after(data)[CommonKeys.PRED], data["modality"])
-
-    def _restore_slices(self, slices: Tensor) -> Tensor:
-        """The network on slices of the host."""
-        restored: Tensor = self._network(slices.to(self._device)).to(slices)
-        return restored
+    def found(self) -> Found:
+        """Cases of ``dataset_dir`` and what is skipped beside them."""
+        found: Found = self._parser.get_parsed_content("found")
+        return found

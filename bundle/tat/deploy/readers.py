@@ -1,20 +1,16 @@
 """Operators that read DICOM series as the bundle does: in float32, with checked geometry, PET in SUV."""
 
-from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Fragment, Image, Operator, OperatorSpec
 from monai.utils import CommonKeys
 
-from bundle.tat.cases.fingerprint import fingerprint
-from bundle.tat.cases.record import SOURCE_KEY
+from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY
 from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.report import RunReport
-from bundle.tat.deploy.volumes import to_volume
+from bundle.tat.deploy.volumes import to_volume_of
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.load import LoadScand
-from bundle.tat.transforms.save import CASE_KEY
 
 # The name that MONAI Deploy's own operators give to the port of an image.
 IMAGE: Final = "image"
@@ -42,9 +38,9 @@ class StudyReaderOperator(Operator):
     ) -> None:
         self._config = config
         self._report = report
-        self._waiting = iter(config.items)
-        report.skip(config.skipped)
-        super().__init__(fragment, CountCondition(fragment, len(config.items)), *args, **kwargs)
+        self._waiting = iter(config.found.items)
+        report.skip(config.found.skipped)
+        super().__init__(fragment, CountCondition(fragment, len(config.found.items)), *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
         """Name the ports."""
@@ -53,15 +49,13 @@ class StudyReaderOperator(Operator):
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:  # noqa: ARG002 - the interface
         """Read the next series; nothing is sent on if that fails."""
         item = next(self._waiting)
-        case, finished = item[CASE_KEY], self._config.finished
-        self._report.start(case)
-        with self._report.noting_failure(case):
-            record, reason_to_redo = finished.look_up(item)
-            if record is not None and not reason_to_redo:
-                self._report.finish(case, record.modality, "skipped", "finished before")
-                return
-            finished.check_replaceable(item)
-            op_output.emit(read_image(item), IMAGE)
+        self._report.start(item[CASE_KEY])
+        with self._report.noting_failure(item[CASE_KEY]):
+            case = self._config.runner.read(item)
+            if case.data is None:
+                self._report.finish(case.row)
+            else:
+                op_output.emit(Image(*to_volume_of(case, CommonKeys.IMAGE)), IMAGE)
 
 
 class SeriesReaderOperator(Operator):
@@ -76,9 +70,17 @@ class SeriesReaderOperator(Operator):
     Named Output:
         image: ``Image`` of the series, ``(slices, rows, columns)`` in float32.
 
+    Args:
+        fragment: the application.
+        config: the bundle.
+
     Raises:
-        RefusedInputError: several series are chosen, or the series is refused, see ``DicomSeriesReader``.
+        RefusedInputError: several series are chosen, or the series is refused, see ``read_series``.
     """
+
+    def __init__(self, fragment: Fragment, *args: object, config: InferenceConfig, **kwargs: object) -> None:
+        self._config = config
+        super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
         """Name the ports."""
@@ -92,22 +94,6 @@ class SeriesReaderOperator(Operator):
             raise RefusedInputError(f"{len(selected)} series are selected: select one, or use StudyReaderOperator")
         series = selected[0].series
         files = [str(one.get_native_sop_instance().filename) for one in series.get_sop_instances()]
-        op_output.emit(read_image({CommonKeys.IMAGE: files, CASE_KEY: str(series.SeriesInstanceUID)}), IMAGE)
-
-
-def read_image(item: Mapping[str, Any]) -> Image:
-    """Read a DICOM series as an image of MONAI Deploy.
-
-    Args:
-        item: entry of a datalist, with its ``case``.
-
-    Returns:
-        Image whose metadata name the case too, and tell its scan from another one.
-
-    Raises:
-        RefusedInputError: the series is refused, see ``DicomSeriesReader``, or it is not DICOM.
-    """
-    data: dict[Hashable, object] = {CommonKeys.IMAGE: item[CommonKeys.IMAGE]}
-    loaded: Any = LoadScand(CommonKeys.IMAGE)(data)[CommonKeys.IMAGE]
-    values, metadata = to_volume(loaded)
-    return Image(values, {**metadata, CASE_KEY: item[CASE_KEY], SOURCE_KEY: fingerprint(item)})
+        case = self._config.runner.read({IMAGE_KEY: files, CASE_KEY: str(series.SeriesInstanceUID)})
+        if case.data is not None:
+            op_output.emit(Image(*to_volume_of(case, CommonKeys.IMAGE)), IMAGE)

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
-from bundle.tat.cases.refusals import explain_failure, is_output_lost
-from bundle.tat.cases.table import CaseRow, Status, check_failures, format_table
+from bundle.tat.cases.refusals import is_output_lost
+from bundle.tat.cases.table import CaseRow, check_failures, format_table
 from bundle.tat.dicom.study import Skipped
+from bundle.tat.engines.case_runner import failed_row
 
 
 class RunReport:
@@ -28,16 +30,13 @@ class RunReport:
         """Note that a case has its turn."""
         self._starts[case] = time.monotonic()
 
-    def finish(self, case: str, modality: str, status: Status = "restored", message: str = "") -> None:
+    def finish(self, row: CaseRow) -> None:
         """Note that a case is done with.
 
         Args:
-            case: its name.
-            modality: ``CT``, ``MRI`` or ``PET``.
-            status: what was done.
-            message: why, in a line.
+            row: what the table says of it; its time is filled in.
         """
-        self.rows.append(CaseRow(case, modality, status, message, self._seconds(case)))
+        self.rows.append(replace(row, seconds=self._seconds(row.case)))
 
     @contextmanager
     def noting_failure(self, case: str) -> Iterator[None]:
@@ -52,10 +51,9 @@ class RunReport:
         try:
             yield
         except Exception as error:
-            reason = explain_failure(error)
-            if reason is None or is_output_lost(error):
+            if is_output_lost(error):
                 raise
-            self.rows.append(CaseRow(case, "", "failed", reason, self._seconds(case)))
+            self.finish(failed_row(case, "", error))
 
     def table(self) -> str:
         """What became of the cases, as a table.

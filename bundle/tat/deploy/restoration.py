@@ -3,12 +3,13 @@
 from typing import Any
 
 from monai.deploy.core import Fragment, Image, Operator, OperatorSpec
+from monai.utils import CommonKeys
 
+from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.readers import IMAGE
 from bundle.tat.deploy.report import RunReport, noting_failure
-from bundle.tat.deploy.volumes import to_tensor, to_volume
-from bundle.tat.transforms.save import CASE_KEY
+from bundle.tat.deploy.volumes import to_case, to_volume_of
 
 
 class RestorationOperator(Operator):
@@ -50,6 +51,6 @@ class RestorationOperator(Operator):
         image = op_input.receive(IMAGE)
         metadata = image.metadata()
         with noting_failure(self._report, metadata.get(CASE_KEY, "")):
-            restored = self._config.restore(to_tensor(image.asnumpy(), metadata))
-            values = to_volume(restored.image).values
-            op_output.emit(Image(values, {**metadata, "modality": restored.modality}), IMAGE)
+            case = to_case(image.asnumpy(), metadata, CommonKeys.IMAGE)
+            restored = self._config.runner.restore(self._config.runner.prepare(case))
+            op_output.emit(Image(*to_volume_of(restored, CommonKeys.PRED)), IMAGE)

@@ -8,12 +8,19 @@ import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 
+from bundle.tat.cases.record import SOURCE_KEY
+from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.dicom.reader import SOURCE_FILES
+from bundle.tat.engines.case_runner import Case
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.load import SOURCES_KEY
 
 # Entries of an image's metadata that an array takes along: what a derived series and its record are made from.
 CARRIED: Final = ("filename_or_obj", "modality", SOURCE_FILES)
+# Entries of a case's data that it takes along, and the entry for its row of the table.
+ENTRIES: Final = (CASE_KEY, SOURCE_KEY, SOURCES_KEY, "modality")
+ROW: Final = "row"
 
 
 class Volume(NamedTuple):
@@ -26,6 +33,40 @@ class Volume(NamedTuple):
 
     values: NDArray[np.float32]
     metadata: dict[str, Any]
+
+
+def to_volume_of(case: Case, key: str) -> Volume:
+    """Turn an image of a case into an array that brings along what the next operator needs.
+
+    Args:
+        case: on its way, with its data.
+        key: ``image`` when it was read, ``pred`` when it was restored.
+
+    Returns:
+        As of ``to_volume``; the metadata also hold the ``case``, its row of the table, and what it is saved from.
+
+    Raises:
+        RefusedInputError: the image is not from DICOM.
+    """
+    data = case.data or {}
+    values, metadata = to_volume(data[key])
+    return Volume(values, {**metadata, **{name: data[name] for name in ENTRIES if name in data}, ROW: case.row})
+
+
+def to_case(values: NDArray[np.float32], metadata: Mapping[str, Any], key: str) -> Case:
+    """Undo ``to_volume_of``.
+
+    Args:
+        values: ``(slices, rows, columns)``.
+        metadata: of ``to_volume_of``, possibly with further entries, which are left behind.
+        key: what the image is in the data of the case.
+
+    Raises:
+        RefusedInputError: see ``to_tensor``.
+    """
+    image = to_tensor(values, metadata)
+    entries = {name: metadata[name] for name in ENTRIES if name in metadata}
+    return Case(metadata[ROW], {**entries, key: image})
 
 
 def to_volume(image: MetaTensor) -> Volume:

@@ -1,16 +1,15 @@
 """The operator that writes a derived DICOM series."""
 
-from collections.abc import Hashable
 from typing import Any
 
 from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.utils import CommonKeys
 
-from bundle.tat.cases.record import SOURCE_KEY
+from bundle.tat.data.datalist import CASE_KEY
+from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.readers import IMAGE
 from bundle.tat.deploy.report import RunReport, noting_failure
-from bundle.tat.deploy.volumes import to_tensor
-from bundle.tat.transforms.save import CASE_KEY, SaveRestoredd
+from bundle.tat.deploy.volumes import to_case
 
 
 class DerivedSeriesWriterOperator(Operator):
@@ -21,14 +20,19 @@ class DerivedSeriesWriterOperator(Operator):
 
     Args:
         fragment: the application.
-        saver: of the ``InferenceConfig`` that restored the image, so that the series says what made it.
+        config: the bundle that restored the image, so that the series says what made it.
         report: is told of what is written and of refusals; without one, refusals end the application.
     """
 
     def __init__(
-        self, fragment: Fragment, *args: object, saver: SaveRestoredd, report: RunReport | None = None, **kwargs: object
+        self,
+        fragment: Fragment,
+        *args: object,
+        config: InferenceConfig,
+        report: RunReport | None = None,
+        **kwargs: object,
     ) -> None:
-        self._saver = saver
+        self._config = config
         self._report = report
         super().__init__(fragment, *args, **kwargs)
 
@@ -40,9 +44,7 @@ class DerivedSeriesWriterOperator(Operator):
         """Write an image, whole or not at all."""
         image = op_input.receive(IMAGE)
         metadata = image.metadata()
-        case, modality = metadata.get(CASE_KEY, ""), metadata.get("modality", "")
-        with noting_failure(self._report, case):
-            data: dict[Hashable, object] = {CommonKeys.PRED: to_tensor(image.asnumpy(), metadata)}
-            self._saver({**data, **{key: metadata[key] for key in (CASE_KEY, SOURCE_KEY, "modality")}})
+        with noting_failure(self._report, metadata.get(CASE_KEY, "")):
+            row = self._config.runner.save(to_case(image.asnumpy(), metadata, CommonKeys.PRED))
             if self._report is not None:
-                self._report.finish(case, modality)
+                self._report.finish(row)

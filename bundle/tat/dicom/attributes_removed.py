@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Final
 
+from bundle.tat.dicom.private_elements import private_tags
 from bundle.tat.dicom.suv.decay import GE_SCAN_TIME
-from bundle.tat.dicom.suv.factor import ACTIVITY_SCALE_FACTOR, PHILIPS, PHILIPS_GROUP, SUV_SCALE_FACTOR
+from bundle.tat.dicom.suv.factor import ACTIVITY_SCALE_FACTOR, SUV_SCALE_FACTOR
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Private elements without which nobody can bring the derived PET to SUV: group, creator, offset.
-_KEPT_PRIVATE: Final = (
-    (PHILIPS_GROUP, PHILIPS, SUV_SCALE_FACTOR),
-    (PHILIPS_GROUP, PHILIPS, ACTIVITY_SCALE_FACTOR),
-    GE_SCAN_TIME,
-)
+# Private elements without which nobody can bring the derived PET to SUV.
+KEPT_PRIVATE: Final = (SUV_SCALE_FACTOR, ACTIVITY_SCALE_FACTOR, GE_SCAN_TIME)
 # Elements that describe the stored values of the source, or vouch for them.
 STALE_TAGS: Final = frozenset(
     {
@@ -56,7 +53,7 @@ def remove_stale_attributes(image: Dataset) -> None:
     Args:
         image: data set; changed in place.
     """
-    _remove(image, _kept_private(image))
+    _remove(image, set().union(*(private_tags(image, element) for element in KEPT_PRIVATE)))
 
 
 def _remove(image: Dataset, kept: Set[int]) -> None:
@@ -70,15 +67,3 @@ def _remove(image: Dataset, kept: Set[int]) -> None:
 
 def _is_stale(tag: Any) -> bool:
     return bool(tag.is_private or tag in STALE_TAGS or tag.group < _FIRST_GROUP or tag.group >> 8 in _DRAWN_GROUPS)
-
-
-def _kept_private(image: Dataset) -> set[int]:
-    """Tags of the private elements that stay, each with the element that reserves its block (PS3.5 7.8.1)."""
-    kept: set[int] = set()
-    for group, creator, offset in _KEPT_PRIVATE:
-        for block in range(0x10, 0x100):
-            reservation = (group << 16) + block
-            element = (group << 16) + (block << 8) + offset
-            if reservation in image and element in image and creator in str(image[reservation].value):
-                kept |= {reservation, element}
-    return kept

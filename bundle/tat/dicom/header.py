@@ -73,6 +73,8 @@ class DicomHeader:
         unit: what the unit of the pixels depends on: presence of the two rescale elements, and Units (0054,1001).
         not_an_image_reason: what the image is instead of a slice, by Image Type (0008,0008); ``None`` if it is one.
         reason: why the image can never be restored; ``None`` if nothing in the header speaks against it.
+        n_bytes: size of the file.
+        digest: of the file, see ``sampled_digest``.
     """
 
     path: Path
@@ -90,6 +92,8 @@ class DicomHeader:
     unit: tuple[bool, bool, str]
     not_an_image_reason: str | None
     reason: str | None
+    n_bytes: int = 0
+    digest: str = ""
 
     @property
     def is_image(self) -> bool:
@@ -97,12 +101,14 @@ class DicomHeader:
         return self.rows > 0
 
 
-def parse_header(path: Path, image: Dataset) -> DicomHeader:
+def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = "") -> DicomHeader:
     """Take the values out of a data set, whatever is wrong with them.
 
     Args:
         path: its file.
         image: pydicom data set with ``HEADER_TAGS``, or more.
+        n_bytes: size of the file.
+        digest: of the file.
     """
     image_type = [str(word).upper() for word in _values(image.get("ImageType") or ())]
     header = DicomHeader(
@@ -125,6 +131,8 @@ def parse_header(path: Path, image: Dataset) -> DicomHeader:
         unit=("RescaleSlope" in image, "RescaleIntercept" in image, _text(image, "Units")),
         not_an_image_reason=next((what for word, what in NOT_IMAGES.items() if word in image_type), None),
         reason=None,
+        n_bytes=n_bytes,
+        digest=digest,
     )
     return replace(header, reason=next(_reasons_against(image, header), None))
 

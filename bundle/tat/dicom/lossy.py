@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -27,12 +26,11 @@ _METHODS: Final = MappingProxyType(
 _EITHER: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (91, 93, 203, 112))
 
 
-def propagate_lossy_compression(image: Dataset, source: Path) -> None:
+def propagate_lossy_compression(image: Dataset) -> None:
     """Say of an image that it was compressed with loss if its source was, with ratio and method where they are known.
 
     Args:
-        image: data set of the source image; changed in place.
-        source: its file.
+        image: data set of the source image, with its pixels as they are in the file; changed in place.
     """
     syntax = str(image.file_meta.get("TransferSyntaxUID", ""))
     said = image.get("LossyImageCompression")
@@ -41,14 +39,11 @@ def propagate_lossy_compression(image: Dataset, source: Path) -> None:
     image.LossyImageCompression = "01"
     # Each compression adds a value; where there are values, the scanner or archive that compressed has given them.
     if not image.get("LossyImageCompressionRatio"):
-        image.LossyImageCompressionRatio = f"{_compression_ratio(image, source):.2f}"
+        image.LossyImageCompressionRatio = f"{_compression_ratio(image):.2f}"
     if not image.get("LossyImageCompressionMethod"):
         image.LossyImageCompressionMethod = _METHODS[syntax]
 
 
-def _compression_ratio(image: Dataset, source: Path) -> float:
+def _compression_ratio(image: Dataset) -> float:
     """Bytes of the pixels before compression for each byte after it."""
-    import pydicom
-
-    compressed = pydicom.dcmread(source, force=True, specific_tags=["PixelData"])
-    return float(image.Rows * image.Columns * image.BitsAllocated // 8 / len(compressed.PixelData))
+    return float(image.Rows * image.Columns * image.BitsAllocated // 8 / len(image.PixelData))

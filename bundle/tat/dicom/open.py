@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -17,6 +17,7 @@ from bundle.tat.dicom.header import (
     parse_header,
     sop_class_name,
 )
+from bundle.tat.file_digest import sampled_digest
 from bundle.tat.formats import DICOM_SUFFIXES
 from bundle.tat.refusal import RefusedInputError
 
@@ -25,18 +26,17 @@ if TYPE_CHECKING:
 
 # A deflated file may not grow beyond a slice of so many pixels of 32 bits: a few kilobytes can inflate to gigabytes.
 MAX_INFLATED_BYTES: Final = 4 * MAX_SLICE_PIXELS
-# Headers that are kept: some 30 MB, and a study with more images is only read twice.
-N_CACHED_HEADERS: Final = 20_000
 # What programs of Windows, Linux and macOS begin with. The 128 bytes before a DICOM header may hold anything, and so a
 # file can be a program and an image at once (CVE-2019-11687).
 PROGRAM_STARTS: Final = (b"MZ", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 
 _PREAMBLE_BYTES: Final = 128
+_MAGIC: Final = b"DICM"
 _INFLATE_STEP: Final = 1 << 20
 
 
 def read_dicom_header(path: Path) -> DicomHeader | None:
-    """Read what stands before the pixels; a file that has not changed is read once.
+    """Read what stands before the pixels, opening the file once.
 
     Args:
         path: a file.
@@ -48,9 +48,24 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
         RefusedInputError: the file says that it is DICOM, by its name or its first bytes, but is damaged, a program, or
             inflates beyond ``MAX_INFLATED_BYTES``.
     """
-    with _refusing_damage(path):
-        status = path.stat()
-        return _read_once(path, status.st_mtime_ns, status.st_size)
+    with refusing_damage(path):
+        with path.open("rb") as file:
+            start = file.read(_PREAMBLE_BYTES + len(_MAGIC))
+            if not _says_dicom(path, start):
+                return None
+            if not start:
+                raise RefusedInputError(f"{path} is empty (0 bytes): fetch it again")
+            if start.startswith(PROGRAM_STARTS):
+                raise RefusedInputError(f"{path} begins like a program: it is not read, have it checked for malware")
+            digest = sampled_digest(file)
+            image = _read_elements(path, file)
+            n_bytes = os.fstat(file.fileno()).st_size
+        kind = sop_class_name(image)
+        if not kind and "Rows" not in image:
+            raise RefusedInputError(f"{path} is named as DICOM but is none: remove it or fetch it again")
+        if "Image Storage" in kind and "Rows" not in image:
+            raise RefusedInputError(f"{path} ends before its pixels: fetch it again")
+        return parse_header(path, image, n_bytes=n_bytes, digest=digest)
 
 
 def read_image(path: Path) -> Dataset:
@@ -67,7 +82,7 @@ def read_image(path: Path) -> Dataset:
     """
     import pydicom
 
-    with _refusing_damage(path):
+    with refusing_damage(path):
         return pydicom.dcmread(path, force=True)
 
 
@@ -77,11 +92,16 @@ def looks_like_dicom(path: Path) -> bool:
     Args:
         path: an existing file.
     """
-    # Without the preamble anything could be read as DICOM, so the name must say that it is.
-    if path.suffix.lower() in DICOM_SUFFIXES:
+    if _says_dicom(path, b""):
         return True
     with path.open("rb") as file:
-        return file.read(_PREAMBLE_BYTES + 4)[_PREAMBLE_BYTES:] == b"DICM"
+        return _says_dicom(path, file.read(_PREAMBLE_BYTES + len(_MAGIC)))
+
+
+def _says_dicom(path: Path, start: bytes) -> bool:
+    """Whether a file with these first bytes says that it is DICOM."""
+    # Without the preamble anything could be read as DICOM, so the name must say that it is.
+    return path.suffix.lower() in DICOM_SUFFIXES or start[_PREAMBLE_BYTES:] == _MAGIC
 
 
 def first_line(error: Exception) -> str:
@@ -96,36 +116,33 @@ def first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _refusing_damage(path: Path) -> Iterator[None]:
-    """Say in one sentence that a file cannot be read."""
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Say in one sentence that a file cannot be read, whatever its reading raises.
+
+    pydicom decodes a value when it is asked for, and raises many kinds on damaged files. Its words are left out of the
+    sentence, as they may quote a patient's values.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RefusedInputError: anything was raised inside; a refusal that does not name the file gets its path in front.
+    """
     try:
         with warnings.catch_warnings():
             # pydicom warns of values against the standard, in words that may quote them; what matters is checked.
             warnings.simplefilter("ignore")
             yield
-    except RefusedInputError:
-        raise
+    except RefusedInputError as error:
+        if str(path) in str(error):
+            raise
+        raise RefusedInputError(f"{path}: {error}") from error
+    except OSError as error:
+        raise RefusedInputError(f"{path} cannot be read: {first_line(error)}") from error
     except Exception as error:
-        # pydicom raises many kinds on damaged files; all mean that this one cannot be used.
-        raise RefusedInputError(f"{path} cannot be read as DICOM: {first_line(error)}") from error
-
-
-@lru_cache(maxsize=N_CACHED_HEADERS)
-def _read_once(path: Path, _changed: int, n_bytes: int) -> DicomHeader | None:
-    if not looks_like_dicom(path):
-        return None
-    if n_bytes == 0:
-        raise RefusedInputError(f"{path} is empty (0 bytes): fetch it again")
-    with path.open("rb") as file:
-        if file.read(_PREAMBLE_BYTES).startswith(PROGRAM_STARTS):
-            raise RefusedInputError(f"{path} begins like a program: it is not read, have it checked for malware")
-        image = _read_elements(path, file)
-    kind = sop_class_name(image)
-    if not kind and "Rows" not in image:
-        raise RefusedInputError(f"{path} is named as DICOM but is none: remove it or fetch it again")
-    if "Image Storage" in kind and "Rows" not in image:
-        raise RefusedInputError(f"{path} ends before its pixels: fetch it again")
-    return parse_header(path, image)
+        raise RefusedInputError(
+            f"{path} cannot be read as DICOM, it is damaged ({type(error).__name__}): repair it or fetch it again"
+        ) from error
 
 
 def _read_elements(path: Path, file: BinaryIO) -> Dataset:

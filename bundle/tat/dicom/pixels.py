@@ -46,24 +46,92 @@ N_BITS: Final = 16
 LARGEST_PET_VALUE: Final = 2 ** (N_BITS - 1) - 1
 
 
-def rescaled_pixels(image: Dataset, path: Path) -> NDArray[np.float32]:
-    """Pixels in the unit that Rescale Slope and Intercept (0028,1053), (0028,1052) lead to: HU for CT.
+def physical_pixels(image: Dataset, path: Path) -> NDArray[np.float32]:
+    """Pixels in physical units; ``set_pixels`` goes the way back.
+
+    Rescale Slope and Intercept (0028,1053), (0028,1052) are applied, and PET is brought to SUV by body weight.
 
     Args:
         image: pydicom data set with its pixels.
         path: its file, for the message.
 
     Returns:
-        ``(rows, columns)`` in float32.
+        ``(rows, columns)`` in float32: HU for CT, SUV for PET, what the rescale leads to for the others.
 
     Raises:
-        RefusedInputError: see ``stored_pixels``.
+        RefusedInputError: see ``stored_pixels`` and ``suv_factor``.
     """
     slope, intercept = image.get("RescaleSlope"), image.get("RescaleIntercept")
-    rescaled: NDArray[np.float32] = stored_pixels(image, path).astype(np.float32)
-    rescaled *= np.float32(1.0 if slope is None else slope)
-    rescaled += np.float32(0.0 if intercept is None else intercept)
-    return rescaled
+    values: NDArray[np.float32] = stored_pixels(image, path).astype(np.float32)
+    values *= np.float32(1.0 if slope is None else slope)
+    values += np.float32(0.0 if intercept is None else intercept)
+    if image.get("Modality") == "PT":
+        try:
+            values *= np.float32(suv_factor(image))
+        except RefusedInputError as error:
+            raise RefusedInputError(f"{path}: {error}") from error
+    return values
+
+
+def set_pixels(image: Dataset, values: NDArray[np.floating[Any]]) -> int:
+    """Replace the pixels of an image and what describes their storage.
+
+    CT stores Hounsfield units as they are (signed, Rescale Slope 1, Rescale Intercept 0). PET stores signed values with
+    a slope of its own for each image, Rescale Intercept 0, in the source's Units. Everything else keeps the source's
+    rescale, or has none, and its signedness.
+
+    Args:
+        image: data set of the source image; changed in place.
+        values: ``(rows, columns)`` in the unit that the reader gives: HU, SUV or what the source's rescale leads to.
+
+    Returns:
+        How many values lay outside the range that can be stored and were clipped to it.
+
+    Source:
+        DICOM PS3.3 C.8.2.1 (CT), C.8.3.1 (MR) and C.8.9.4 (PET).
+    """
+    stored = _stored(image, values)
+    limits = np.iinfo(np.int16 if image.PixelRepresentation else np.uint16)
+    n_clipped = 0
+    if stored.min() < limits.min or stored.max() > limits.max:
+        n_clipped = int(np.count_nonzero((stored < limits.min) | (stored > limits.max)))
+        stored = np.clip(stored, limits.min, limits.max)
+    pixels = stored.astype(limits.dtype.newbyteorder("<"))
+    image.BitsAllocated, image.BitsStored, image.HighBit = N_BITS, N_BITS, N_BITS - 1
+    image.add_new("PixelData", "OW", pixels.tobytes())
+    return n_clipped
+
+
+def _stored(image: Dataset, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Whole numbers to store, not yet clipped; sets the rescale and the signedness of the image."""
+    modality = image.get("Modality")
+    if modality == "CT":
+        _set_rescale(image, 1.0)
+        whole: NDArray[np.floating[Any]] = np.rint(values)
+        return whole
+    values = values.astype(np.float64)
+    if modality == "PT":
+        values /= suv_factor(image)
+        slope = _set_rescale(image, float(np.abs(values).max()) / LARGEST_PET_VALUE or 1.0)
+        intercept = 0.0
+        image.pop("RescaleType", None)  # not part of the PET Image Module
+    else:
+        # An element may be there and empty.
+        slope, intercept = float(image.get("RescaleSlope") or 1.0), float(image.get("RescaleIntercept") or 0.0)
+    stored: NDArray[np.float64] = np.rint((values - intercept) / slope)
+    return stored
+
+
+def _set_rescale(image: Dataset, slope: float) -> float:
+    """Give the image signed pixels with a slope and no intercept; returns the slope as a reader will read it."""
+    from pydicom.valuerep import format_number_as_ds
+
+    image.PixelRepresentation = 1
+    # A Decimal String has 16 characters, which round the slope: the pixels must fit what is written.
+    image.RescaleSlope, image.RescaleIntercept = format_number_as_ds(slope), "0"
+    # Maps values as the source stored them, which these are not.
+    image.pop("RealWorldValueMappingSequence", None)
+    return float(image.RescaleSlope)
 
 
 def stored_pixels(image: Dataset, path: Path) -> NDArray[np.integer[Any]]:
@@ -139,58 +207,3 @@ def _decode_with_gdcm(image: Dataset, path: Path) -> NDArray[np.integer[Any]]:
             raise RefusedInputError(f"the pixels of {path} ({syntax}) are damaged: no decoder reads them") from error
     pixels: NDArray[np.integer[Any]] = decoded[0]
     return pixels
-
-
-def set_pixels(image: Dataset, values: NDArray[np.floating[Any]]) -> int:
-    """Replace the pixels of an image and what describes their storage.
-
-    CT stores Hounsfield units as they are (signed, Rescale Slope 1, Rescale Intercept 0). PET stores signed values with
-    a slope of its own for each image, Rescale Intercept 0, in the source's Units. Everything else keeps the source's
-    rescale, or has none, and its signedness.
-
-    Args:
-        image: data set of the source image; changed in place.
-        values: ``(rows, columns)`` in the unit that the reader gives: HU, SUV or what the source's rescale leads to.
-
-    Returns:
-        How many values lay outside the range that can be stored and were clipped to it.
-
-    Source:
-        DICOM PS3.3 C.8.2.1 (CT), C.8.3.1 (MR) and C.8.9.4 (PET).
-    """
-    stored = _stored(image, np.asarray(values, dtype=np.float64))
-    limits = np.iinfo(np.int16 if image.PixelRepresentation else np.uint16)
-    n_clipped = int(np.count_nonzero((stored < limits.min) | (stored > limits.max)))
-    pixels = np.clip(stored, limits.min, limits.max).astype(limits.dtype.newbyteorder("<"))
-    image.BitsAllocated, image.BitsStored, image.HighBit = N_BITS, N_BITS, N_BITS - 1
-    image.add_new("PixelData", "OW", pixels.tobytes())
-    return n_clipped
-
-
-def _stored(image: Dataset, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Whole numbers to store, not yet clipped; sets the rescale and the signedness of the image."""
-    modality = image.get("Modality")
-    if modality == "CT":
-        slope = _set_rescale(image, 1.0)
-        intercept = 0.0
-    elif modality == "PT":
-        values = values / suv_factor(image)
-        slope = _set_rescale(image, float(np.abs(values).max()) / LARGEST_PET_VALUE or 1.0)
-        intercept = 0.0
-        image.pop("RescaleType", None)  # not part of the PET Image Module
-    else:
-        # An element may be there and empty.
-        slope, intercept = float(image.get("RescaleSlope") or 1.0), float(image.get("RescaleIntercept") or 0.0)
-    return np.rint((values - intercept) / slope)
-
-
-def _set_rescale(image: Dataset, slope: float) -> float:
-    """Give the image signed pixels with a slope and no intercept; returns the slope as a reader will read it."""
-    from pydicom.valuerep import format_number_as_ds
-
-    image.PixelRepresentation = 1
-    # A Decimal String has 16 characters, which round the slope: the pixels must fit what is written.
-    image.RescaleSlope, image.RescaleIntercept = format_number_as_ds(slope), "0"
-    # Maps values as the source stored them, which these are not.
-    image.pop("RealWorldValueMappingSequence", None)
-    return float(image.RescaleSlope)

@@ -1,10 +1,11 @@
 """Reading one DICOM series as a volume, slice by slice, with its geometry checked and its unit known."""
 
+from __future__ import annotations
+
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from monai.config import PathLike
@@ -12,15 +13,16 @@ from monai.data import ImageReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
-from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps, order_slices
-from bundle.tat.dicom.header import DicomHeader
-from bundle.tat.dicom.open import read_dicom_header, read_image
-from bundle.tat.dicom.pixels import rescaled_pixels
-from bundle.tat.dicom.study import group_series, list_study
-from bundle.tat.dicom.suv.factor import suv_factor
+from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps
+from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
+from bundle.tat.dicom.pixels import physical_pixels
+from bundle.tat.dicom.study import Series, find_series
+from bundle.tat.dicom.writer import keep_for_writing
 from bundle.tat.refusal import RefusedInputError
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 
 # Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
 SOURCE_FILES: Final = "source_files"
@@ -51,23 +53,80 @@ def is_dicom_file(path: Path) -> bool:
     return header is not None and header.is_image
 
 
-class DicomSeriesReader(ImageReader):
-    """MONAI reader of one DICOM series: a folder that holds it, a single file, or the list of its files.
+class SeriesVolume(NamedTuple):
+    """A series that was read.
+
+    Args:
+        values: ``(columns, rows, slices)`` in float32: HU, SUV, or what the rescale of an MR image leads to. The values
+            of a slice lie together in memory.
+        affine: array indices to RAS millimetres, ``(4, 4)``.
+        modality: as (0008,0060) has it.
+        files: of the slices, first slice first.
+        sources: data set of each slice, as ``write_series`` takes it.
+    """
+
+    values: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    modality: str
+    files: tuple[Path, ...]
+    sources: tuple[Dataset, ...]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What MONAI's readers say of an image, with the modality and the files."""
+        return {
+            "affine": self.affine,
+            "original_affine": self.affine.copy(),
+            "spatial_shape": np.asarray(self.values.shape),
+            "original_channel_dim": "no_channel",
+            "space": "RAS",
+            "modality": self.modality,
+            SOURCE_FILES: json.dumps([str(file) for file in self.files]),
+        }
+
+
+def read_series(series: Series) -> SeriesVolume:
+    """Read the slices of a series; each file is opened once.
 
     Slices are ordered by their position along the slice normal, whatever their names and numbers. Rescale Slope and
     Intercept (0028,1053), (0028,1052) are applied to each slice in float32, since PET slices have slopes of their own,
-    and PET is brought to SUV, see ``bundle.tat.dicom.suv.factor``.
+    and PET is brought to SUV, see ``bundle.tat.dicom.suv``.
 
-    The array is ``(columns, rows, slices)``, the affine maps its indices to RAS millimetres, and the metadata names
-    the ``modality`` as (0008,0060) has it and, under ``SOURCE_FILES``, the file of each slice.
+    Args:
+        series: what the search found.
+
+    Returns:
+        The volume, its place, and what a derived series is written from.
 
     Raises:
-        RefusedInputError: no images, more than one series, images that cannot be restored (see ``DicomHeader.reason``),
-            PET that cannot be brought to SUV, slices that are missing, duplicate, not evenly spaced or out of line, or
-            damaged files.
+        RefusedInputError: see ``Series.slices``; PET that cannot be brought to SUV, or damaged pixels.
 
     Source:
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
+    """
+    headers = series.slices()
+    # Filled slice by slice: all files at once would need half as much memory again, or more.
+    stack = np.empty((len(headers), headers[0].rows, headers[0].columns), dtype=np.float32)
+    sources = []
+    for header, place in zip(headers, stack, strict=True):
+        image = read_image(header.path)
+        place[...] = physical_pixels(image, header.path)
+        with refusing_damage(header.path):
+            sources.append(keep_for_writing(image))
+    return SeriesVolume(
+        values=stack.transpose(2, 1, 0),
+        affine=LPS_TO_RAS @ affine_lps(headers),
+        modality=headers[0].modality,
+        files=tuple(header.path for header in headers),
+        sources=tuple(sources),
+    )
+
+
+class DicomSeriesReader(ImageReader):
+    """``read_series`` as a MONAI reader of a folder with one series, a single file, or the list of its files.
+
+    Raises:
+        RefusedInputError: see ``find_series`` and ``read_series``.
     """
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
@@ -75,22 +134,15 @@ class DicomSeriesReader(ImageReader):
         path = Path(ensure_tuple(filename)[0])
         return path.is_dir() or is_dicom_file(path)
 
-    def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> list[DicomHeader]:
-        """Read the headers of a series and order its slices.
+    def read(self, data: Sequence[PathLike] | PathLike, **_: Any) -> SeriesVolume:
+        """Find a series and read it.
 
         Args:
             data: a folder, or the file or files of one series.
-
-        Returns:
-            Headers, first slice first.
         """
-        first, *more = (Path(path) for path in ensure_tuple(data))
-        if first.is_dir():
-            return order_slices(_read_folder(first), first)
-        place = first.parent if more else first
-        return order_slices(_read_files([first, *more], place), place)
+        return read_series(find_series([Path(path) for path in ensure_tuple(data)]))
 
-    def get_data(self, img: list[DicomHeader]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def get_data(self, img: SeriesVolume) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """The volume and its metadata.
 
         Args:
@@ -100,63 +152,4 @@ class DicomSeriesReader(ImageReader):
             Array ``(columns, rows, slices)`` in float32 and a dictionary with ``affine`` (RAS, mm), ``modality``,
             ``source_files``, ``spatial_shape`` and ``original_channel_dim``.
         """
-        # Filled slice by slice: all files at once would need half as much memory again, or more.
-        volume = np.empty((img[0].columns, img[0].rows, len(img)), dtype=np.float32)
-        for index, header in enumerate(img):
-            volume[..., index] = _read_slice(header).T
-        affine = LPS_TO_RAS @ affine_lps(img)
-        metadata = {
-            "affine": affine,
-            "original_affine": affine.copy(),
-            "spatial_shape": np.asarray(volume.shape),
-            "original_channel_dim": "no_channel",
-            "space": "RAS",
-            "modality": img[0].modality,
-            SOURCE_FILES: json.dumps([str(header.path) for header in img]),
-        }
-        return volume, metadata
-
-
-def _read_folder(folder: Path) -> list[DicomHeader]:
-    """The one series of a folder."""
-    contents = list_study(folder)
-    if not contents.series:
-        raise RefusedInputError(f"{folder} holds no DICOM series that can be restored{contents.reasons}")
-    if len(contents.series) > 1:
-        names = ", ".join(f"{series.name} ({len(series.files)} files)" for series in contents.series)
-        raise RefusedInputError(
-            f"{folder} holds {len(contents.series)} series ({names}): pass one in a folder of its own"
-        )
-    for item in contents.skipped:
-        if item.n_images:
-            logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
-    return _read_files(contents.series[0].files, folder)
-
-
-def _read_files(files: Sequence[Path], path: Path) -> list[DicomHeader]:
-    """The headers of one series, each of which may be restored, in one unit."""
-    headers = [(file, read_dicom_header(file)) for file in files]
-    for file, header in headers:
-        if header is None:
-            raise RefusedInputError(f"{file} is not DICOM")
-        if header.reason:
-            raise RefusedInputError(f"{file} cannot be restored: {header.reason}")
-    images = [header for _, header in headers if header is not None]
-    n_series = len(group_series(images))
-    if n_series > 1:
-        raise RefusedInputError(f"{path} holds {n_series} series: pass one")
-    if len({image.unit for image in images}) > 1:
-        raise RefusedInputError(f"{path} holds images in several units (rescale, Units): pass one series")
-    return images
-
-
-def _read_slice(header: DicomHeader) -> NDArray[np.float32]:
-    """Values ``(rows, columns)`` in HU, SUV or the numbers of an MR image."""
-    image = read_image(header.path)
-    values = rescaled_pixels(image, header.path)
-    if header.modality == "PT":
-        try:
-            values *= np.float32(suv_factor(image))
-        except RefusedInputError as error:
-            raise RefusedInputError(f"{header.path}: {error}") from error
-    return values
+        return img.values, img.metadata

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tqdm import tqdm
 
-from bundle.tat.dicom.geometry import share_plane
+from bundle.tat.dicom.geometry import order_slices, share_plane
 from bundle.tat.dicom.header import DicomHeader
 from bundle.tat.dicom.open import read_dicom_header
 from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BEFORE_BAR: Final = 2.0
 _N_REASONS: Final = 3
@@ -26,16 +29,44 @@ class Series:
 
     Args:
         name: what its result is named after: its folder, with its Series Number where the folder holds several.
-        files: images, in the order of their paths; and damaged files beside them, since each may be a slice that the
-            series lacks: reading the series is refused then.
+        headers: of its images, in the order of their paths.
         folder: what holds them all.
         is_alone: whether the folder itself holds them, and neither it nor its subfolders any other image.
+        damaged: files beside them that cannot be read, and what is wrong with each. Any may be a slice that the series
+            lacks, so that reading the series is refused.
     """
 
     name: str
-    files: tuple[Path, ...]
+    headers: tuple[DicomHeader, ...]
     folder: Path
     is_alone: bool
+    damaged: Mapping[Path, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, damaged ones included, in the order of their paths."""
+        return tuple(sorted([*(header.path for header in self.headers), *self.damaged]))
+
+    @property
+    def place(self) -> Path:
+        """What messages name it by: its only file, or the folder of its files."""
+        return self.files[0] if len(self.files) == 1 else self.folder
+
+    def slices(self) -> list[DicomHeader]:
+        """Its headers in the order of the slices, each of which may be restored, in one unit.
+
+        Raises:
+            RefusedInputError: a file is damaged or cannot be restored, units differ, or slices are missing, duplicate,
+                not evenly spaced or out of line.
+        """
+        for file, fault in self.damaged.items():
+            raise RefusedInputError(f"{file} {fault}")
+        for header in self.headers:
+            if header.reason:
+                raise RefusedInputError(f"{header.path} cannot be restored: {header.reason}")
+        if len({header.unit for header in self.headers}) > 1:
+            raise RefusedInputError(f"{self.place} holds images in several units (rescale, Units): pass one series")
+        return order_slices(self.headers, self.place)
 
 
 @dataclass(frozen=True)
@@ -97,27 +128,48 @@ def list_study(folder: Path) -> StudyContents:
     return StudyContents(tuple(series), tuple(sorted(skipped, key=lambda item: (item.name, item.reason))))
 
 
-def skipped_series(dataset_dir: object) -> list[Skipped]:
-    """List what a run over a path leaves out.
+def find_series(paths: Sequence[Path]) -> Series:
+    """Find the one series that a path stands for.
 
     Args:
-        dataset_dir: as for ``find_scans``.
+        paths: a folder that holds one series, or its file or files.
 
     Returns:
-        What is skipped beside the DICOM series of a folder; nothing for other inputs.
+        The series. What else the folder holds is named in the log.
+
+    Raises:
+        RefusedInputError: a folder with none or several, files of several series, or files that are no DICOM.
     """
-    path = resolve_path(dataset_dir)
-    contents = list_study(path) if path.is_dir() else StudyContents((), ())
-    return list(contents.skipped) if contents.series else []
+    first, *more = paths
+    if first.is_dir():
+        return _series_of_folder(first)
+    place = first.parent if more else first
+    headers = []
+    for path in paths:
+        header = read_dicom_header(path)
+        if header is None:
+            raise RefusedInputError(f"{path} is not DICOM")
+        headers.append(header)
+    n_series = len(group_series(headers))
+    if n_series > 1:
+        raise RefusedInputError(f"{place} holds {n_series} series: pass one")
+    return Series(place.name, tuple(headers), first.parent, is_alone=False)
 
 
-def resolve_path(text: object) -> Path:
-    """The absolute path that a user means.
-
-    Args:
-        text: path; what looks like a number on the command line comes as one.
-    """
-    return Path(os.path.abspath(Path(str(text)).expanduser()))  # noqa: PTH100 - drops `..`, keeps links
+def _series_of_folder(folder: Path) -> Series:
+    """The one series of a folder."""
+    contents = list_study(folder)
+    if not contents.series:
+        raise RefusedInputError(f"{folder} holds no DICOM series that can be restored{contents.reasons}")
+    if len(contents.series) > 1:
+        names = ", ".join(f"{series.name} ({len(series.files)} files)" for series in contents.series)
+        raise RefusedInputError(
+            f"{folder} holds {len(contents.series)} series ({names}): pass one in a folder of its own"
+        )
+    for item in contents.skipped:
+        if item.n_images:
+            logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
+    return contents.series[0]
 
 
 def group_series(images: Iterable[DicomHeader]) -> list[list[DicomHeader]]:
@@ -158,7 +210,7 @@ def _name_series(
     located = [(_common_folder([image.path for image in group]), group) for group in groups]
     located.sort(key=lambda one: (one[0], one[1][0].series_number or 0, one[1][0].path))
     folders = [folder for folder, _ in located]
-    paths = [str(image.path) for image in images]
+    n_below = _count_below(image.path for image in images)
     taken: set[tuple[Path, str]] = set()
     series = []
     for folder, group in located:
@@ -171,10 +223,21 @@ def _name_series(
             name = f"{stem}_{n_more}"
         taken.add((folder, name))
         parents = {image.path.parent for image in group}
-        n_inside = sum(path.startswith(f"{folder}{os.sep}") for path in paths)
-        files = [image.path for image in group] + [file for file in damaged if file.parent in parents]
-        series.append(Series(name, tuple(sorted(files)), folder, parents == {folder} and n_inside == len(group)))
+        is_alone = parents == {folder} and n_below[folder] == len(group)
+        beside = {file: fault for file, fault in damaged.items() if file.parent in parents}
+        headers = tuple(sorted(group, key=lambda image: image.path))
+        series.append(Series(name, headers, folder, is_alone, beside))
     return series
+
+
+def _count_below(files: Iterable[Path]) -> Counter[Path]:
+    """How many files each folder holds, in itself and in folders below it."""
+    in_folders = Counter(file.parent for file in files)
+    below: Counter[Path] = Counter()
+    for folder, n_files in in_folders.items():
+        for holder in (folder, *folder.parents):
+            below[holder] += n_files
+    return below
 
 
 def _look_into(folder: Path) -> tuple[list[DicomHeader], dict[Path, str], list[tuple[Path, str]]]:

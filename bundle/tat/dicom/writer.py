@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
 from bundle.tat.dicom.derivation import Provenance, describe
 from bundle.tat.dicom.lossy import propagate_lossy_compression
+from bundle.tat.dicom.open import read_image, refusing_damage
 from bundle.tat.dicom.pixels import set_pixels
 from bundle.tat.dicom.uids import SeriesIdentities
 from bundle.tat.refusal import RefusedInputError
@@ -30,9 +29,44 @@ logger = logging.getLogger(__name__)
 _FIRST_WITH_NEW_NAMES: Final = 3
 
 
+def keep_for_writing(image: Dataset) -> Dataset:
+    """Reduce a source image to what its derived image takes over.
+
+    Pixels, private elements and what describes the pixels go. What lossy compression the source went through is said.
+
+    Args:
+        image: whole data set of the source image; changed in place, its pixels are not decoded.
+
+    Returns:
+        The same data set, a few kilobytes.
+    """
+    propagate_lossy_compression(image)
+    del image.PixelData
+    remove_stale_attributes(image)
+    return image
+
+
+def read_sources(files: Iterable[Path]) -> Iterator[Dataset]:
+    """Read source images one after the other, for volumes whose reader has not kept them.
+
+    Args:
+        files: of the slices, first slice first.
+
+    Yields:
+        What ``write_series`` takes.
+
+    Raises:
+        RefusedInputError: a file cannot be read.
+    """
+    for file in files:
+        with refusing_damage(file):
+            source = keep_for_writing(read_image(file))
+        yield source
+
+
 def write_series(
     volume: NDArray[np.floating],
-    sources: Sequence[Path],
+    sources: Iterable[Dataset],
     folder: Path,
     *,
     provenance: Provenance,
@@ -41,13 +75,13 @@ def write_series(
     """Write one DICOM file for each source image, ``IM0001.dcm`` and so on in the order of the slices.
 
     The files are of their sources' SOP class, with the patient, study, frame of reference, geometry, windows and
-    acquisition of their sources, and uncompressed (Explicit VR Little Endian). The pixels of the sources are not read,
-    so sources may be compressed in any way.
+    acquisition of their sources, and uncompressed (Explicit VR Little Endian).
 
     Args:
-        volume: ``(columns, rows, slices)`` as ``DicomSeriesReader`` gives it: HU, SUV, or for other modalities what the
+        volume: ``(columns, rows, slices)`` as ``read_series`` gives it: HU, SUV, or for other modalities what the
             source's rescale leads to.
-        sources: the source's files, one for each slice, in the order of the slices.
+        sources: data sets of the source images from ``keep_for_writing``, one for each slice, in the order of the
+            slices; each is changed.
         folder: an existing folder.
         provenance: what made the volume.
         uid_seed: text that the new UIDs are computed from, with the sources' UIDs and the provenance; ``None`` draws
@@ -57,59 +91,50 @@ def write_series(
         How many values were clipped to the range that the files can store.
 
     Raises:
-        RefusedInputError: the volume has another shape than the sources, or a source cannot be read again or lacks what
+        RefusedInputError: the volume has another shape than the sources, or a source is damaged or lacks what
             identifies it.
         OSError: a file cannot be written.
 
     Source:
         DICOM PS3.3 C.7.6.1.1 (derived images), C.12.1 (SOP common).
     """
-    if volume.ndim != 3 or volume.shape[2] != len(sources) or not sources:
-        raise RefusedInputError(f"a volume of shape {volume.shape} cannot be written over {len(sources)} source files")
+    if volume.ndim != 3:
+        raise RefusedInputError(f"a volume of shape {volume.shape} is no series: pass (columns, rows, slices)")
     now = datetime.now().astimezone()
     identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance}")
-    n_clipped = 0
-    with warnings.catch_warnings():
-        # pydicom warns of values against the standard, in words that may quote a patient's; they stay as they are.
-        warnings.simplefilter("ignore")
-        for index, source in enumerate(sources):
-            with _refusing_damage(source):
-                image = _read_header(source, volume.shape[:2])
-                n_clipped += set_pixels(image, volume[:, :, index].T)
-                remove_stale_attributes(image)  # not before: private elements may tell the scale of PET
-                describe(image, identities.derive(image.get("SOPInstanceUID", "")), provenance, now)
+    n_clipped = n_written = 0
+    for image in sources:
+        if n_written < volume.shape[2]:
+            with refusing_damage(_path_of(image)):
+                n_clipped += _derive(image, volume[:, :, n_written].T, identities, provenance, now)
                 content = _encoded(image)
-            (folder / f"IM{index + 1:04d}.dcm").write_bytes(content)
+            (folder / f"IM{n_written + 1:04d}.dcm").write_bytes(content)
+        n_written += 1
+    if n_written != volume.shape[2]:
+        raise RefusedInputError(f"a volume of shape {volume.shape} cannot be written over {n_written} source files")
     if n_clipped:
         logger.warning("%d of %d values were clipped to what the DICOM series can store", n_clipped, volume.size)
     return n_clipped
 
 
-@contextlib.contextmanager
-def _refusing_damage(source: Path) -> Iterator[None]:
-    """Refuse a source that cannot be read or understood, whatever that raises.
+def _derive(
+    image: Dataset,
+    values: NDArray[np.floating],
+    identities: SeriesIdentities,
+    provenance: Provenance,
+    now: datetime,
+) -> int:
+    """Turn a source image into the derived one; returns how many values were clipped."""
+    if (image.get("Rows"), image.get("Columns")) != values.shape:
+        raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
+    n_clipped = set_pixels(image, values)
+    describe(image, identities.derive(image.get("SOPInstanceUID", "")), provenance, now)
+    return n_clipped
 
-    pydicom decodes a value when it is asked for, and raises many kinds; its words are left out, as they may quote one.
-    """
-    try:
-        yield
-    except RefusedInputError as error:
-        raise RefusedInputError(f"{source}: {error}") from error
-    except OSError as error:
-        raise RefusedInputError(f"cannot read {source} again: {error.strerror or error}") from error
-    except Exception as error:
-        raise RefusedInputError(f"the header of {source} is damaged ({type(error).__name__}): repair it") from error
 
-
-def _read_header(source: Path, shape: tuple[int, ...]) -> Dataset:
-    """The source without its pixels."""
-    import pydicom
-
-    image = pydicom.dcmread(source, stop_before_pixels=True, force=True)
-    if (image.get("Columns"), image.get("Rows")) != shape:
-        raise RefusedInputError(f"it is not of the volume's {shape[0]} columns and {shape[1]} rows")
-    propagate_lossy_compression(image, source)
-    return image
+def _path_of(image: Dataset) -> Path:
+    """The file that a data set was read from."""
+    return Path(str(getattr(image, "filename", "an image of the series")))
 
 
 def _encoded(image: Dataset) -> bytes:

@@ -21,7 +21,7 @@ from bundle.tat.modality import (
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
-from bundle.tat.transforms.volume import iter_chunks
+from bundle.tat.transforms.volume import iter_chunks, memory_order
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,12 @@ def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) 
     Returns:
         A new tensor, and the number of voxels outside the bounds.
     """
-    values = torch.empty(image.shape, dtype=torch.result_type(image, scale), device=image.device)
+    order = memory_order(image)
+    sizes = [image.shape[axis] for axis in order]
+    values = torch.empty(sizes, dtype=torch.result_type(image, scale), device=image.device)
+    values = values.permute(*(order.index(axis) for axis in range(image.ndim)))
     n_clipped = 0
-    for source, target in zip(iter_chunks(image), iter_chunks(values), strict=True):
+    for source, target in zip(iter_chunks(image, order), iter_chunks(values, order), strict=True):
         torch.mul(source, scale, out=target)
         n_clipped += int(torch.count_nonzero((target < bounds.low) | (target > bounds.high)))
         target.clamp_(bounds.low, bounds.high).sub_(bounds.low).div_(bounds.width)
@@ -89,7 +92,7 @@ def mri_scale_factor(image: Tensor) -> float:
         foreground; 1 where nothing is brighter than 0.
     """
     mean = float(torch.as_tensor(image).mean())
-    foreground = torch.cat([slab[slab > mean] for slab in iter_chunks(image)])
+    foreground = torch.cat([chunk[chunk > mean] for chunk in iter_chunks(image)])
     if foreground.numel() == 0:
         foreground = torch.cat(iter_chunks(image))
     # torch.quantile stops at 16 million values, and its k-th value needs three times the memory of NumPy's.

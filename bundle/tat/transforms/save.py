@@ -1,9 +1,12 @@
 """Writing a restored scan: whole, or not at all."""
 
-from collections.abc import Hashable, Mapping
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import nibabel
 import numpy as np
@@ -15,20 +18,23 @@ from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
 from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, file_sha256, write_record
+from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.dicom.derivation import Provenance
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import source_files
-from bundle.tat.dicom.writer import write_series
+from bundle.tat.dicom.writer import read_sources, write_series
 from bundle.tat.formats import case_name
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.load import SOURCES_KEY
 from bundle.tat.version import VERSION
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
 AFFINE_TOLERANCE: Final = 1e-3
 # Settings that say how a result is saved, not how it was restored; and the modality, which is named anyway.
 _NOT_DESCRIBED: Final = frozenset({"modality", "nifti", "uid_seed"})
-# Entry of an item that names its case, where two scans would have one name otherwise.
-CASE_KEY: Final = "case"
 
 
 class SaveRestoredd(MapTransform):
@@ -84,23 +90,25 @@ class SaveRestoredd(MapTransform):
                 raise TypeError(
                     f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name"
                 )
-            source = {SOURCE_KEY: str(d[SOURCE_KEY])} if SOURCE_KEY in d else {}
-            self._save(image, _case(d, image), str(d.get(self.modality_key) or ""), {**self.settings, **source})
+            self._save(image, d)
         return d
 
-    def _save(self, image: MetaTensor, case: str, modality: str, settings: Mapping[str, Setting]) -> None:
+    def _save(self, image: MetaTensor, data: Mapping[Hashable, Any]) -> None:
         """Write the folder of one case."""
-        folder = self.output_dir / case
-        sources = source_files(image.meta)
-        check_replaceable(folder, sources or [_path(image)])
+        case, modality = _case(data, image), str(data.get(self.modality_key) or "")
+        folder, files = self.output_dir / case, source_files(image.meta)
+        check_replaceable(folder, files or [_path(image)])
         values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
         with folder_written_whole(folder) as temporary:
             n_clipped = 0
-            if sources:
+            if files:
                 provenance = Provenance(self._weights_sha256, VERSION, self._description(modality))
+                sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else read_sources(files)
                 n_clipped = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
-            if self.nifti or not sources:
+            if self.nifti or not files:
                 write_nifti(values, image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz")
+            source = {SOURCE_KEY: str(data[SOURCE_KEY])} if SOURCE_KEY in data else {}
+            settings = {**self.settings, **source}
             record = CaseRecord(case, modality, VERSION, self._weights_sha256, n_clipped, settings)
             write_record(temporary, record)
 
@@ -113,6 +121,12 @@ class SaveRestoredd(MapTransform):
         names = (name for name in self.settings if name not in _NOT_DESCRIBED)
         settings = "".join(f", {name} {self.settings[name]}" for name in names)
         return f"{modality or 'Image'} restored by a neural network ({MODEL_NAME} {VERSION}{settings})"
+
+
+def _take_all(sources: deque[Dataset]) -> Iterator[Dataset]:
+    """Data sets in their order, each forgotten when the next one is asked for: their memory shrinks as files grow."""
+    while sources:
+        yield sources.popleft()
 
 
 def _path(image: MetaTensor) -> Path:

@@ -1,6 +1,6 @@
 """What TAT can restore: one channel, three dimensions, finite numbers."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -16,20 +16,32 @@ _N_SPATIAL = 3
 
 # Voxels that are looked at together: what is computed on the way from one volume to the next needs 16 MiB in float32,
 # not as much again as the volume.
-SLAB_SIZE: Final = 2**22
+CHUNK_SIZE: Final = 2**22
 
 
-def iter_chunks(image: Tensor) -> tuple[Tensor, ...]:
+def memory_order(image: Tensor) -> list[int]:
+    """The axes of an image, those whose neighbours lie farthest apart in memory first.
+
+    Args:
+        image: of any shape.
+    """
+    strides = image.stride()
+    return sorted(range(image.ndim), key=lambda axis: -strides[axis])
+
+
+def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tensor, ...]:
     """The voxels of an image, in parts that share its memory.
 
     Args:
-        image: of any shape; one that is not contiguous is copied.
+        image: of any shape; one whose voxels do not lie side by side is copied.
+        order: of the axes, for images that are to be walked through together; that in memory by default.
 
     Returns:
-        One-dimensional tensors without metadata, which together are the flattened image.
+        One-dimensional tensors without metadata, which together hold each voxel once.
     """
     plain = image.as_tensor() if isinstance(image, MetaTensor) else image
-    return torch.split(plain.reshape(-1), SLAB_SIZE)
+    flat = plain.permute(*(memory_order(plain) if order is None else order)).reshape(-1)
+    return torch.split(flat, CHUNK_SIZE)
 
 
 class EnsureScalarVolumed(MapTransform, InvertibleTransform):
@@ -89,7 +101,7 @@ def check_volume(image: Tensor) -> None:
         raise RefusedInputError(f"image of {shape} has a fourth dimension or colours: pass one scalar volume at a time")
     if image.numel() == 0:
         raise RefusedInputError(f"image of shape {tuple(image.shape[1:])} has no voxels")
-    n_bad = image.numel() - sum(int(torch.isfinite(slab).sum()) for slab in iter_chunks(image))
+    n_bad = image.numel() - sum(int(torch.isfinite(chunk).sum()) for chunk in iter_chunks(image))
     if n_bad:
         raise RefusedInputError(
             f"{n_bad} of {image.numel()} voxels are NaN or infinite: replace them, one would spoil its whole slice"

@@ -6,6 +6,7 @@ import math
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bundle.tat.dicom.private_elements import PrivateElement, private_text
 from bundle.tat.dicom.suv.header import (
     TAGS,
     parse_date_and_time,
@@ -13,7 +14,6 @@ from bundle.tat.dicom.suv.header import (
     read_corrections,
     read_date_and_time,
     read_number,
-    read_private,
     read_text,
     read_within,
     refused,
@@ -37,7 +37,7 @@ SAME_TIME: Final = 0.02
 # Scanners round the two times differently: the series may seem to start so many seconds after its first acquisition.
 SERIES_ROUNDING: Final = 2.0
 # "PET scan_datetime" of GE.
-GE_SCAN_TIME: Final = (0x0009, "GEMS_PETD_01", 0x0D)
+GE_SCAN_TIME: Final = PrivateElement(0x0009, "GEMS_PETD_01", 0x0D)
 
 
 class Nuclide(NamedTuple):
@@ -154,7 +154,7 @@ def _scan_start(image: Dataset, acquisition: datetime, half_life: float) -> date
                 "so the time of the decay correction is unknown: pass the series as the scanner made it"
             )
         return series
-    scan_time = read_private(image, *GE_SCAN_TIME)
+    scan_time = private_text(image, GE_SCAN_TIME)
     if scan_time:
         return parse_date_and_time(scan_time, image, "GE's scan time (0009,xx0D)")
     if by_frame is None:

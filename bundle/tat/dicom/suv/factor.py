@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from bundle.tat.dicom.private_elements import PrivateElement, private_text
 from bundle.tat.dicom.suv.decay import decay_correction, remaining_activity
 from bundle.tat.dicom.suv.header import (
     TAGS,
     radiopharmaceutical,
     read_corrections,
-    read_private,
     read_text,
     read_within,
     refused,
@@ -29,9 +29,8 @@ LEAST_DOSE: Final = 1e5
 GREATEST_DOSE: Final = 1e11
 
 PHILIPS: Final = "Philips PET Private Group"
-PHILIPS_GROUP: Final = 0x7053
-SUV_SCALE_FACTOR: Final = 0x00
-ACTIVITY_SCALE_FACTOR: Final = 0x09
+SUV_SCALE_FACTOR: Final = PrivateElement(0x7053, PHILIPS, 0x00)
+ACTIVITY_SCALE_FACTOR: Final = PrivateElement(0x7053, PHILIPS, 0x09)
 
 
 def suv_factor(image: Dataset) -> float:
@@ -101,10 +100,10 @@ def _factor_of_counts(image: Dataset) -> float:
     )
 
 
-def _philips_factor(image: Dataset, offset: int) -> float:
+def _philips_factor(image: Dataset, element: PrivateElement) -> float:
     """A scale factor of Philips; 0 where there is none that can be used, Philips writes it so too."""
     try:
-        factor = float(read_private(image, PHILIPS_GROUP, PHILIPS, offset))
+        factor = float(private_text(image, element))
     except ValueError:
         return 0.0
     return factor if 0 < factor < math.inf else 0.0

@@ -110,31 +110,6 @@ def radiopharmaceutical(image: Dataset) -> Dataset:
     return item
 
 
-def read_private(image: Dataset, group: int, creator: str, offset: int) -> str:
-    """Text of a private element, whatever its VR; empty where the creator or the element is missing.
-
-    Args:
-        image: data set.
-        group: group of the element.
-        creator: who reserved the block, in the elements (group,0010-00FF).
-        offset: last two digits of the element.
-
-    Source:
-        DICOM PS3.5 7.8.1.
-    """
-    for reservation in image[(group, 0x10) : (group, 0x100)]:
-        if _plain(reservation.value) == creator:
-            element = image.get((group, (reservation.tag.element << 8) + offset))
-            return "" if element is None or element.value is None else _plain(element.value)
-    return ""
-
-
-def _plain(value: object) -> str:
-    """Text of a value that may have been kept as bytes (VR UN)."""
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    return text.strip(" \0")
-
-
 def read_date_and_time(image: Dataset, event: str) -> datetime:
     """Date and time of an event.
 

@@ -1,0 +1,60 @@
+"""Private elements: finding them by who reserved their block, for reading and for keeping alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+class PrivateElement(NamedTuple):
+    """Where a manufacturer keeps a value.
+
+    Args:
+        group: its group, an odd number.
+        creator: who reserves the block, in one of the elements (group,0010-00FF), letter by letter.
+        offset: the last two digits of the element.
+
+    Source:
+        DICOM PS3.5 7.8.1.
+    """
+
+    group: int
+    creator: str
+    offset: int
+
+
+def private_text(image: Dataset, element: PrivateElement) -> str:
+    """Text of a private element, whatever its VR; empty where the creator or the element is missing.
+
+    Args:
+        image: data set.
+        element: what is looked for.
+    """
+    found = _block_start(image, element)
+    value = None if found is None else image[found + element.offset].value
+    if value is None:
+        return ""
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return text.strip(" \0")
+
+
+def private_tags(image: Dataset, element: PrivateElement) -> set[int]:
+    """Tags of a private element and of the one that reserves its block; none where either is missing.
+
+    Args:
+        image: data set.
+        element: what is looked for.
+    """
+    found = _block_start(image, element)
+    return set() if found is None else {found + element.offset, (element.group << 16) + ((found & 0xFFFF) >> 8)}
+
+
+def _block_start(image: Dataset, element: PrivateElement) -> int | None:
+    """First tag of the block that holds the element."""
+    try:
+        block = image.private_block(element.group, element.creator)
+    except KeyError:
+        return None
+    return int(block.get_tag(0)) if element.offset in block else None

@@ -1,0 +1,161 @@
+"""What is done to one case, whoever runs it: read, prepare, restore, save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import Any, NamedTuple
+
+import torch
+from monai.data import Dataset, MetaTensor
+from monai.networks.utils import eval_mode
+from monai.transforms import Compose, Transform
+from monai.utils import CommonKeys, ensure_tuple
+from torch import Tensor, nn
+
+from bundle.tat.cases.fingerprint import fingerprint
+from bundle.tat.cases.finished import CompletedCases
+from bundle.tat.cases.record import SOURCE_KEY
+from bundle.tat.cases.refusals import explain_failure
+from bundle.tat.cases.table import CaseRow
+from bundle.tat.data.datalist import CASE_KEY, SERIES_KEY, series_of
+from bundle.tat.inferers.slices import RestorationSliceInferer
+from bundle.tat.transforms.load import LoadScand
+
+
+class Case(NamedTuple):
+    """A case on its way.
+
+    Args:
+        row: what the table says of it, if all goes well.
+        data: what was read, then what is saved; ``None`` for a case that an earlier run finished.
+    """
+
+    row: CaseRow
+    data: dict[str, Any] | None
+
+
+class CaseRunner:
+    """Takes a case from its files to its result, in steps that the engines and MONAI Deploy's operators call.
+
+    Its volumes stay on the host, and only slices go to the device. Steps of two cases may run in two threads.
+
+    Args:
+        dataset: its ``transform`` takes an item to the network's input and begins with ``LoadScand``.
+        network: restores slices, on ``device``.
+        inferer: takes a volume to the network and back.
+        postprocessing: from the network's output back to the grid and units of the scan.
+        saving: writes what ``postprocessing`` leaves.
+        finished: knows what earlier runs left in the output folder.
+        device: where the network is.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        network: nn.Module,
+        inferer: RestorationSliceInferer,
+        postprocessing: Transform,
+        saving: Transform,
+        finished: CompletedCases,
+        device: str | torch.device,
+    ) -> None:
+        steps = ensure_tuple(getattr(dataset.transform, "transforms", dataset.transform))
+        self.load = Compose([step for step in steps if isinstance(step, LoadScand)])
+        self.preprocessing = Compose([step for step in steps if not isinstance(step, LoadScand)])
+        self.network = network
+        self.inferer = inferer
+        self.postprocessing = postprocessing
+        self.saving = saving
+        self.finished = finished
+        self.device = torch.device(device)
+        # MONAI's transforms change themselves for as long as they invert, see ``allow_missing_keys_mode``.
+        self._transforms_in_use = Lock()
+
+    def read(self, item: Mapping[str, Any]) -> Case:
+        """Read a case in its physical units, unless an earlier run has finished it.
+
+        Args:
+            item: entry of a datalist, with its ``case``.
+
+        Raises:
+            RefusedInputError: the scan cannot be read, or its result would replace something else.
+        """
+        series = series_of(item)
+        known = dict(item) if series is None else {**item, SERIES_KEY: series}
+        status = self.finished.status(known)
+        if (record := status.finished) is not None:
+            return Case(CaseRow(record.case, record.modality, "skipped", "finished before"), None)
+        self.finished.check_replaceable(known)
+        source = fingerprint(known)
+        message = f"again: {status.reason_to_redo}" if status.reason_to_redo else ""
+        row = CaseRow(str(item[CASE_KEY]), str(item.get("modality", "")), "restored", message)
+        return Case(row, {**self.load(known), SOURCE_KEY: source})
+
+    def prepare(self, case: Case) -> Case:
+        """Bring a case that was read to the scale and size that the network takes.
+
+        Args:
+            case: as ``read`` returned it; ``image`` in physical units.
+
+        Raises:
+            RefusedInputError: the scan is none that is restored, see the transforms of ``preprocessing``.
+        """
+        if case.data is None:
+            return case
+        with self._transforms_in_use:
+            data = self.preprocessing(case.data)
+        return Case(replace(case.row, modality=str(data.get("modality", ""))), data)
+
+    def infer(self, case: Case) -> Case:
+        """Let the network restore a case that was prepared; the result is ``pred``, on the network's scale."""
+        if case.data is None:
+            return case
+        image = case.data[CommonKeys.IMAGE]
+        with eval_mode(self.network):
+            restored = self.inferer(image.as_tensor()[None], self._restore_slices)[0]
+        return Case(case.row, {**case.data, CommonKeys.PRED: MetaTensor(restored).copy_meta_from(image)})
+
+    def finish(self, case: Case) -> Case:
+        """Bring ``pred`` back to the units and the grid of the scan."""
+        if case.data is None:
+            return case
+        with self._transforms_in_use:
+            return Case(case.row, self.postprocessing(case.data))
+
+    def restore(self, case: Case) -> Case:
+        """``infer`` and ``finish``: a case that was prepared, restored in the units and on the grid of its scan."""
+        return self.finish(self.infer(case))
+
+    def save(self, case: Case) -> CaseRow:
+        """Save a case, if it was restored now, and say what became of it."""
+        if case.data is not None:
+            self.saving(case.data)
+        return case.row
+
+    def _restore_slices(self, slices: Tensor) -> Tensor:
+        """The network on slices of the host."""
+        restored: Tensor = self.network(slices.to(self.device)).to(slices)
+        return restored
+
+
+def failed_row(case: str, modality: str, error: Exception) -> CaseRow:
+    """What the table says of a case that failed.
+
+    Args:
+        case: its name.
+        modality: what is known of it.
+        error: what was raised while it was read, restored or saved.
+
+    Returns:
+        The row.
+
+    Raises:
+        Exception: ``error`` itself, if it is an error of the program.
+    """
+    reason = explain_failure(error)
+    if reason is None:
+        raise error
+    return CaseRow(case, modality, "failed", reason)

@@ -1,0 +1,29 @@
+"""Telling one file from another one, and from itself after a change, without reading it whole."""
+
+import hashlib
+import os
+from typing import BinaryIO, Final
+
+# Of each file, its start, its middle and its end are looked at. A DICOM file has its UIDs in front, a compressed file
+# its checksum behind, and the middle of a scan is never empty.
+_BLOCK: Final = 2**14
+
+
+def sampled_digest(file: BinaryIO) -> str:
+    """Digest of a file's size, time of change and parts of its content.
+
+    Args:
+        file: an open file of the disk; it is read from three places, and left at another one.
+
+    Returns:
+        64 hexadecimal digits, which do not depend on the file's name or folder.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    status = os.fstat(file.fileno())
+    digest = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} ".encode())
+    for place in (0, status.st_size // 2, max(0, status.st_size - _BLOCK)):
+        file.seek(place)
+        digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
