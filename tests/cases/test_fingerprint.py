@@ -1,26 +1,35 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 
-from bundle.tat.cases.fingerprint import case_files, fingerprint, n_bytes
+from bundle.tat.cases.fingerprint import fingerprint, n_bytes
+from bundle.tat.data.datalist import find_scans
+from tests.scans import write_dicom_series
 
 
 @pytest.fixture
 def series(tmp_path):
-    """A folder of three files, of which the last is large."""
-    for name, size in (("1", 10), ("2", 0), ("3", 100_000)):
-        (tmp_path / "series").mkdir(exist_ok=True)
-        (tmp_path / "series" / name).write_bytes(bytes(index % 251 for index in range(size)))
+    """A DICOM series of three slices that are larger than what is looked at of each."""
+    write_dicom_series(tmp_path / "series", np.arange(3 * 200 * 200, dtype=np.int16).reshape(3, 200, 200))
     return tmp_path / "series"
 
 
-def test_a_folder_a_list_and_a_file_are_files(series):
-    files = [series / name for name in "123"]
-    assert list(case_files({"image": str(series)})) == files
-    assert list(case_files({"image": [str(file) for file in files]})) == files
-    assert list(case_files({"image": str(files[2])})) == files[2:]
-    assert n_bytes({"image": str(series)}) == 100_010
+@pytest.fixture
+def volume(tmp_path):
+    """A file of another format."""
+    path = tmp_path / "scan.nii"
+    path.write_bytes(bytes(index % 251 for index in range(100_000)))
+    return path
+
+
+def test_a_folder_a_list_and_what_the_search_found_are_one_case(series):
+    files = sorted(series.iterdir())
+    (found,) = find_scans(series).items
+    items = [{"image": str(series)}, {"image": [str(file) for file in reversed(files)]}, found]
+    assert {n_bytes(item) for item in items} == {sum(file.stat().st_size for file in files)}
+    assert len({fingerprint(item) for item in (items[0], items[2])}) == 1
 
 
 def test_a_case_that_was_moved_is_the_same(series, tmp_path):
@@ -29,24 +38,40 @@ def test_a_case_that_was_moved_is_the_same(series, tmp_path):
     assert fingerprint({"image": str(tmp_path / "elsewhere")}) == before
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "._0003.dcm", "thumbs.db"])
+def test_a_foreign_file_beside_the_slices_changes_nothing(series, name):
+    before = fingerprint({"image": str(series)})
+    (series / name).write_bytes(b"of another program")
+    assert fingerprint({"image": str(series)}) == before
+    assert fingerprint(find_scans(series).items[0]) == before
+
+
 @pytest.mark.parametrize("place", [0, 9, 50_000, 99_999])
-def test_a_changed_value_makes_another_case(series, place):
-    file = series / ("1" if place < 10 else "3")
-    item, times = {"image": str(series)}, file.stat()
+def test_a_changed_value_makes_another_case(volume, place):
+    item, times = {"image": str(volume)}, volume.stat()
     before = fingerprint(item)
-    content = bytearray(file.read_bytes())
-    content[place % len(content)] ^= 1
-    file.write_bytes(content)
-    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    content = bytearray(volume.read_bytes())
+    content[place] ^= 1
+    volume.write_bytes(content)
+    os.utime(volume, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert fingerprint(item) != before
 
 
-def test_a_change_anywhere_shows_in_the_time(series):
+def test_a_changed_pixel_makes_another_series(series):
     before = fingerprint({"image": str(series)})
-    os.utime(series / "2", ns=(1, 1))
+    file = sorted(series.iterdir())[1]
+    times = file.stat()
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert fingerprint({"image": str(series)}) != before
 
 
-def test_a_missing_file_is_refused_by_name(series):
+def test_a_change_anywhere_shows_in_the_time(volume):
+    before = fingerprint({"image": str(volume)})
+    os.utime(volume, ns=(1, 1))
+    assert fingerprint({"image": str(volume)}) != before
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"cannot read .*nowhere"):
-        fingerprint({"image": str(series / "nowhere")})
+        fingerprint({"image": str(tmp_path / "nowhere")})

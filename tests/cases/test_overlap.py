@@ -161,15 +161,15 @@ def test_a_case_is_restored_while_the_next_is_read_and_the_one_before_is_saved(f
         tensors = [it for it in gc.get_objects() if issubclass(type(it), torch.Tensor)]
         return {tensor.shape[1] for tensor in tensors if tensor.shape[2:] == (8, 3)}
 
-    def spied_load(self, paths):
+    def spied_load(self, path):
         # The thread that has written a case lets go of it a moment after it has said so. Nothing else moves until this
         # case is read, so what is still there after a while is there to stay.
         give_up = time.monotonic() + 5
         while len(others := alive_now()) > 2 and time.monotonic() < give_up:
             time.sleep(0.01)
         alive.append(others)
-        is_read[sides[int(paths[0].name[0])]].set()
-        return load(self, paths)
+        is_read[sides[int(path.name[0])]].set()
+        return load(self, path)
 
     def spied_save(image, path):
         next_but_one[image.shape[0]].await_()

@@ -14,7 +14,7 @@ def volume():
 
 
 def names(path, **options):
-    return [item["image"].rsplit("/", 1)[-1] for item in find_scans(str(path), **options)]
+    return [item["image"].rsplit("/", 1)[-1] for item in find_scans(str(path), **options).items]
 
 
 def test_a_file_is_itself(tmp_path, volume):
@@ -38,7 +38,7 @@ def test_a_datalist_is_its_section(tmp_path, volume):
     write_nifti(tmp_path / "images" / "a.nii.gz", volume)
     entry = {"image": "images/a.nii.gz", "modality": "CT"}
     (tmp_path / "list.json").write_text(json.dumps({"testing": [entry], "training": []}))
-    assert find_scans(str(tmp_path / "list.json")) == [
+    assert find_scans(str(tmp_path / "list.json")).items == [
         {"image": str(tmp_path / "images" / "a.nii.gz"), "modality": "CT", "case": "a"}
     ]
     with pytest.raises(ValueError, match=r"section 'training' .* is empty"):
@@ -110,11 +110,11 @@ def test_paths_are_made_whole(tmp_path, volume, monkeypatch):
 def test_a_folder_named_by_a_number(tmp_path, volume, monkeypatch):
     write_dicom_series(tmp_path / "2024", volume)
     monkeypatch.chdir(tmp_path)
-    assert [item["image"] for item in find_scans(2024)] == [str(tmp_path / "2024")]
+    assert [item["image"] for item in find_scans(2024).items] == [str(tmp_path / "2024")]
 
 
 def cases(path):
-    return [(item["case"], item["image"]) for item in find_scans(str(path))]
+    return [(item["case"], item["image"]) for item in find_scans(str(path)).items]
 
 
 def test_every_scan_has_the_name_of_its_case(tmp_path, volume):

@@ -2,6 +2,7 @@ import errno
 
 import pytest
 
+from bundle.tat.cases.table import CaseRow
 from bundle.tat.deploy.report import RunReport, noting_failure
 from bundle.tat.dicom.study import Skipped
 from bundle.tat.refusal import RefusedInputError
@@ -12,7 +13,7 @@ def test_a_run_in_which_all_went_well():
     report.skip([Skipped("scout", 1, "a localizer")])
     report.start("a")
     with report.noting_failure("a"):
-        report.finish("a", "CT")
+        report.finish(CaseRow("a", "CT", "restored"))
     report.check()
     assert [line.split()[0] for line in report.table().splitlines()] == ["case", "scout", "a", "1"]
     assert "skipped   a localizer" in report.table()
@@ -24,7 +25,7 @@ def test_a_refusal_does_not_stop_the_others():
     with report.noting_failure("a"):
         raise RuntimeError("wrapped") from RefusedInputError("a slice is missing")
     with report.noting_failure("b"):
-        report.finish("b", "CT")
+        report.finish(CaseRow("b", "CT", "restored"))
     assert "1 failed, 1 restored" in report.table()
     with pytest.raises(RefusedInputError, match=r"1 case failed \(a\)"):
         report.check()

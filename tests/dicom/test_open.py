@@ -18,15 +18,6 @@ def deflate(path):
     image.save_as(path)
 
 
-def test_a_header_is_read_once_until_the_file_changes(path, monkeypatch):
-    header = read_dicom_header(path)
-    monkeypatch.setattr(dicom_open, "_read_elements", lambda *_: pytest.fail("read again"))
-    assert read_dicom_header(path) is header
-    monkeypatch.undo()
-    edit_dicom(path, SeriesNumber=12345678)
-    assert read_dicom_header(path).series_number == 12345678
-
-
 @pytest.mark.parametrize("name", ["notes.txt", "IM0001", "picture.png"])
 def test_what_does_not_say_that_it_is_dicom_is_none(tmp_path, name):
     (tmp_path / name).write_bytes(b"x" * 200)
@@ -60,7 +51,7 @@ def test_damaged_files_are_refused_in_one_sentence(path, content, message):
 
 def test_a_broken_link_is_refused(tmp_path):
     (tmp_path / "slice.dcm").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"slice\.dcm cannot be read as DICOM: No such file"):
+    with pytest.raises(ValueError, match=r"slice\.dcm cannot be read: No such file"):
         read_dicom_header(tmp_path / "slice.dcm")
 
 

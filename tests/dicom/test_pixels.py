@@ -8,7 +8,7 @@ import SimpleITK
 from pydicom.uid import JPEGLosslessSV1
 
 from bundle.tat.dicom.open import read_image
-from bundle.tat.dicom.pixels import rescaled_pixels, stored_pixels
+from bundle.tat.dicom.pixels import physical_pixels, stored_pixels
 from tests.scans import blobs, edit_dicom, write_dicom_series
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -60,7 +60,7 @@ def test_simpleitk_reads_the_same_from_compressed_files(name):
         warnings.simplefilter("ignore")
         image = read_image(PYDICOM_FILES / name)
         expected = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(PYDICOM_FILES / name)))[0]
-        np.testing.assert_array_equal(rescaled_pixels(image, PYDICOM_FILES / name), expected)
+        np.testing.assert_array_equal(physical_pixels(image, PYDICOM_FILES / name), expected)
 
 
 def test_a_decoder_that_is_missing_is_named_with_its_package(path):
@@ -99,12 +99,12 @@ def test_bits_above_the_stored_ones_are_no_pixels(path):
 def test_rescale_is_applied_where_there_is_one(path, slope, intercept):
     edit_dicom(path, RescaleSlope=slope, RescaleIntercept=intercept)
     expected = stored(path).astype(np.float32) * (slope or 1) + (intercept or 0)
-    np.testing.assert_array_equal(rescaled_pixels(read_image(path), path), expected)
+    np.testing.assert_array_equal(physical_pixels(read_image(path), path), expected)
 
 
 def test_unsigned_pixels_stay_positive(path):
     edit_dicom(path, PixelRepresentation=0, PixelData=np.full((6, 7), 65000, dtype="<u2").tobytes())
-    np.testing.assert_array_equal(rescaled_pixels(read_image(path), path), np.full((6, 7), 65000, dtype=np.float32))
+    np.testing.assert_array_equal(physical_pixels(read_image(path), path), np.full((6, 7), 65000, dtype=np.float32))
 
 
 def test_pixels_of_another_shape_are_refused(path):

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import RTStructureSetStorage
 
-from bundle.tat.dicom.reader import DicomSeriesReader, source_files
+from bundle.tat.dicom.reader import DicomSeriesReader, read_series, source_files
+from bundle.tat.dicom.study import find_series
 from tests.scans import blobs, edit_dicom, write_dicom_series
 
 OBLIQUE = tuple(np.linalg.qr(np.array([[1.0, 0.2, 0.1], [-0.2, 1.0, 0.3], [0.0, -0.3, 1.0]]))[0][:, :2].T.ravel() * -1)
@@ -100,13 +101,13 @@ def test_a_list_of_files_is_the_series_of_its_folder(tmp_path):
 
 
 def test_reading_needs_little_more_memory_than_the_volume(tmp_path):
-    n_slices, size = 24, 96
+    n_slices, size = 24, 256
     write_dicom_series(tmp_path, np.zeros((n_slices, size, size), dtype=np.int16))
-    reader = DicomSeriesReader()
-    images = reader.read(str(tmp_path))
+    series = find_series([tmp_path])
+    read_series(series)  # loads what is loaded once
     tracemalloc.start()
     try:
-        volume, _ = reader.get_data(images)
+        volume = read_series(series).values
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -195,7 +196,7 @@ def test_small_differences_are_not(tmp_path):
 
 
 def test_pet_is_brought_to_suv_slice_by_slice(tmp_path, monkeypatch):
-    monkeypatch.setattr("bundle.tat.dicom.reader.suv_factor", lambda image: 0.5 * image.InstanceNumber)
+    monkeypatch.setattr("bundle.tat.dicom.pixels.suv_factor", lambda image: 0.5 * image.InstanceNumber)
     stored = stored_pixels(3)
     write_dicom_series(tmp_path, stored, modality="PT", slopes=(1.0, 2.0, 4.0), units="BQML")
     factors = np.array([0.5, 2.0, 6.0], dtype=np.float32)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import RTStructureSetStorage
 
-from bundle.tat.dicom.study import Skipped, list_study, skipped_series
+from bundle.tat.dicom.study import Skipped, list_study
 from tests.scans import edit_dicom, write_dicom_series
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -96,7 +96,7 @@ def test_a_scout_with_the_uid_of_the_series_is_skipped(tmp_path, tags):
     (one,) = list_study(tmp_path).series
     assert (one.name, len(one.files), one.is_alone) == (tmp_path.name, 4, False)
     reason = "a localizer (scout), which is no slice of a volume"
-    assert skipped_series(tmp_path) == [Skipped("scout_0003.dcm", 1, reason)]
+    assert list_study(tmp_path).skipped == (Skipped("scout_0003.dcm", 1, reason),)
 
 
 def test_series_of_one_folder_are_named_by_their_numbers(tmp_path):
@@ -132,7 +132,7 @@ def test_everything_that_is_skipped_is_told_with_its_reason(tmp_path):
     (tmp_path / "README").write_text("a disc")
     (tmp_path / "linked").symlink_to(tmp_path / "ct")
     assert names(tmp_path) == ["ct"]
-    assert skipped_series(str(tmp_path)) == [
+    assert list(list_study(tmp_path).skipped) == [
         Skipped("README", 0, "not DICOM"),
         Skipped("captures", 2, "RGB pixels: only MONOCHROME2 is restored"),
         Skipped("linked", 0, "a link to a folder is not followed: pass it by itself"),
@@ -156,7 +156,7 @@ def test_hidden_files_are_left_out(tmp_path):
     (tmp_path / ".snapshot").mkdir()
     (tmp_path / ".snapshot" / "x.dcm").write_bytes(path.read_bytes())
     assert [len(files) for files in series(tmp_path).values()] == [4]
-    assert skipped_series(tmp_path) == []
+    assert list_study(tmp_path).skipped == ()
 
 
 def test_links_do_not_lead_in_circles(tmp_path):
@@ -170,12 +170,6 @@ def test_linked_files_are_read(tmp_path):
     for path in write_dicom_series(tmp_path / "store", PIXELS):
         (tmp_path / "links" / path.name).symlink_to(path)
     assert series(tmp_path / "links") == {"links": ["0003.dcm", "0010.dcm", "0017.dcm", "0024.dcm"]}
-
-
-def test_nothing_is_skipped_where_nothing_is_dicom(tmp_path):
-    (tmp_path / "a.nii").touch()
-    assert skipped_series(tmp_path) == []
-    assert skipped_series(tmp_path / "a.nii") == []
 
 
 def test_a_real_disc():

@@ -17,7 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 from bundle.tat.dicom.derivation import Provenance
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.dicom.suv.factor import suv_factor
-from bundle.tat.dicom.writer import write_series
+from bundle.tat.dicom.writer import read_sources, write_series
 from tests.dicom_sources import PATIENT_NAME, elements, stored_values, write_source
 
 PROVENANCE = Provenance("ab" * 32, "0.1.0", "CT restored by a neural network")
@@ -50,7 +50,7 @@ def derive(sources: list[Path], volume: np.ndarray | None = None, **options) -> 
     folder = sources[0].parent.with_name("derived")
     folder.mkdir(exist_ok=True)
     options.setdefault("provenance", PROVENANCE)
-    write_series(physical(sources) if volume is None else volume, sources, folder, **options)
+    write_series(physical(sources) if volume is None else volume, read_sources(sources), folder, **options)
     return sorted(folder.iterdir())
 
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_stored_is_clipped_and_counted(tmp_path, caplog, modality
     volume[0, 0], volume[1, 1], volume[2, 2] = low - 9, high + 9, high
     (tmp_path / "derived").mkdir()
     with caplog.at_level(logging.WARNING):
-        n_clipped = write_series(volume, sources, tmp_path / "derived", provenance=PROVENANCE)
+        n_clipped = write_series(volume, read_sources(sources), tmp_path / "derived", provenance=PROVENANCE)
     assert n_clipped == 2
     assert "2 of 120 values were clipped" in caplog.text
     stored = physical([tmp_path / "derived" / "IM0001.dcm"])
@@ -402,7 +402,7 @@ def test_a_damaged_header_is_refused_without_its_values(tmp_path):
     sources = write_source(tmp_path / "source", stored_values("MR"), "MR", change=change)
     volume = physical(sources)
     sources[0].write_bytes(sources[0].read_bytes().replace(b"12345678", b"Smith-Jo"))
-    with pytest.raises(ValueError, match=r"the header of .*100\.dcm is damaged \(ValueError\)") as refusal:
+    with pytest.raises(ValueError, match=r"100\.dcm cannot be read as DICOM, it is damaged \(ValueError\)") as refusal:
         derive(sources, volume)
     assert "Smith" not in str(refusal.value)
 
@@ -411,7 +411,7 @@ def test_a_source_that_is_gone_is_named(tmp_path):
     sources = write_source(tmp_path / "source", stored_values("CT"), "CT")
     volume = physical(sources)
     sources[1].unlink()
-    with pytest.raises(ValueError, match=r"cannot read .*099\.dcm again: No such file"):
+    with pytest.raises(ValueError, match=r"099\.dcm cannot be read: No such file"):
         derive(sources, volume)
 
 

@@ -33,12 +33,12 @@ def test_unit_range_is_a_unit_range(modality, values, scale):
     assert bool(((scaled >= 0) & (scaled <= 1)).all())
 
 
-@given(modality=modalities, values=values, scale=st.floats(0.01, 100), slab=st.integers(1, 70))
-def test_a_volume_is_scaled_alike_in_parts_and_at_once(modality, values, scale, slab):
+@given(modality=modalities, values=values, scale=st.floats(0.01, 100), chunk=st.integers(1, 70))
+def test_a_volume_is_scaled_alike_in_parts_and_at_once(modality, values, scale, chunk):
     bounds = INTENSITY_RANGES[modality]
     image = torch.tensor(values)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(volume, "SLAB_SIZE", slab)
+        patch.setattr(volume, "CHUNK_SIZE", chunk)
         in_parts, n_clipped = to_unit_range(image, bounds, scale=scale)
         factor = mri_scale_factor(image)
     scaled = image * scale

@@ -101,7 +101,7 @@ def _refusing(path: Path) -> Iterator[None]:
 def _as_tensor(read: SeriesVolume, path: Path) -> MetaTensor:
     """A series as MONAI's ``LoadImage`` would give it, sharing the memory of its slices."""
     meta = {**read.metadata, "filename_or_obj": str(path)}
-    affine = torch.from_numpy(read.affine)
+    affine = torch.from_numpy(meta.pop("affine"))
     return MetaTensor(torch.from_numpy(read.values)[None], affine=affine, meta=meta)
 
 
