@@ -184,6 +184,6 @@ def test_a_source_that_is_gone_leaves_no_half_series(tmp_path):
     sources = write_source(tmp_path / "series", stored_values("CT"), "CT")
     image = LoadScand("pred")({"pred": str(tmp_path / "series")})["pred"]
     sources[2].unlink()
-    with pytest.raises(ValueError, match=r"cannot read .* again"):
+    with pytest.raises(ValueError, match=r"098\.dcm cannot be read: No such file"):
         SaveRestoredd("pred", str(tmp_path / "out"))({"pred": image})
     assert names(tmp_path / "out") == []

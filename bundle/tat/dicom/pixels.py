@@ -107,19 +107,24 @@ def _stored(image: Dataset, values: NDArray[np.floating[Any]]) -> NDArray[np.flo
     modality = image.get("Modality")
     if modality == "CT":
         _set_rescale(image, 1.0)
-        whole: NDArray[np.floating[Any]] = np.rint(values)
-        return whole
-    values = values.astype(np.float64)
+        return _whole(values)
     if modality == "PT":
-        values /= suv_factor(image)
-        slope = _set_rescale(image, float(np.abs(values).max()) / LARGEST_PET_VALUE or 1.0)
-        intercept = 0.0
+        factor = suv_factor(image)
+        largest = max(float(values.max()), -float(values.min())) / factor
+        slope = _set_rescale(image, largest / LARGEST_PET_VALUE or 1.0)
         image.pop("RescaleType", None)  # not part of the PET Image Module
-    else:
-        # An element may be there and empty.
-        slope, intercept = float(image.get("RescaleSlope") or 1.0), float(image.get("RescaleIntercept") or 0.0)
-    stored: NDArray[np.float64] = np.rint((values - intercept) / slope)
-    return stored
+        return _whole(np.multiply(values, 1.0 / (factor * slope), dtype=np.float64))
+    # An element may be there and empty.
+    slope, intercept = float(image.get("RescaleSlope") or 1.0), float(image.get("RescaleIntercept") or 0.0)
+    if (slope, intercept) == (1.0, 0.0):
+        return _whole(values)
+    return _whole((values.astype(np.float64) - intercept) / slope)
+
+
+def _whole(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The nearest whole numbers; of two that are as near, the even one."""
+    rounded: NDArray[np.floating[Any]] = np.rint(values)
+    return rounded
 
 
 def _set_rescale(image: Dataset, slope: float) -> float:
