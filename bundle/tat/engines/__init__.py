@@ -1,1 +1,14 @@
 """Engines: the loop over training steps, and the loop over cases."""
+
+from typing import TYPE_CHECKING
+
+from bundle.tat.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from bundle.tat.engines.distributed import start as start
+    from bundle.tat.engines.distributed import stop as stop
+    from bundle.tat.engines.distributed import synchronised as synchronised
+    from bundle.tat.engines.restoration import RestorationEvaluator as RestorationEvaluator
+    from bundle.tat.engines.trainer import RestorationTrainer as RestorationTrainer
+else:
+    __getattr__, __dir__, __all__ = export_lazily(__name__)
