@@ -1,7 +1,10 @@
-"""Which files are scans, told by their names."""
+"""Which files are scans, and what a scan is called, told by their names."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from bundle.tat.refusal import RefusedInputError
 
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
 NRRD_SUFFIXES: Final = (".nrrd",)
@@ -38,3 +41,35 @@ def case_name(path: Path) -> str:
         if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
             return path.name[: -len(suffix)]
     return path.name
+
+
+def name_cases(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give each scan of a list the name that its result goes by.
+
+    Args:
+        items: entries with ``image``, a path or the list of a series' files, and perhaps ``case``.
+
+    Returns:
+        The entries, each with its ``case``: the one that it has, or else the name of its file or folder.
+
+    Raises:
+        RefusedInputError: an entry has no ``image``, or two scans have one name, so that one result would
+            overwrite the other.
+    """
+    named: list[dict[str, Any]] = []
+    places: dict[str, Path] = {}
+    for item in items:
+        if not item.get("image"):
+            raise RefusedInputError(f"the item {dict(item)} has no 'image': name the scan's file or folder there")
+        place = _place(item["image"])
+        case = str(item.get("case") or case_name(place))
+        if case in places:
+            raise RefusedInputError(f"{places[case]} and {place} are both named {case}: rename one")
+        places[case] = place
+        named.append({**item, "case": case})
+    return named
+
+
+def _place(image: Any) -> Path:
+    """Where a scan lies: its path, or the folder of its first file."""
+    return Path(str(image[0])).parent if isinstance(image, (list, tuple)) else Path(str(image))

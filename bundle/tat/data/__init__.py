@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from bundle.tat.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from bundle.tat.data.case_dataset import CaseDataset as CaseDataset
     from bundle.tat.data.datalist import find_scan_paths as find_scan_paths
     from bundle.tat.data.datalist import find_scans as find_scans
     from bundle.tat.data.datalist import read_datalist as read_datalist

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from bundle.tat.lazy import export_lazily
 
 if TYPE_CHECKING:
-    from bundle.tat.engines.distributed import start as start
-    from bundle.tat.engines.distributed import stop as stop
+    from bundle.tat.engines.distributed import join_ranks as join_ranks
+    from bundle.tat.engines.distributed import leave_ranks as leave_ranks
     from bundle.tat.engines.distributed import synchronised as synchronised
     from bundle.tat.engines.restoration import RestorationEvaluator as RestorationEvaluator
     from bundle.tat.engines.trainer import RestorationTrainer as RestorationTrainer
