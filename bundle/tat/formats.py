@@ -1,4 +1,4 @@
-"""Which files are scans, told by their names."""
+"""Which files are scans, and what a scan is called, told by their names."""
 
 from pathlib import Path
 from typing import Final

@@ -17,8 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "tat_medical_image_restoration"
 # MONAI Label's own app for bundles, which its wheel puts here.
 APP = Path(sys.prefix) / "monailabel" / "sample-apps" / "monaibundle"
-# MONAI Label reads train.json alone: the overlays must be in it. The shipped weights are those of the small network.
-OVERLAYS = ("train.json", "small.json", "monai_label.json")
+# MONAI Label reads one file for each task: the overlays must be in it. The shipped weights are those of the small
+# network.
+MERGED = {
+    "train.json": ("small.json", "monai_label.json"),
+    "inference.json": ("monai_label_inference.json",),
+}
 PARTS = ("bundle", "configs", "models/model.pt", "metadata.json", "LICENSE", "NOTICE")
 
 
@@ -35,8 +39,9 @@ def main() -> None:
     bundle = out / "model" / NAME
     for part in PARTS:
         copy(ROOT / part, bundle / part)
-    merged = ConfigParser.load_config_files([str(ROOT / "configs" / name) for name in OVERLAYS])
-    ConfigParser.export_config_file(merged, str(bundle / "configs" / "train.json"), indent=4)
+    for name, overlays in MERGED.items():
+        merged = ConfigParser.load_config_files([str(ROOT / "configs" / file) for file in (name, *overlays)])
+        ConfigParser.export_config_file(merged, str(bundle / "configs" / name), indent=4)
     print(f"{out} is made; docs/monai-label.md says how to start it")
 
 

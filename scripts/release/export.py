@@ -33,8 +33,7 @@ def read_source(config_file: Path, ckpt_file: Path) -> Source:
     parser.read_config(str(config_file))
     network = parser.get_parsed_content("network_def").eval()
     load_weights(network, str(ckpt_file))
-    train_size = parser["network_def"].get("train_size", 128)
-    return Source(network, train_size, config_file, ckpt_file, config_file.with_name("metadata.json"))
+    return Source(network, config_file, ckpt_file, config_file.with_name("metadata.json"))
 
 
 def export(source: Source, out: Path, formats: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -49,7 +48,7 @@ def export(source: Source, out: Path, formats: Sequence[str]) -> dict[str, list[
             print(f"{chosen.file}: recording (minutes for ONNX and torch.export)", flush=True)
             chosen.write(source, scratch)
             print(f"  written in {time.perf_counter() - start:.0f} s; largest difference to the network:", flush=True)
-            errors[chosen.file] = compare(chosen.read(scratch), source.network, source.train_size)
+            errors[chosen.file] = compare(chosen.read(scratch), source.network)
             scratch.replace(out / chosen.file)
     return errors
 

@@ -7,8 +7,9 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from bundle.tat.networks import TAT
 from bundle.tat.refusal import RefusedInputError
 
 BOUND = 1e-4  # largest absolute difference to the network's output; images lie in [0, 1]
@@ -16,16 +17,16 @@ BATCHES = (1, 3)
 N_RUNS = 3  # threads that get in each other's way do so only now and then
 
 
-def image_sizes(train_size: int) -> list[tuple[int, int]]:
-    """Height and width: as trained on, smaller, larger than a TLC window on both axes, and on one."""
-    size = train_size
+def image_sizes(tlc_window: int) -> list[tuple[int, int]]:
+    """Height and width: two smaller than a TLC window, one larger on both axes, and one on one."""
+    size = max(8 * (tlc_window // 12), 16)  # as trained on by the authors' rule, in whole multiples of 8
     return [(size, size), (16, size - 8), (size * 2 - 8, size * 3 + 8), (size * 2, 16)]
 
 
-def compare(restore: Callable[[Tensor], Tensor], network: nn.Module, train_size: int) -> list[dict[str, Any]]:
+def compare(restore: Callable[[Tensor], Tensor], network: TAT) -> list[dict[str, Any]]:
     """Largest absolute difference at each size and batch; refuses more than the bound."""
     rows: list[dict[str, Any]] = []
-    for (height, width), batch in product(image_sizes(train_size), BATCHES):
+    for (height, width), batch in product(image_sizes(network.tlc_window), BATCHES):
         image = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             expected = network(image)

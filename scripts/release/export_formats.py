@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import torch
 from monai.bundle import ConfigParser, ckpt_export
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim
+
+from bundle.tat.networks import TAT
 
 Restore = Callable[[Tensor], Tensor]
 
@@ -19,8 +21,7 @@ Restore = Callable[[Tensor], Tensor]
 class Source(NamedTuple):
     """The network with its weights, and the files that it was made from."""
 
-    network: nn.Module
-    train_size: int
+    network: TAT
     config_file: Path
     ckpt_file: Path
     meta_file: Path

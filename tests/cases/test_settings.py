@@ -6,7 +6,7 @@ from bundle.tat.cases.settings import parse_bool, result_settings
 
 
 def test_settings_come_back_from_a_record_as_they_were():
-    settings = result_settings(modality="PT", pet_scale=1, slice_axis=-3, any_resolution=True, nifti="TRUE", uid_seed=7)
+    settings = result_settings(modality="PT", pet_scale=1, slice_axis=-3, any_resolution=True, nifti=True, uid_seed=7)
     assert settings == {
         "modality": "PET",
         "mri_scale": "percentile",

@@ -1,5 +1,4 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,6 @@ def foreign_directory(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "somewhere else"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    # A run on the command line changes how the process shows its last error.
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     return folder
 
 

@@ -1,3 +1,4 @@
+import importlib
 import json
 import re
 from pathlib import Path
@@ -7,13 +8,15 @@ import pytest
 from bundle.tat.version import VERSION
 from tests.configs.conftest import CONFIGS, ROOT, content
 
+# Of modules that lie in no package of their own, such as bundle.tat.devices.
+ROOT_MODULE_DOTS = 2
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.json") if path.name != "metadata.json")
 
 
 def ids(config: dict) -> set[str]:
     """Top-level ids, and those of sections that are no components themselves."""
     found = set()
-    for key, value in config.items():
+    for key, value in ((key.removeprefix("+"), value) for key, value in config.items()):
         is_section = isinstance(value, dict) and "_target_" not in value
         found |= {f"{key}#{inner}" for inner in value} if is_section else {key}
     return found
@@ -58,7 +61,40 @@ def test_configs_are_ascii_and_formatted(name):
 @pytest.mark.parametrize("name", FILES)
 def test_expressions_are_short(name):
     long = [text for text in strings(content(name)) if text.startswith("$") and len(text) > 60]
-    assert not long
+    stages = r"\$@\w+#\w+( \+ @\w+#\w+)+"  # names the parts of a pipeline and computes nothing
+    assert not [text for text in long if not re.fullmatch(stages, text)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_own_parts_are_named_by_the_package_that_offers_them(name):
+    """So that a module can be moved within its package and every config goes on."""
+    targets = re.findall(r'"_target_": "(bundle\.tat\.[^"]+)"', (CONFIGS / name).read_text())
+    for target in targets:
+        package, _, word = target.rpartition(".")
+        module = importlib.import_module(package)
+        assert callable(getattr(module, word))
+        is_curated = hasattr(module, "__path__") and word in module.__all__
+        assert is_curated or package.count(".") == ROOT_MODULE_DOTS, f"{target}: name it by its package"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_config_names_itself(name):
+    config = content(name)
+    assert (config.get("configs") or config["+configs"]) == [name]
+    assert ("configs" in config) is (name in {"train.json", "inference.json"})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_switch_is_read_from_the_inputs(name):
+    """The command gives ``False`` and ``false``, of which only one is false."""
+    config = content(name)
+    switches = set(content("inference.json")["inputs"]) | set(content("train.json")["inputs"])
+    rest = json.dumps({key: value for key, value in config.items() if key != "inputs"})
+    read_raw = [switch for switch in switches if re.search(rf"@{switch}\b", rest)]
+    assert not read_raw
+    for switch, expression in config.get("inputs", {}).items():
+        assert expression == f"$parse_bool('{switch}', @{switch})"
+        assert isinstance(config[switch], bool)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -72,15 +108,15 @@ def test_validation_walks_like_inference():
     """What must be written twice, since inference.json has to be whole, is the same."""
 
     def steps(transforms):
-        return [
-            {key: value for key, value in step.items() if key not in {"keys", "modality", "mri_scale"}}
-            for step in transforms
-        ]
+        own = {"keys", "modality", "mri_scale", "allow_missing_keys"}
+        return [{key: value for key, value in step.items() if key not in own} for step in transforms]
 
     inference = steps(content("inference.json")["preprocessing"]["transforms"])
     # It changes nothing, and what is validated on is known.
     inference = [step for step in inference if not step["_target_"].endswith(".CheckInDistributiond")]
-    validation = steps(content("train.json")["validate"]["preprocessing"]["transforms"])
+    stages = content("train.json")["validate"]
+    validation = steps([step for name in ("read", "degrade", "scale", "pad") for step in stages[name]])
+    assert stages["preprocessing"]["transforms"].count("@") == 4
     assert [step["_target_"] for step in inference] == [step["_target_"] for step in validation]
     assert inference[-1] | {"k": None} == validation[-1] | {"k": None}
 

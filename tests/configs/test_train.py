@@ -245,7 +245,7 @@ def test_random_transforms_leave_the_cache_as_it_is(foreign_directory, pairs, ov
         **overrides(pairs, foreign_directory, network_def=TINY, **augmentation),
     )
     workflow.initialize()
-    cache, loader = (workflow.parser.get_parsed_content(f"train#{id_}") for id_ in ("cache", "dataloader"))
+    cache, loader = (workflow.parser.get_parsed_content(f"train#{id_}") for id_ in ("dataset", "dataloader"))
     assert_cache_is_left_alone(cache, loader)
 
 

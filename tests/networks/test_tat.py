@@ -41,6 +41,17 @@ def test_paper_network_has_the_papers_size():
     assert sum(parameter.numel() for module in generation for parameter in module.parameters()) == 15_411_520
 
 
+@pytest.mark.parametrize(("train_size", "tlc_window"), [(16, 24), (64, 96), (96, 144)])
+def test_windows_are_said_in_either_way(train_size, tlc_window):
+    by_patch, by_window = small(train_size=train_size), small(train_size=None, tlc_window=tlc_window)
+    assert by_patch.tlc_window == by_window.tlc_window == tlc_window
+    image = torch.rand(1, 1, tlc_window + 40, 64)
+    with torch.inference_mode():
+        assert torch.equal(by_patch(image), by_window(image))
+        assert not torch.equal(by_patch(image), small(train_size=train_size + 8)(image))
+    assert TAT(**{**SMALL, "train_size": None}).tlc_window == 192  # the paper's patches have 128
+
+
 @given(height=multiples_of_8, width=multiples_of_8)
 def test_any_multiple_of_8_keeps_its_shape(height, width):
     image = torch.rand(1, 1, height, width)
@@ -88,6 +99,9 @@ def test_any_even_width_that_the_heads_divide(changes):
         ({"num_blocks": (1, 0, 1, 1)}, "num_blocks is"),
         ({"out_channels": 2}, "1 channels in and 2 out"),
         ({"train_size": 100}, "train_size is 100"),
+        ({"train_size": None, "tlc_window": 100}, "tlc_window is 100"),
+        ({"train_size": None, "tlc_window": 0}, "tlc_window is 0"),
+        ({"train_size": 32, "tlc_window": 48}, "train_size is 32 and tlc_window 48"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(changes, message):

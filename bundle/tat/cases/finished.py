@@ -20,7 +20,6 @@ from bundle.tat.cases.record import (
     file_sha256,
     read_record,
 )
-from bundle.tat.cases.settings import parse_bool
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 
@@ -52,9 +51,6 @@ class CompletedCases:
         weights: file of the weights; ``None`` for a network without.
         settings: what else changes the result, by name, as it is written into the records.
         overwrite: restore every case again.
-
-    Raises:
-        RefusedInputError: ``overwrite`` is neither true nor false.
     """
 
     def __init__(
@@ -63,12 +59,12 @@ class CompletedCases:
         weights: str | None = None,
         settings: Mapping[str, Setting] | None = None,
         *,
-        overwrite: bool | str = False,
+        overwrite: bool = False,
     ) -> None:
         self.output_dir = Path(str(output_dir)).expanduser()
         self.weights = None if weights is None else Path(str(weights)).expanduser()
         self.settings = dict(settings or {})
-        self.overwrite = parse_bool("overwrite", overwrite)
+        self.overwrite = overwrite
 
     def looks_finished(self, item: Mapping[str, Any]) -> bool:
         """Whether the record of a case agrees with this run; the case's own files are not looked at.

@@ -13,11 +13,11 @@ def result_settings(
     mri_scale: str = "percentile",
     pet_scale: float = 1.0,
     slice_axis: int = -1,
-    any_resolution: bool | str = False,
-    data_consistency: bool | str = False,
-    amp: bool | str = False,
+    any_resolution: bool = False,
+    data_consistency: bool = False,
+    amp: bool = False,
     amp_dtype: str = "bfloat16",
-    nifti: bool | str = False,
+    nifti: bool = False,
     uid_seed: object = None,
 ) -> dict[str, Setting]:
     """Put the settings of a run into one form, so that those of two runs can be compared.
@@ -38,19 +38,18 @@ def result_settings(
         The settings by name.
 
     Raises:
-        RefusedInputError: an unknown modality, or a switch that is neither true nor false.
+        RefusedInputError: an unknown modality.
     """
-    is_half = parse_bool("amp", amp)
     return {
         "modality": parse_modality(str(modality)).value if modality else None,
         "mri_scale": mri_scale,
         "pet_scale": float(pet_scale),
         "slice_axis": slice_axis % _N_AXES,
-        "any_resolution": parse_bool("any_resolution", any_resolution),
-        "data_consistency": parse_bool("data_consistency", data_consistency),
-        "amp": is_half,
-        "amp_dtype": str(amp_dtype) if is_half else None,
-        "nifti": parse_bool("nifti", nifti),
+        "any_resolution": any_resolution,
+        "data_consistency": data_consistency,
+        "amp": amp,
+        "amp_dtype": str(amp_dtype) if amp else None,
+        "nifti": nifti,
         "uid_seed": None if uid_seed is None else str(uid_seed),
     }
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -66,29 +66,33 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
         items, skipped = _scans_in_folder(path)
     if not items:
         raise RefusedInputError(f"section {section!r} of {path} is empty: there is no scan to restore")
-    return Found(name_items(items), skipped)
+    return Found(name_cases(items), skipped)
 
 
-def name_items(items: Sequence[Item]) -> list[Item]:
-    """Name the results of scans that have no name yet, after their files.
+def name_cases(items: Iterable[Mapping[str, Any]]) -> list[Item]:
+    """Give each scan of a list the name that its result goes by.
 
     Args:
-        items: entries of a datalist.
+        items: entries with ``image``, a path or the list of a series' files, and perhaps ``case``.
 
     Returns:
-        The items, each with its ``case``.
+        The entries, each with its ``case``: the one that it has, or else the name of its file or folder.
 
     Raises:
-        RefusedInputError: two scans would overwrite each other's result.
+        RefusedInputError: an entry has no ``image``, or two scans have one name, so that one result would overwrite the
+            other.
     """
-    named = [{CASE_KEY: case_name(Path(_place(item))), **item} for item in items]
-    seen: dict[str, str] = {}
-    for item in named:
-        if item[CASE_KEY] in seen:
-            raise RefusedInputError(
-                f"{seen[item[CASE_KEY]]} and {_place(item)} are both named {item[CASE_KEY]}: rename one"
-            )
-        seen[item[CASE_KEY]] = _place(item)
+    named: list[Item] = []
+    places: dict[str, str] = {}
+    for item in items:
+        if not item.get(IMAGE_KEY):
+            raise RefusedInputError(f"the item {dict(item)} has no 'image': name the scan's file or folder there")
+        place = _place(item)
+        case = str(item.get(CASE_KEY) or case_name(Path(place)))
+        if case in places:
+            raise RefusedInputError(f"{places[case]} and {place} are both named {case}: rename one")
+        places[case] = place
+        named.append({**item, CASE_KEY: case})
     return named
 
 
@@ -203,6 +207,6 @@ def _with_series(item: Item) -> Item:
     return item if series is None else {**item, SERIES_KEY: series}
 
 
-def _place(item: Item) -> str:
+def _place(item: Mapping[str, Any]) -> str:
     """Where a scan lies: its path, or the folder of its first file."""
     return str(Path(item[IMAGE_KEY][0]).parent) if isinstance(item[IMAGE_KEY], list) else str(item[IMAGE_KEY])

@@ -9,6 +9,8 @@ from monai.data import Dataset as MonaiDataset
 from monai.transforms import Randomizable
 from torch.utils.data import Dataset, Sampler
 
+from bundle.tat.refusal import RefusedInputError
+
 
 class SampleKey(NamedTuple):
     """One sample to be drawn.
@@ -44,6 +46,7 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
 
     Raises:
         ValueError: there is no sample, ``n_per_task`` is not positive, or ``rank`` is none of the ranks.
+        RefusedInputError: an entry does not name its task.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
         self.n_batches_done = 0
         self.tickets: dict[str, list[int]] = {}
         for index, entry in enumerate(data):
+            if not entry.get(task_key):
+                raise RefusedInputError(f"{entry.get('image', entry)} names no {task_key!r}: say it in the list of pairs")
             self.tickets.setdefault(str(entry[task_key]), []).extend([index] * int(entry.get("n_slices", 1)))
 
     def __iter__(self) -> Iterator[list[SampleKey]]:

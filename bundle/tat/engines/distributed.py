@@ -7,7 +7,7 @@ from torch import nn
 from bundle.tat.devices import launched_rank, local_device
 
 
-def start() -> None:
+def join_ranks() -> None:
     """Join the other ranks: over NCCL with GPUs, over Gloo on CPUs. Does nothing when they are joined already.
 
     Raises:
@@ -21,8 +21,8 @@ def start() -> None:
         torch.cuda.set_device(local_device())
 
 
-def stop() -> None:
-    """Part from the other ranks; undoes ``start``."""
+def leave_ranks() -> None:
+    """Part from the other ranks; undoes ``join_ranks``."""
     dist.destroy_process_group()
 
 

@@ -19,10 +19,9 @@ from monai.utils import CommonKeys
 from bundle.tat.cases.overlap import AsyncWriter, Err, Ok, Prefetcher
 from bundle.tat.cases.progress import RunProgress, count_slices, one_bar
 from bundle.tat.cases.refusals import is_output_lost
-from bundle.tat.cases.settings import parse_bool
 from bundle.tat.cases.sharding import Ranks
 from bundle.tat.cases.table import CaseRow, check_failures, format_table
-from bundle.tat.data.datalist import CASE_KEY, Item, name_items
+from bundle.tat.data.datalist import CASE_KEY, Item, name_cases
 from bundle.tat.dicom.study import Skipped
 from bundle.tat.engines.case_runner import Case, CaseRunner, failed_row
 
@@ -51,7 +50,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         **kwargs: as for MONAI's ``SupervisedEvaluator``.
 
     Raises:
-        RefusedInputError: ``overlap`` is neither true nor false, or two items have one name.
+        RefusedInputError: two items have one name.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         runner: CaseRunner,
         skipped: Sequence[Skipped] = (),
         ranks: Ranks | None = None,
-        overlap: bool | str = True,
+        overlap: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -73,11 +72,11 @@ class RestorationEvaluator(SupervisedEvaluator):
             decollate=False,
             **kwargs,
         )
-        self.items = name_items(items)
+        self.items = name_cases(items)
         self.runner = runner
         self.skipped = skipped
         self.ranks = ranks
-        self.overlaps = parse_bool("overlap", overlap) and len(items) > 1
+        self.overlaps = overlap and len(items) > 1
         self.rows: list[CaseRow] = []
         self._failed_now: set[int] = set()
         self._progress: RunProgress

@@ -1,1 +1,19 @@
 """How well cases were restored: scores, their statistics, and what plain filters reach."""
+
+from typing import TYPE_CHECKING
+
+from bundle.tat.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from bundle.tat.evaluation.cases import Case as Case
+    from bundle.tat.evaluation.cases import read_cases as read_cases
+    from bundle.tat.evaluation.gaussian import best_sigma as best_sigma
+    from bundle.tat.evaluation.gaussian import compare_methods as compare_methods
+    from bundle.tat.evaluation.gaussian import gaussian_baseline as gaussian_baseline
+    from bundle.tat.evaluation.report import EvaluationReport as EvaluationReport
+    from bundle.tat.evaluation.scoring import evaluate_whole as evaluate_whole
+    from bundle.tat.evaluation.scoring import score_case as score_case
+    from bundle.tat.evaluation.statistics import bootstrap_interval as bootstrap_interval
+    from bundle.tat.evaluation.statistics import paired_wilcoxon as paired_wilcoxon
+else:
+    __getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -1,5 +1,11 @@
 """The Task-Adaptive Transformer; it knows nothing of modalities, files or training."""
 
-from bundle.tat.networks.tat import TAT
+from typing import TYPE_CHECKING
 
-__all__ = ["TAT"]
+from bundle.tat.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from bundle.tat.networks.residual import ResidualRestorer as ResidualRestorer
+    from bundle.tat.networks.tat import TAT as TAT
+else:
+    __getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -21,6 +21,8 @@ from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGener
 # Three halvings between level 1 and level 4.
 SIZE_MULTIPLE: Final = 8
 N_LEVELS: Final = 4
+# Side of the paper's training patches in pixels.
+_PAPERS_TRAIN_SIZE: Final = 128
 
 
 class TAT(StrictlyLoaded):
@@ -37,8 +39,8 @@ class TAT(StrictlyLoaded):
         heads: attention heads of levels 1, 2, 3 and 4; each divides its level's width.
         ffn_expansion_factor: hidden width of the feed-forward networks over the level's width.
         bias: biases in the blocks' convolutions.
-        train_size: side of the training patches in pixels, or a larger one: TLC windows are 1.5 times as large, halved
-            at each level.
+        train_size: side of the training patches in pixels, from which the authors derive the TLC windows: they are
+            1.5 times as large. 128, as in the paper, unless ``tlc_window`` is given.
         task_features: width ``F`` of TREN; the task representation has ``4F`` entries.
         adaptive: generate kernels; ``False`` gives the same U-shape with static kernels, a Restormer.
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
@@ -50,6 +52,11 @@ class TAT(StrictlyLoaded):
             whole maps there too, with the same result in more time and memory, and trains as other devices do.
         gradient_checkpointing: in training keep only the blocks' inputs and compute the rest again in the backward
             pass: the same gradients in less memory and more time.
+        tlc_window: side of the TLC windows at level 1 in pixels, given in place of ``train_size``; halved at each
+            level.
+
+    Attributes:
+        tlc_window: side of the TLC windows at level 1 in pixels.
 
     Shape:
         image ``(B, C_in, H, W)`` -> restored image of the same shape; ``H`` and ``W`` multiples of 8, any ``B``.
@@ -68,7 +75,7 @@ class TAT(StrictlyLoaded):
         heads: Sequence[int] = (1, 2, 4, 8),
         ffn_expansion_factor: float = 2.66,
         bias: bool = False,
-        train_size: int = 128,
+        train_size: Optional[int] = None,
         task_features: int = 64,
         adaptive: bool = True,
         stop_gradient: bool = True,
@@ -76,9 +83,11 @@ class TAT(StrictlyLoaded):
         kernel_gain: Optional[float] = None,
         max_memory: Optional[float] = STRIP_MEMORY,
         gradient_checkpointing: bool = False,
+        tlc_window: Optional[int] = None,
     ) -> None:
         super().__init__()
-        _check_arguments(in_channels, out_channels, dim, num_blocks, heads, train_size)
+        _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
+        self.tlc_window: int = _tlc_window(train_size, tlc_window)
         self.stop_gradient = stop_gradient
         self.max_memory = max_memory
         stage = partial(
@@ -88,7 +97,7 @@ class TAT(StrictlyLoaded):
             max_memory=max_memory,
             gradient_checkpointing=gradient_checkpointing,
         )
-        windows = [train_size * 3 // 2 // 2**level for level in range(N_LEVELS)]
+        windows = [self.tlc_window // 2**level for level in range(N_LEVELS)]
         widths = [dim * 2**level for level in range(N_LEVELS)]
         # Level 1 keeps both halves of its skip connection, hence no reduction and twice the width.
         decoder_widths = [widths[1], *widths[1:]]
@@ -182,7 +191,7 @@ class TAT(StrictlyLoaded):
 
 
 def _check_arguments(
-    in_channels: int, out_channels: int, dim: int, num_blocks: Sequence[int], heads: Sequence[int], train_size: int
+    in_channels: int, out_channels: int, dim: int, num_blocks: Sequence[int], heads: Sequence[int]
 ) -> None:
     """Refuse arguments that no network can be built from, naming the value and the bound."""
     if in_channels != out_channels:
@@ -195,5 +204,21 @@ def _check_arguments(
     for level, n_heads in enumerate(heads):
         if dim * 2**level % n_heads:
             raise ValueError(f"{n_heads} heads do not divide the width {dim * 2**level} of level {level + 1}")
-    if train_size < SIZE_MULTIPLE or train_size % SIZE_MULTIPLE:
-        raise ValueError(f"train_size is {train_size}: it must be a positive multiple of {SIZE_MULTIPLE}")
+
+
+def _tlc_window(train_size: Optional[int], tlc_window: Optional[int]) -> int:
+    """Side of the TLC windows at level 1, from whichever of the two arguments is given."""
+    if train_size is not None and tlc_window is not None:
+        raise ValueError(
+            f"train_size is {train_size} and tlc_window {tlc_window}: each says how large the TLC windows are, pass one"
+        )
+    if tlc_window is not None:
+        return _multiple("tlc_window", tlc_window)
+    return _multiple("train_size", _PAPERS_TRAIN_SIZE if train_size is None else train_size) * 3 // 2
+
+
+def _multiple(name: str, size: int) -> int:
+    """A side that can be halved at each level."""
+    if size < SIZE_MULTIPLE or size % SIZE_MULTIPLE:
+        raise ValueError(f"{name} is {size}: it must be a positive multiple of {SIZE_MULTIPLE}")
+    return size

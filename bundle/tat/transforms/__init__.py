@@ -1,1 +1,21 @@
 """What happens to a scan before the network, each with the way back beside it."""
+
+from typing import TYPE_CHECKING
+
+from bundle.tat.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from bundle.tat.transforms.augment import RandKSpaceTruncationd as RandKSpaceTruncationd
+    from bundle.tat.transforms.augment import RandNoiseLeveld as RandNoiseLeveld
+    from bundle.tat.transforms.consistency import KspaceConsistencyd as KspaceConsistencyd
+    from bundle.tat.transforms.degrade import RandSimulateDegradationd as RandSimulateDegradationd
+    from bundle.tat.transforms.degrade import SimulateDegradationd as SimulateDegradationd
+    from bundle.tat.transforms.in_distribution import CheckInDistributiond as CheckInDistributiond
+    from bundle.tat.transforms.intensity import ScaleByModalityd as ScaleByModalityd
+    from bundle.tat.transforms.load import LoadScand as LoadScand
+    from bundle.tat.transforms.modality import ResolveModalityd as ResolveModalityd
+    from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd
+    from bundle.tat.transforms.slices import CentralSlicesd as CentralSlicesd
+    from bundle.tat.transforms.volume import EnsureScalarVolumed as EnsureScalarVolumed
+else:
+    __getattr__, __dir__, __all__ = export_lazily(__name__)

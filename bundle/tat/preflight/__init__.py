@@ -1,0 +1,12 @@
+"""What a run makes sure of before it starts: known ids, overlays that go together, and one line for a refusal."""
+
+from typing import TYPE_CHECKING
+
+from bundle.tat.lazy import export_lazily
+
+if TYPE_CHECKING:
+    from bundle.tat.preflight.command_line import prepare_run as prepare_run
+    from bundle.tat.preflight.known_ids import check_ids as check_ids
+    from bundle.tat.preflight.overlays import check_overlays as check_overlays
+else:
+    __getattr__, __dir__, __all__ = export_lazily(__name__)

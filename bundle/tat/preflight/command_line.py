@@ -1,0 +1,81 @@
+"""The command line ``python -m monai.bundle run``, as far as a config that it runs can make it friendlier."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from monai.bundle import ConfigWorkflow, create_workflow, run, update_kwargs
+
+from bundle.tat.cases.refusals import show_in_one_line
+from bundle.tat.preflight.known_ids import check_ids
+from bundle.tat.preflight.overlays import check_overlays
+
+MONAI_PROGRAM: Final = "monai.bundle.__main__"
+# Words of the command that are no ids.
+_WORDS_OF_MONAI: Final = frozenset(
+    name for call in (run, create_workflow, ConfigWorkflow.__init__) for name in inspect.signature(call).parameters
+)
+_WORDS_FOR_IDS: Final = frozenset({"config_file", "run_id", "init_id", "final_id", "tracking"})
+
+
+def prepare_run(configs: Sequence[str]) -> None:
+    """First step of a config's ``run``: refuse what cannot be meant before anything is read or trained.
+
+    Overlays are looked at however the run was started. MONAI shows a config nothing of what else it was merged from;
+    the words of a command can be read again, those of a Python program cannot: it calls ``check_ids`` itself. On the
+    command line, from here on, a refusal is one line. In other processes nothing of the kind stays behind.
+
+    Args:
+        configs: see ``check_overlays``.
+
+    Raises:
+        RefusedInputError: overlays that do not go together, or an unknown id.
+    """
+    if is_command_line():
+        show_in_one_line()
+        check_ids(**read_command(sys.argv[1:]))
+    check_overlays(configs)
+
+
+def is_command_line() -> bool:
+    """Whether this process is ``python -m monai.bundle``, by itself or started by ``torchrun``."""
+    specification = getattr(sys.modules["__main__"], "__spec__", None)
+    return specification is not None and specification.name == MONAI_PROGRAM
+
+
+def read_command(words: Sequence[str]) -> dict[str, Any]:
+    """What a command of MONAI's says about ids.
+
+    Args:
+        words: of the command, after ``python -m monai.bundle``: the verb, then ``--name value`` or ``--name=value``.
+
+    Returns:
+        Arguments of ``check_ids``, those of an ``--args_file`` included.
+    """
+    said: dict[str, Any] = {}
+    words = words[: words.index("--")] if "--" in words else words  # what follows is for Fire
+    for index, word in enumerate(words):
+        if _is_name(word):
+            name, equals, value = word.lstrip("-").partition("=")
+            following = words[index + 1 : index + 2]
+            if not equals:
+                value = following[0] if following and not _is_name(following[0]) else "True"
+            said[name.replace("-", "_")] = _as_python(value)
+    said = update_kwargs(said.pop("args_file", None), **said)
+    return {name: value for name, value in said.items() if name in _WORDS_FOR_IDS or name not in _WORDS_OF_MONAI}
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word is a name and not a value, as Fire tells them apart: a negative number is a value."""
+    return word.startswith("--") or re.match("-[a-zA-Z]", word) is not None
+
+
+def _as_python(text: str) -> Any:
+    """A value as Fire reads it."""
+    from fire.parser import DefaultParseValue  # which such a process has imported anyway
+
+    return DefaultParseValue(text)
