@@ -77,7 +77,7 @@ def test_bad_cases_do_not_stop_the_others(scans, capsys, caplog):
         refusal = refusal_of(scans, scans / ".." / "out")
     assert refusal.startswith("2 cases failed (0, b)")
     assert written(scans.parent / "out") == ["a", "c"]
-    assert sum("case b failed: " in line and "1 of 576 voxels are NaN" in line for line in caplog.messages) == 1
+    assert sum(", b: failed" in line and "1 of 576 voxels are NaN" in line for line in caplog.messages) == 1
     table = capsys.readouterr().out
     assert [line.split()[0] for line in table.splitlines()[-6:]] == ["case", "0", "a", "b", "c", "2"]
     assert "CT" in next(line for line in table.splitlines() if line.startswith("a"))
