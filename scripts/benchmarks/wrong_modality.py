@@ -76,7 +76,7 @@ def restore(datalist: Path, section: str, restored: Path, *, any_resolution: boo
     except RefusedInputError as refusal:
         print(refusal)
     # Before the reason stands the path of the scan.
-    return {row.case: row.result.partition(".nii.gz: ")[2] for row in evaluator.rows if row.is_failure}
+    return {row.case: row.message.partition(".nii.gz: ")[2] for row in evaluator.rows if row.status == "failed"}
 
 
 def restore_all(listed: Sections, out: Path) -> list[dict[str, str]]:

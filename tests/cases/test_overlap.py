@@ -14,6 +14,7 @@ from bundle.tat.cases.overlap import AsyncWriter, Err, Ok, Prefetcher, capture
 from bundle.tat.transforms.load import LoadScand
 from tests.configs.conftest import foreign_directory  # noqa: F401 - the fixture
 from tests.engines.test_restoration import (
+    RESTORED,
     SIDES,
     Brighten,
     refusal_of,
@@ -140,7 +141,7 @@ def test_the_same_files_come_out_with_and_without(foreign_directory, write, monk
     options = write(foreign_directory / "in")
     for overlap in (True, False):
         _, results = restore(foreign_directory / "in", foreign_directory / str(overlap), overlap=overlap, **options)
-        assert list(results.values()) == ["restored"] * 3
+        assert list(results.values()) == [RESTORED] * 3
     with_overlap = contents(foreign_directory / "True")
     assert len(with_overlap) >= 6
     assert with_overlap == contents(foreign_directory / "False")
@@ -251,7 +252,7 @@ def test_an_interrupt_ends_the_threads_and_leaves_whole_files(scans, monkeypatch
 def test_no_thread_is_started_without_need(scans, name, overlap, monkeypatch):  # noqa: F811
     monkeypatch.setattr("bundle.tat.cases.overlap.ThreadPoolExecutor", lambda **_: pytest.fail("a thread"))
     _, results = restore(scans / name, scans.parent / "out", overlap=overlap)
-    assert set(results.values()) == {"restored"}
+    assert set(results.values()) == {RESTORED}
 
 
 def test_a_switch_that_is_neither_on_nor_off_is_refused(scans):  # noqa: F811

@@ -33,7 +33,7 @@ def test_every_case_is_of_one_rank_and_the_work_is_even(sizes, n_ranks):
 def test_who_hands_in_last_gets_the_rows_of_all(monkeypatch):
     store = HashStore()
     monkeypatch.setattr(sharding, "rendezvous", lambda *_, **__: iter([(store, 0, 3)]))
-    rows = [CaseRow(f"case {rank}", "CT", "restored", 1.5) for rank in range(3)]
+    rows = [CaseRow(f"case {rank}", "CT", "restored", seconds=1.5) for rank in range(3)]
     assert rank_of(2, 3).gather(rows[2:]) is None
     assert rank_of(0, 3).gather(rows[:1]) is None
     assert rank_of(1, 3).gather(rows[1:2]) == rows

@@ -15,7 +15,7 @@ def test_a_run_in_which_all_went_well():
         report.finish("a", "CT")
     report.check()
     assert [line.split()[0] for line in report.table().splitlines()] == ["case", "scout", "a", "1"]
-    assert "skipped: a localizer" in report.table()
+    assert "skipped   a localizer" in report.table()
     assert report.table().endswith("1 skipped, 1 restored\n")
 
 

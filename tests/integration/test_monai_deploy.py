@@ -160,7 +160,7 @@ def test_the_table_names_what_was_restored_and_what_was_skipped(folder):
     log = (folder / "log").read_text()
     for name, (modality, *_) in SERIES.items():
         assert re.search(rf"^{name} +{TOLD[modality]} +[\d.]+ +restored$", log, re.MULTILINE)
-    assert re.search(r"^scout\.dcm .* skipped: a localizer \(scout\)", log, re.M)
+    assert re.search(r"^scout\.dcm .* skipped +a localizer \(scout\)", log, re.M)
     assert "2 skipped, 4 restored" in log
 
 

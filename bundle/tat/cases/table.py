@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-_COLUMNS: Final = ("case", "modality", "seconds", "result")
+from bundle.tat.refusal import RefusedInputError
+
+Status = Literal["restored", "skipped", "failed"]
+
+_COLUMNS: Final = ("case", "modality", "seconds", "status", "message")
+# A message names this many cases and counts the rest.
+_N_NAMES_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
@@ -16,16 +22,16 @@ class CaseRow:
     Args:
         case: its name.
         modality: ``CT``, ``MRI`` or ``PET``; empty when it was not found out.
-        result: what was done, in words.
-        seconds: time that it took.
-        is_failure: whether it should have been restored and was not.
+        status: what was done. ``failed`` means that it should have been restored and was not.
+        message: why, in a line; empty for a case that was restored for the first time.
+        seconds: time that it took [s].
     """
 
     case: str
     modality: str
-    result: str
+    status: Status
+    message: str = ""
     seconds: float = 0.0
-    is_failure: bool = False
 
 
 def format_table(rows: Sequence[CaseRow]) -> str:
@@ -35,18 +41,38 @@ def format_table(rows: Sequence[CaseRow]) -> str:
         rows: cases, in the order that they are shown in.
 
     Returns:
-        Lines of text: a heading, a line for each case, and how many there are of each result.
+        Lines of text: a heading, a line for each case, and how many there are of each status.
     """
-    cells = [_COLUMNS, *((row.case, row.modality, f"{row.seconds:.1f}", row.result) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_COLUMNS) - 1)]
+    cells = [_COLUMNS, *((row.case, row.modality, f"{row.seconds:.1f}", row.status, row.message) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
-        f"{case:<{widths[0]}}  {modality:<{widths[1]}}  {seconds:>{widths[2]}}  {result}"
-        for case, modality, seconds, result in cells
+        f"{case:<{widths[0]}}  {modality:<{widths[1]}}  {seconds:>{widths[2]}}  {status:<{widths[3]}}  {message}"
+        for case, modality, seconds, status, message in cells
     ]
-    return "\n".join([*lines, _totals(rows)]) + "\n"
+    return "\n".join([*(line.rstrip() for line in lines), _totals(rows)]) + "\n"
+
+
+def check_failures(rows: Sequence[CaseRow]) -> None:
+    """Say at the end of a run that it was not a full success.
+
+    Args:
+        rows: all cases.
+
+    Raises:
+        RefusedInputError: some have failed. A case alone is refused with its own message.
+    """
+    failed = [row for row in rows if row.status == "failed"]
+    if len(rows) == 1 and failed:
+        raise RefusedInputError(failed[0].message)
+    if failed:
+        names = ", ".join([row.case for row in failed[:_N_NAMES_SHOWN]] + ["..."] * (len(failed) > _N_NAMES_SHOWN))
+        raise RefusedInputError(
+            f"{len(failed)} case{'s' * (len(failed) > 1)} failed ({names}): the table says why; the same command "
+            "goes on where this one stopped"
+        )
 
 
 def _totals(rows: Sequence[CaseRow]) -> str:
-    """How many cases there are of each kind of result, which is its text before a colon."""
-    kinds = [row.result.split(":")[0] for row in rows]
-    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "no cases"
+    """How many cases there are of each status."""
+    found = [row.status for row in rows]
+    return ", ".join(f"{found.count(status)} {status}" for status in dict.fromkeys(found)) or "no cases"

@@ -58,7 +58,7 @@ class StudyReaderOperator(Operator):
         with self._report.noting_failure(case):
             record, reason_to_redo = finished.look_up(item)
             if record is not None and not reason_to_redo:
-                self._report.finish(case, record.modality, "skipped: finished before")
+                self._report.finish(case, record.modality, "skipped", "finished before")
                 return
             finished.check_replaceable(item)
             op_output.emit(read_image(item), IMAGE)

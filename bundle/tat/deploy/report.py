@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from bundle.tat.cases.refusals import explain_failure, is_output_lost
-from bundle.tat.cases.table import CaseRow, format_table
+from bundle.tat.cases.table import CaseRow, Status, check_failures, format_table
 from bundle.tat.dicom.study import Skipped
-from bundle.tat.engines.restoration import check_failures
 
 
 class RunReport:
@@ -23,21 +22,22 @@ class RunReport:
 
     def skip(self, series: Sequence[Skipped]) -> None:
         """Note what the input holds beside series that can be restored."""
-        self.rows += [CaseRow(one.name, "", f"skipped: {one.reason}") for one in series]
+        self.rows += [CaseRow(one.name, "", "skipped", one.reason) for one in series]
 
     def start(self, case: str) -> None:
         """Note that a case has its turn."""
         self._starts[case] = time.monotonic()
 
-    def finish(self, case: str, modality: str, result: str = "restored") -> None:
+    def finish(self, case: str, modality: str, status: Status = "restored", message: str = "") -> None:
         """Note that a case is done with.
 
         Args:
             case: its name.
             modality: ``CT``, ``MRI`` or ``PET``.
-            result: what was done, in words.
+            status: what was done.
+            message: why, in a line.
         """
-        self.rows.append(CaseRow(case, modality, result, seconds=self._seconds(case)))
+        self.rows.append(CaseRow(case, modality, status, message, self._seconds(case)))
 
     @contextmanager
     def noting_failure(self, case: str) -> Iterator[None]:
@@ -55,7 +55,7 @@ class RunReport:
             reason = explain_failure(error)
             if reason is None or is_output_lost(error):
                 raise
-            self.rows.append(CaseRow(case, "", f"failed: {reason}", seconds=self._seconds(case), is_failure=True))
+            self.rows.append(CaseRow(case, "", "failed", reason, self._seconds(case)))
 
     def table(self) -> str:
         """What became of the cases, as a table.

@@ -29,17 +29,14 @@ from bundle.tat.cases.record import SOURCE_KEY
 from bundle.tat.cases.refusals import explain_failure, is_output_lost
 from bundle.tat.cases.settings import parse_bool
 from bundle.tat.cases.sharding import Ranks
-from bundle.tat.cases.table import CaseRow, format_table
+from bundle.tat.cases.table import CaseRow, check_failures, format_table
 from bundle.tat.dicom.study import Skipped
 from bundle.tat.inferers.slices import RestorationSliceInferer
-from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
 
-# A message names this many cases and counts the rest.
-_N_NAMES_SHOWN: Final = 3
 # What the table says of a case until it is known what becomes of it.
-_NOT_TRIED: Final = "failed: not tried, the run ended before"
+_NOT_TRIED: Final = "not tried, the run ended before"
 
 
 class _Case(NamedTuple):
@@ -124,8 +121,8 @@ class RestorationEvaluator(SupervisedEvaluator):
         self.finished.check_writable()
         items, axis = self.dataset.data, self.slice_inferer.slice_axis
         skipped = self.skipped if self.ranks is None or self.ranks.rank == 0 else ()
-        self.rows = [CaseRow(series.name, "", f"skipped: {series.reason}") for series in skipped]
-        self.rows += [CaseRow(item["case"], "", _NOT_TRIED, is_failure=True) for item in items]
+        self.rows = [CaseRow(series.name, "", "skipped", series.reason) for series in skipped]
+        self.rows += [CaseRow(item["case"], "", "failed", _NOT_TRIED) for item in items]
         n_slices = [0 if self.finished.looks_finished(item) else count_slices(item, axis) for item in items]
         with (
             one_bar(self.slice_inferer, n_slices) as self._progress,
@@ -171,13 +168,13 @@ class RestorationEvaluator(SupervisedEvaluator):
         item = self.dataset.data[index]
         record, reason = self.finished.look_up(item)
         if record is not None and not reason:
-            return _Case(CaseRow(record.case, record.modality, "skipped: finished before"), None)
+            return _Case(CaseRow(record.case, record.modality, "skipped", "finished before"), None)
         self.finished.check_replaceable(item)
         source = fingerprint(item)
         with self._transforms_in_use:
             batch = {**self.dataset[index], SOURCE_KEY: source}
-        result = f"restored again: {reason}" if reason else "restored"
-        return _Case(CaseRow(item["case"], str(batch.get("modality", "")), result), batch)
+        message = f"again: {reason}" if reason else ""
+        return _Case(CaseRow(item["case"], str(batch.get("modality", "")), "restored", message), batch)
 
     def _restore(self, index: int, case: _Case) -> _Case:
         """Restore a case that was read, in the units and on the grid of its scan."""
@@ -227,24 +224,4 @@ class RestorationEvaluator(SupervisedEvaluator):
             self.terminate()
         if len(self.dataset) > 1:
             logger.warning("case %s failed: %s", item["case"], reason)
-        return CaseRow(item["case"], str(item.get("modality", "")), f"failed: {reason}", is_failure=True)
-
-
-def check_failures(rows: Sequence[CaseRow]) -> None:
-    """Say at the end of a run that it was not a full success.
-
-    Args:
-        rows: all cases.
-
-    Raises:
-        RefusedInputError: some have failed.
-    """
-    failed = [row for row in rows if row.is_failure]
-    if len(rows) == 1 and failed:
-        raise RefusedInputError(failed[0].result.removeprefix("failed: "))
-    if failed:
-        names = ", ".join([row.case for row in failed[:_N_NAMES_SHOWN]] + ["..."] * (len(failed) > _N_NAMES_SHOWN))
-        raise RefusedInputError(
-            f"{len(failed)} case{'s' * (len(failed) > 1)} failed ({names}): the table says why; the same command "
-            "goes on where this one stopped"
-        )
+        return CaseRow(item["case"], str(item.get("modality", "")), "failed", reason)
