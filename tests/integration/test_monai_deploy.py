@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from tests.dicom_sources import PATIENT_NAME, write_source
-from tests.integration.test_dicom_validators import assert_no_new_errors, errors_of
+from tests.integration.test_dicom_validators import assert_no_new_errors, errors_of, needs_validators
 from tests.scans import blobs
 from tests.test_layout import ROOT
 
@@ -146,10 +146,9 @@ def test_results_are_those_of_the_main_environment(folder, name):
     np.testing.assert_allclose(*slopes, rtol=1e-5)
 
 
+@needs_validators
 @pytest.mark.parametrize("name", SERIES)
 def test_validators_accept_the_results(folder, name):
-    if not shutil.which("dciodvfy"):
-        pytest.skip("no dciodvfy: apt-get install dicom3tools")
     derived = sorted((folder / "app" / name).glob("*.dcm"))
     # The writer of sources numbers them backwards.
     assert_no_new_errors(sorted((folder / "study" / name).glob("*.dcm"), reverse=True), derived)

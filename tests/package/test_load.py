@@ -52,7 +52,7 @@ def network() -> TAT:
     return network
 
 
-def test_loaded_network_is_the_repositorys(hub, network):
+def test_loaded_network_is_that_of_the_repository(hub, network):
     loaded = load(hub)
     assert type(loaded) is TAT
     assert_restores_like(loaded, network)
