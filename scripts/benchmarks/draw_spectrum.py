@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bundle.tat.optional import exit_if_missing
+from bundle.tat.visualize.saving import save_figure
 from scripts.benchmarks.documents import ROOT
 
 with exit_if_missing("matplotlib", extra="report"):
@@ -51,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for case, volumes in json.loads(options.measured.read_text(encoding="utf-8")).items():
         if "noise" in volumes["input"]:
-            options.picture.parent.mkdir(parents=True, exist_ok=True)
-            draw({name: volumes[name]["noise"] for name in LABELS}, case).savefig(options.picture)
+            save_figure(draw({name: volumes[name]["noise"] for name in LABELS}, case), options.picture)
             print(options.picture)
             return
     sys.exit(f"{options.measured} holds no CT scan")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bundle.tat.optional import exit_if_missing
+from bundle.tat.visualize.saving import save_figure
 from scripts.benchmarks.documents import ROOT, fill, markdown
 from scripts.benchmarks.speed import NETWORKS
 
@@ -117,8 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "speed": f"{table(rows)}\n\n![seconds a megapixel and memory by size]({link})",
             "growth": growth(rows),
         }
-        options.picture.parent.mkdir(parents=True, exist_ok=True)
-        draw(rows, "full" if any(row["preset"] == "full" for row in rows) else "small").savefig(options.picture)
+        save_figure(draw(rows, "full" if any(row["preset"] == "full" for row in rows) else "small"), options.picture)
     if (path := options.eval / "speed_series.json").exists():
         found = json.loads(path.read_text())
         lines = [[LABELS[name], f"{seconds:.1f}"] for name, seconds in found["seconds"].items()]

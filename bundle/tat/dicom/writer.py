@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
-from bundle.tat.dicom.derivation import Provenance, describe
+from bundle.tat.dicom.derivation import Derivation, describe
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.pixels import set_pixels
 from bundle.tat.dicom.uids import SeriesIdentities
@@ -35,7 +35,7 @@ def write_series(
     sources: Sequence[Path],
     folder: Path,
     *,
-    provenance: Provenance,
+    provenance: Derivation,
     uid_seed: str | None = None,
 ) -> int:
     """Write one DICOM file for each source image, ``IM0001.dcm`` and so on in the order of the slices.
@@ -67,7 +67,7 @@ def write_series(
     if volume.ndim != 3 or volume.shape[2] != len(sources) or not sources:
         raise RefusedInputError(f"a volume of shape {volume.shape} cannot be written over {len(sources)} source files")
     now = datetime.now().astimezone()
-    identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance}")
+    identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance.seed_text}")
     n_clipped = 0
     with warnings.catch_warnings():
         # pydicom warns of values against the standard, in words that may quote a patient's; they stay as they are.
