@@ -1,4 +1,4 @@
-"""Draw the noise power spectrum of a CT scan, degraded and restored, from what check_fidelity.py measured."""
+"""Draw the noise power spectrum of a CT scan, degraded and restored, from what fidelity.py measured."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw(noise: Mapping[str, Mapping[str, Any]], case: str) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the measurements and draw those of the first CT scan."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("measured", type=Path, help="JSON file that check_fidelity.py wrote")
+    parser.add_argument("measured", type=Path, help="JSON file that fidelity.py wrote")
     parser.add_argument(
         "--picture", type=Path, default=ROOT / "docs/pictures/noise_spectrum.png", help="default: %(default)s"
     )

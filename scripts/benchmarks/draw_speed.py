@@ -1,4 +1,4 @@
-"""Show what benchmark_speed.py and benchmark_series.py measured: tables in the page on speed, and a picture."""
+"""Show what speed.py and speed_series.py measured: tables in the page on speed, and a picture."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         size = "x".join(map(str, found["shape"]))
         sections["series"] = markdown([f"CT series of {size}, DICOM in and out", "seconds"], lines)
     if not sections:
-        sys.exit(f"{options.eval} holds no speed.json: run benchmark_speed.py first")
+        sys.exit(f"{options.eval} holds no speed.json: run scripts.benchmarks.speed first")
     fill([options.document], sections)
     print(*sections.values(), sep="\n\n")
 
