@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.tat.atomic import folder_written_whole, written_whole
+from bundle.tat.atomic import folder_written_whole, write_json, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -37,6 +38,16 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
 def test_a_full_disk_is_said_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"cannot write .*a\.txt: No space left"), written_whole(tmp_path / "a.txt"):
         raise OSError(28, "No space left on device")
+
+
+def test_json_is_strict_and_replaces_an_older_file(tmp_path):
+    path = tmp_path / "new" / "summary.json"
+    write_json(path, {"p": 1})
+    write_json(path, {"p": 0.1 + 0.2})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"p": float("nan")})
+    assert json.loads(path.read_text()) == {"p": 0.1 + 0.2}
+    assert list(path.parent.iterdir()) == [path]
 
 
 def content(folder: Path) -> dict[str, str]:

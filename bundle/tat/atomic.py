@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import json
 import os
 import platform
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,34 @@ def written_whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise RefusedInputError(f"cannot write {path}: {error.strerror or error}") from error
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; ends of lines stay as they are.
+
+    Args:
+        path: file to write; its folder is made, an older file is replaced.
+        text: what to write.
+
+    Raises:
+        RefusedInputError: the file system does not let us.
+    """
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, content: Mapping[str, object] | Sequence[object]) -> None:
+    """Write strict JSON, whole or not at all: a NaN is an error, not a word that other readers do not know.
+
+    Args:
+        path: file to write; its folder is made, an older file is replaced.
+        content: what to write.
+
+    Raises:
+        RefusedInputError: the file system does not let us.
+        ValueError: a number is not finite.
+    """
+    write_text(path, json.dumps(content, indent=4, allow_nan=False) + "\n")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_text
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -32,7 +32,6 @@ def fill(documents: Sequence[Path], sections: Mapping[str, str]) -> None:
             text, n_places = between.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
             if n_places:
                 found.add(name)
-        with written_whole(document) as path:
-            path.write_text(text, encoding="utf-8")
+        write_text(document, text)
     if missing := ", ".join(name for name in sections if name not in found):
         sys.exit(f"no marks for {missing} in {', '.join(document.name for document in documents)}")

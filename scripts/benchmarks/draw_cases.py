@@ -15,12 +15,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bundle.tat.cases.record import read_record
+from bundle.tat.atomic import written_whole
 from bundle.tat.evaluation.cases import Case, read_cases
 from bundle.tat.evaluation.table import SliceRow, read_slices
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
-from scripts.draw import NOTES, draw_case
+from bundle.tat.visualize.restored import SIMULATION_NOTES
+from bundle.tat.visualize.slices import draw_case
+from scripts.benchmarks.weights import check_restored_by
 
 # Noise hardly compresses: with a palette of these, which are all that a picture holds, it takes less than half.
 N_GREYS: Final = 160
@@ -57,25 +59,18 @@ def choose(rows: Iterable[SliceRow]) -> list[Choice]:
     return choices
 
 
-def check_weights(restored: Path, case: str, weights: str) -> None:
-    """Refuse a restoration by other weights than those that were scored."""
-    record = read_record(restored / case)
-    if record is None or record.weights_sha256 != weights:
-        raise RefusedInputError(f"{restored / case} is not of the weights that the table scores: restore it anew")
-
-
 def draw_choices(choices: Iterable[Choice], cases: Iterable[Case]) -> Iterator[tuple[str, Figure]]:
     """Draw every choice, with the name of its file."""
     by_name = {(case.modality, case.name): case for case in cases}
     for choice in choices:
         which = f"{choice.rank} gain of {choice.n_slices} test slices, {choice.gain:+.2f} dB"
-        note = f"{which}; {NOTES[choice.modality]}"
+        note = f"{which}; {SIMULATION_NOTES[choice.modality]}"
         figure = draw_case(by_name[choice.modality, choice.case], index=choice.index, note=note)
         yield f"case_{choice.modality.value.lower()}_{choice.rank}.png", figure
 
 
 def write_picture(figure: Figure, path: Path) -> None:
-    """Write a PNG of greys and of the colours of differences."""
+    """Write a PNG of greys and of the colours of differences, whole or not at all."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
@@ -85,7 +80,8 @@ def write_picture(figure: Figure, path: Path) -> None:
     distances = np.stack([((found - colour.astype(float)) ** 2).sum(axis=1) for colour in palette])
     picture = Image.fromarray(distances.argmin(axis=0).astype(np.uint8)[places].reshape(pixels.shape[:2]))
     picture.putpalette(palette.tobytes())
-    picture.save(path, optimize=True)
+    with written_whole(path) as temporary:
+        picture.save(temporary, format="png", optimize=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,12 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         table = read_slices(options.slices)
         choices = choose(table.rows)
-        for choice in choices:
-            check_weights(options.restored, choice.case, table.provenance.weights_sha256)
-        cases = read_cases(options.datalist, table.provenance.section, options.restored)
+        check_restored_by(
+            table.record.provenance.weights_sha256,
+            {options.restored / choice.case for choice in choices},
+            message="is not of the weights that the table scores: restore it anew",
+        )
+        cases = read_cases(options.datalist, table.record.section, options.restored)
     except RefusedInputError as refusal:
         sys.exit(str(refusal))
-    options.out.mkdir(parents=True, exist_ok=True)
     for name, figure in draw_choices(choices, cases):
         write_picture(figure, options.out / name)
         print(options.out / name)

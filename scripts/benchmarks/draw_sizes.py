@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bundle.tat.optional import exit_if_missing
+from bundle.tat.visualize.saving import save_figure
 from scripts.benchmarks.documents import ROOT, fill, markdown
 from scripts.benchmarks.size_search import SIZE_NAME, TrainedSize, read_size
 from scripts.benchmarks.tabulate_ablation import TASKS, read_run
@@ -116,8 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scored = read_scored(options.out)
     if not scored:
         sys.exit(f"{options.out} holds no run with {SIZE_NAME} and scores: run size_search.py first")
-    options.picture.parent.mkdir(parents=True, exist_ok=True)
-    draw(scored).savefig(options.picture)
+    save_figure(draw(scored), options.picture)
     shown = table(scored)
     link = options.picture.resolve().relative_to(options.document.resolve().parent).as_posix()
     fill([options.document], {"sizes": f"{shown}\n\n![gain against parameters]({link})"})

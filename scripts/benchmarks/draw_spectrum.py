@@ -1,4 +1,4 @@
-"""Draw the noise power spectrum of a CT scan, degraded and restored, from what check_fidelity.py measured."""
+"""Draw the noise power spectrum of a CT scan, degraded and restored, from what fidelity.py measured."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bundle.tat.optional import exit_if_missing
+from bundle.tat.visualize.saving import save_figure
 from scripts.benchmarks.documents import ROOT
 
 with exit_if_missing("matplotlib", extra="report"):
@@ -44,15 +45,14 @@ def draw(noise: Mapping[str, Mapping[str, Any]], case: str) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the measurements and draw those of the first CT scan."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("measured", type=Path, help="JSON file that check_fidelity.py wrote")
+    parser.add_argument("measured", type=Path, help="JSON file that fidelity.py wrote")
     parser.add_argument(
         "--picture", type=Path, default=ROOT / "docs/pictures/noise_spectrum.png", help="default: %(default)s"
     )
     options = parser.parse_args(arguments)
     for case, volumes in json.loads(options.measured.read_text(encoding="utf-8")).items():
         if "noise" in volumes["input"]:
-            options.picture.parent.mkdir(parents=True, exist_ok=True)
-            draw({name: volumes[name]["noise"] for name in LABELS}, case).savefig(options.picture)
+            save_figure(draw({name: volumes[name]["noise"] for name in LABELS}, case), options.picture)
             print(options.picture)
             return
     sys.exit(f"{options.measured} holds no CT scan")

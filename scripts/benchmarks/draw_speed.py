@@ -1,4 +1,4 @@
-"""Show what benchmark_speed.py and benchmark_series.py measured: tables in the page on speed, and a picture."""
+"""Show what speed.py and speed_series.py measured: tables in the page on speed, and a picture."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bundle.tat.optional import exit_if_missing
+from bundle.tat.visualize.saving import save_figure
 from scripts.benchmarks.documents import ROOT, fill, markdown
 from scripts.benchmarks.speed import NETWORKS
 
@@ -117,15 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "speed": f"{table(rows)}\n\n![seconds a megapixel and memory by size]({link})",
             "growth": growth(rows),
         }
-        options.picture.parent.mkdir(parents=True, exist_ok=True)
-        draw(rows, "full" if any(row["preset"] == "full" for row in rows) else "small").savefig(options.picture)
+        save_figure(draw(rows, "full" if any(row["preset"] == "full" for row in rows) else "small"), options.picture)
     if (path := options.eval / "speed_series.json").exists():
         found = json.loads(path.read_text())
         lines = [[LABELS[name], f"{seconds:.1f}"] for name, seconds in found["seconds"].items()]
         size = "x".join(map(str, found["shape"]))
         sections["series"] = markdown([f"CT series of {size}, DICOM in and out", "seconds"], lines)
     if not sections:
-        sys.exit(f"{options.eval} holds no speed.json: run benchmark_speed.py first")
+        sys.exit(f"{options.eval} holds no speed.json: run scripts.benchmarks.speed first")
     fill([options.document], sections)
     print(*sections.values(), sep="\n\n")
 

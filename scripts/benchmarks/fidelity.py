@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name that everyone gives it
 import torch
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.evaluation.cases import Case, read_cases
 from bundle.tat.metrics.fidelity import kspace_error, noise_power_spectrum, tissue_bias, uptake_bias
@@ -102,8 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
     except RefusedInputError as error:
         sys.exit(str(error))
-    with written_whole(options.out) as path:
-        path.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    write_json(options.out, measured)
     for name, volumes in measured.items():
         for volume, found in volumes.items():
             print(f"{name} {volume}: {json.dumps({key: value for key, value in found.items() if key != 'noise'})}")

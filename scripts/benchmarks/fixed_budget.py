@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 from bundle.tat.cases.record import file_sha256
 from bundle.tat.refusal import RefusedInputError
 
@@ -77,8 +77,7 @@ def claim(training: Training) -> None:
     except RefusedInputError as refusal:
         sys.exit(str(refusal))
     if not path.exists():
-        with written_whole(path) as scratch:
-            scratch.write_text(json.dumps(described, indent=4) + "\n", encoding="utf-8")
+        write_json(path, described)
         return
     found = json.loads(path.read_text(encoding="utf-8"))
     for name in described | found:

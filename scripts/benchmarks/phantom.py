@@ -8,7 +8,6 @@ over all slices, and how much of the contrast is left. All of it is simulated.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 from bundle.tat.evaluation.cases import read_cases
 from bundle.tat.metrics.fidelity import rise_distance
 from bundle.tat.refusal import RefusedInputError
@@ -65,8 +64,7 @@ def write_phantom(out: Path, seed: int) -> None:
     for kind, volume in (("low", low), ("full", np.repeat(clean[..., None], N_SLICES, axis=-1))):
         write_nifti(out / f"ct_phantom_{kind}.nii.gz", volume, affine)
     pair = {"image": "ct_phantom_low.nii.gz", "label": "ct_phantom_full.nii.gz", "modality": "CT", "n_slices": N_SLICES}
-    with written_whole(out / "datalist.json") as path:
-        path.write_text(json.dumps({"testing": [pair]}, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "datalist.json", {"testing": [pair]})
 
 
 def measure(volume: np.ndarray, disc: Disc) -> dict[str, float]:
@@ -97,8 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{disc.contrast:g}": {name: measure(volume, disc) for name, volume in volumes.items()} for disc in DISCS
     }
     if options.table:
-        with written_whole(options.table) as path:
-            path.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+        write_json(options.table, measured)
     print(f"{'disc':>8}  {'clean':>18}  {'low dose':>18}  {'restored':>18}")
     for contrast, found in measured.items():
         cells = "  ".join(f"{it['contrast']:8.1f} HU{it['rise']:5.2f} mm" for it in found.values())

@@ -20,7 +20,7 @@ from torch import Size, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 from bundle.tat.networks import TAT
 from scripts.benchmarks.fixed_budget import CONFIGS, Training, train_and_score
 
@@ -113,8 +113,7 @@ def read_size(folder: Path) -> TrainedSize:
 
 def write_size(size: TrainedSize, folder: Path) -> None:
     """Write what was trained beside it."""
-    with written_whole(folder / SIZE_NAME) as path:
-        path.write_text(json.dumps(asdict(size), indent=4) + "\n", encoding="utf-8")
+    write_json(folder / SIZE_NAME, asdict(size))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

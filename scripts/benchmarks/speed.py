@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 
 NETWORKS = ("plain", "strips", "strips-bf16", "restormer")
 UNITS = {
@@ -87,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{preset:<7}{row['network']:<13}{row['size']:6d}{row['batch']:6d} {shown}", flush=True)
             rows.append(row)
             # After every row, so that a run that is ended early leaves what it has measured.
-            with written_whole(options.out) as path:
-                path.write_text(json.dumps({"torch": version("torch"), "threads": threads, "rows": rows}, indent=4))
+            write_json(options.out, {"torch": version("torch"), "threads": threads, "rows": rows})
 
 
 if __name__ == "__main__":

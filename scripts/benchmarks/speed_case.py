@@ -1,6 +1,6 @@
 """Measure one network on images of one size, in a process of its own, and print the figures as JSON.
 
-Called by benchmark_speed.py. Linux only: the most memory that the process has held is read from /proc.
+Called by speed.py. Linux only: the most memory that the process has held is read from /proc.
 """
 
 from __future__ import annotations

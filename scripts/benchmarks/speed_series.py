@@ -6,7 +6,6 @@ The series is made of the sample scan, tiled. Evaluation in strips and on whole 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "samples" / "ct_lung1_low.nii.gz"
@@ -78,8 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seconds[variant].append(time.perf_counter() - start)
     figures = {variant: median(runs) for variant, runs in seconds.items()}
     print("CT series of {} x {} x {}, DICOM in and out:".format(*options.shape), figures)
-    with written_whole(options.out) as path:
-        path.write_text(json.dumps({"shape": list(options.shape), "seconds": figures}, indent=4))
+    write_json(options.out, {"shape": list(options.shape), "seconds": figures})
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bundle.tat.cases.record import RECORD_NAME, file_sha256, read_record
+from bundle.tat.cases.record import RECORD_NAME, file_sha256
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from scripts.benchmarks.documents import ROOT, fill, markdown
+from scripts.benchmarks.weights import check_restored_by
 from scripts.data.parts import PLANES, TORSO_VOXEL, Part
 from scripts.data.robustness_parts import ANATOMY, ROBUSTNESS
 
@@ -66,11 +67,12 @@ def share_kept(part: Part) -> float:
 
 
 def psnr_by_case(path: Path) -> PsnrByCase:
-    """Read case -> method -> PSNR [dB] from the table of score.py."""
+    """Read case -> method -> PSNR [dB] from the table of ``score_restored``; what is not scored is left out."""
     psnr: dict[str, dict[str, float]] = defaultdict(dict)
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            psnr[row["case"]][row["method"]] = float(row["psnr"])
+            if row["psnr"]:
+                psnr[row["case"]][row["method"]] = float(row["psnr"])
     return psnr
 
 
@@ -172,16 +174,14 @@ def check_weights(folder: Path, weights: Path) -> None:
     scans that they were taken from do.
     """
     expected = file_sha256(weights)
-    found: dict[Path, str | None] = {}
-    for part in (folder / name for name in MEASURED):
-        if (summary := part / "summary.json").exists():
-            found[summary] = json.loads(summary.read_text())["weights_sha256"]
-        for record_file in part.rglob(RECORD_NAME):
-            record = read_record(record_file.parent)
-            found[record_file.parent] = record.weights_sha256 if record else None
-    for path in sorted(found):
-        if found[path] != expected:
-            raise RefusedInputError(f"{path} is not of {weights}: make it anew, delete it, or name its --weights")
+    message = f"is not of {weights}: make it anew, delete it, or name its --weights"
+    parts = [folder / name for name in MEASURED]
+    for summary in (part / "summary.json" for part in parts):
+        if summary.exists() and json.loads(summary.read_text())["weights_sha256"] != expected:
+            raise RefusedInputError(f"{summary} {message}")
+    check_restored_by(
+        expected, (record.parent for part in parts for record in part.rglob(RECORD_NAME)), message=message
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,18 +7,16 @@ refused before anything is read.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from monai.bundle import ConfigParser
 
-from bundle.tat.atomic import written_whole
+from bundle.tat.atomic import write_json
 from bundle.tat.evaluation.cases import read_cases
-from bundle.tat.metrics import evaluate_volume
+from bundle.tat.evaluation.scoring import score_case
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from scripts.data.parts import Part
@@ -58,8 +56,7 @@ def copy_scans(data: Path, out: Path) -> Sections:
 
 def write_datalist(listed: Sections, out: Path) -> Path:
     """Write the list beside the copies."""
-    with written_whole(out / "datalist.json") as path:
-        path.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "datalist.json", listed)
     return out / "datalist.json"
 
 
@@ -101,9 +98,7 @@ def measure(out: Path, refused: Mapping[str, str], refused_again: Mapping[str, s
             row |= {"refused": refused.get(name), "refused_again": refused_again.get(name)}
             if name not in refused_again:
                 (case,) = read_cases(out / "datalist.json", name, out / "restored")
-                label = torch.from_numpy(case.label)
-                for key, volume in {"input": case.image, "restored": case.restored}.items():
-                    row[key] = evaluate_volume(torch.from_numpy(volume), label, case.modality).psnr
+                row |= {result.method: result.means.psnr for result in score_case(case)}
             found.append(row)
     return found
 
@@ -116,8 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
     found = measure(options.out, *restore_all(copy_scans(options.data, options.out), options.out))
-    with written_whole(options.table) as path:
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_json(options.table, found)
     print(options.table)
 
 

@@ -15,7 +15,7 @@ import torch
 from monai.bundle import ConfigWorkflow
 
 from bundle.tat.cases.refusals import find_refusal
-from bundle.tat.evaluation.gaussian import gaussian_baseline
+from bundle.tat.evaluation.baseline_filters import gaussian
 from bundle.tat.evaluation.scoring import evaluate_whole
 from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.metrics import evaluate_pair
@@ -116,7 +116,7 @@ def test_tables_hold_what_direct_calls_give(foreign_directory, pairs, model):
     for row in slices:
         image, label = (volume(pairs, row["modality"], kind) for kind in ("image", "label"))
         preds = {"input": lambda image=image: image}
-        preds["gaussian"] = lambda image=image, row=row: gaussian_baseline(image, float(row["parameter"]))
+        preds["gaussian"] = lambda image=image, row=row: gaussian(image, float(row["parameter"]))
         preds["restored"] = lambda image=image, row=row: restore(image, row["modality"], model)
         index = int(row["slice"])
         pair = (torch.from_numpy(array[..., index].copy()) for array in (preds[row["method"]](), label))

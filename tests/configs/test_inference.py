@@ -257,11 +257,11 @@ def test_nothing_that_monai_asks_for_is_missing(foreign_directory, weights):
 def test_shipped_weights_fit_and_restore_the_samples(foreign_directory):
     """The shipped weights do on the committed samples what they are for: less error in every modality."""
     from bundle.tat.evaluation.cases import read_cases
-    from bundle.tat.evaluation.gaussian import compare_methods
+    from bundle.tat.evaluation.scoring import score_case
 
     restore(SAMPLES / "datalist.json", foreign_directory / "out", bundle_root=str(ROOT))
-    rows = compare_methods(read_cases(SAMPLES / "datalist.json", "testing", foreign_directory / "out"))
-    psnr = {(row.modality, row.method): row.scores.psnr for row in rows}
+    cases = read_cases(SAMPLES / "datalist.json", "testing", foreign_directory / "out")
+    psnr = {(it.modality, it.method): it.means.psnr for case in cases for it in score_case(case)}
     assert {modality for modality, _ in psnr} == set(Modality)
     for modality, floor in ((Modality.CT, 2.0), (Modality.PET, 5.0), (Modality.MRI, 0.0)):
         gain = psnr[modality, "restored"] - psnr[modality, "input"]

@@ -14,13 +14,14 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from bundle.tat.dicom.derivation import Provenance
+from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.dicom.suv.factor import suv_factor
+from bundle.tat.dicom.uids import new_uid
 from bundle.tat.dicom.writer import read_sources, write_series
 from tests.dicom_sources import PATIENT_NAME, elements, stored_values, write_source
 
-PROVENANCE = Provenance("ab" * 32, "0.1.0", "CT restored by a neural network")
+PROVENANCE = Derivation("ab" * 32, "0.1.0", "CT restored by a neural network")
 # What every derived image has anew.
 NEW = {
     "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "ImageType",
@@ -357,7 +358,7 @@ def test_group_lengths_are_left_out(tmp_path):
 
 def test_uids_come_from_the_seed_the_source_and_what_made_it(tmp_path):
     sources = write_source(tmp_path / "source", stored_values("CT"), "CT")
-    other_weights = Provenance("cd" * 32, PROVENANCE.version, PROVENANCE.description)
+    other_weights = Derivation("cd" * 32, PROVENANCE.version, PROVENANCE.description)
 
     def uids(**options) -> list[object]:
         paths = derive(sources, **options)
@@ -365,6 +366,8 @@ def test_uids_come_from_the_seed_the_source_and_what_made_it(tmp_path):
 
     first = uids(uid_seed="a")
     assert uids(uid_seed="a") == first
+    text = f"a Derivation(weights_sha256='{'ab' * 32}', version='0.1.0', description='CT restored by a neural network')"
+    assert first[0] == new_uid(text, "instance", str(elements(sources, "SOPInstanceUID")[0]))
     for options in ({"uid_seed": "b"}, {"uid_seed": None}, {"uid_seed": "a", "provenance": other_weights}):
         assert not set(uids(**options)) & set(first)
 

@@ -1,22 +1,25 @@
-"""The other plain filters: what they do to a slice, and how they are found."""
+"""The plain filters: what they do to a slice, and how they are found."""
 
 from __future__ import annotations
 
+import math
 import sys
+from itertools import permutations
 
 import numpy as np
 import pytest
 
 from bundle.tat.evaluation.baseline_filters import (
     FILTERS,
+    SIGMAS,
     bicubic,
     bilateral,
     bm3d,
     find_filters,
+    gaussian,
     non_local_means,
     total_variation,
 )
-from bundle.tat.evaluation.gaussian import SIGMAS, gaussian_baseline
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation.mri import reduce_resolution
@@ -46,6 +49,42 @@ def smooth_slices(shape: tuple[int, int], *, highest: int) -> np.ndarray:
     row, column = np.meshgrid(*(2 * np.pi * np.arange(n) / n for n in shape), indexing="ij")
     slices = [300 + 80 * np.cos(k * row + 0.4) + 60 * np.sin(highest * column - 0.7) for k in (1, highest)]
     return np.stack(slices, axis=-1).astype(np.float32)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.2, 4.0])
+def test_an_impulse_spreads_within_its_slice_only(sigma):
+    volume = np.zeros((51, 57, 3), dtype=np.float32)
+    volume[25, 28, 1] = 1.0
+    filtered = gaussian(volume, sigma)
+    assert filtered.dtype == np.float32
+    assert not filtered[:, :, [0, 2]].any()
+    for axis, centre in ((1, 25), (0, 28)):
+        profile = filtered[:, :, 1].sum(axis=axis)
+        offset = np.arange(profile.size) - centre
+        assert profile.sum() == pytest.approx(1.0, abs=1e-5)
+        assert (profile * offset**2).sum() == pytest.approx(sigma**2, rel=0.02)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.5])
+def test_across_slices_an_impulse_spreads_alike_along_each_axis(sigma):
+    volume = np.zeros((31, 31, 31), dtype=np.float32)
+    volume[15, 15, 15] = 1.0
+    filtered = gaussian(volume, sigma, across_slices=True)
+    for axes in permutations(range(3)):
+        np.testing.assert_allclose(filtered, filtered.transpose(axes), atol=1e-7)
+    assert (filtered.sum(axis=(0, 1)) * (np.arange(31) - 15) ** 2).sum() == pytest.approx(sigma**2, rel=0.02)
+
+
+def test_a_constant_stays_and_the_input_too():
+    volume = np.full((9, 12, 2), 7.0, dtype=np.float32)
+    np.testing.assert_allclose(gaussian(volume, 3.0), 7.0, rtol=1e-6)
+    image = noisy(step_volume(), 0.5)
+    before = image.copy()
+    gaussian(image, 1.0)
+    unfiltered = gaussian(image, 0.0)
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(unfiltered, image)
+    assert not np.shares_memory(unfiltered, image)
 
 
 @pytest.mark.parametrize("smooth", EDGE_PRESERVING)
@@ -100,13 +139,19 @@ def test_bicubic_keeps_a_constant(parameter):
 
 
 def test_filters_are_found_by_name():
-    gaussian, cubic = find_filters(["gaussian", "bicubic"])
+    plain, cubic = find_filters(["gaussian", "bicubic"])
     image = noisy(step_volume(), 0.5)
-    np.testing.assert_array_equal(gaussian.apply(image, 1.2, Modality.CT), gaussian_baseline(image, 1.2))
-    assert gaussian.parameters == SIGMAS
+    np.testing.assert_array_equal(plain.apply(image, 1.2, Modality.CT), gaussian(image, 1.2))
+    assert plain.parameters == SIGMAS
     assert cubic.modalities == {Modality.MRI}
-    assert gaussian.modalities == set(Modality)
+    assert plain.modalities == set(Modality)
     assert find_filters([]) == []
+
+
+@pytest.mark.parametrize("sigma", [-1.0, math.nan, math.inf])
+def test_an_impossible_sigma_is_refused(sigma):
+    with pytest.raises(RefusedInputError, match="is not 0 or more"):
+        gaussian(step_volume(), sigma)
 
 
 def test_what_cannot_be_filtered_is_refused():
@@ -118,6 +163,8 @@ def test_what_cannot_be_filtered_is_refused():
         total_variation(step_volume(), -1, Modality.CT)
     with pytest.raises(RefusedInputError, match=r"shape \(4, 4\) is not \(H, W, D\)"):
         bicubic(np.zeros((4, 4), dtype=np.float32), -0.5)
+    with pytest.raises(RefusedInputError, match=r"shape \(4, 4\) is not \(H, W, D\)"):
+        gaussian(np.zeros((4, 4), dtype=np.float32), 1.0)
 
 
 def test_without_scikit_image_the_remedy_is_named_before_any_work(monkeypatch):

@@ -115,9 +115,10 @@ def air(name: str, modality: str) -> dict[str, Any]:
     return {**one, "label": one["label"] * 0 + 1}
 
 
-def test_a_case_without_contrast_gets_a_row_and_stops_nothing(tmp_path):
+def test_a_case_without_contrast_gets_a_row_and_stops_nothing(tmp_path, caplog):
     scored = [volume("a", "CT", 0), volume("b", "PET", 1)]
     out = run(tmp_path / "all", [air("0", "CT"), *scored, air("c", "MRI")], baselines=["gaussian"])
+    assert caplog.messages[-1] == "2 more cases have a constant label in every slice: not scored: CT 0, MRI c"
     without = run(tmp_path / "scored", scored, baselines=["gaussian"])
     assert (out / "slices.csv").read_bytes() == (without / "slices.csv").read_bytes()
     for name in ("cases.csv", "volumes.csv"):

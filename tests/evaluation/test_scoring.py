@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.tat.evaluation.baseline_filters import find_filters
+from bundle.tat.evaluation.baseline_filters import SIGMAS, find_filters, gaussian
 from bundle.tat.evaluation.cases import Case
-from bundle.tat.evaluation.gaussian import best_sigma, gaussian_baseline
-from bundle.tat.evaluation.scoring import evaluate_whole, has_contrast, keep_best, score_case
+from bundle.tat.evaluation.scoring import (
+    evaluate_whole,
+    find_unscored,
+    has_contrast,
+    keep_best,
+    mean_over_slices,
+    score_case,
+    score_slices,
+)
 from bundle.tat.metrics import evaluate_pair, evaluate_volume
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
@@ -69,20 +76,75 @@ def test_a_volume_as_one():
     assert scores["psnr"] == pytest.approx(20 * math.log10(np.ptp(label) / rmse))
 
 
-def test_the_best_parameter_is_the_one_that_best_sigma_finds():
+def chosen_sigma(*cases: Case) -> float | None:
+    """Sigma of the Gaussian that is kept for the modality of the first case."""
+    results = keep_best(result for one in cases for result in score_case(one, find_filters(["gaussian"])))
+    return next(result.parameter for result in results if result.method == "gaussian")
+
+
+def test_the_best_sigma_is_the_one_that_scores_best():
+    one = case()
+
+    def score(sigma: float) -> float:
+        pred = torch.from_numpy(gaussian(one.image, sigma))
+        return evaluate_volume(pred, torch.from_numpy(one.label), Modality.PET).psnr
+
+    assert chosen_sigma(one) == max(SIGMAS, key=score)
+    assert 0.0 < max(SIGMAS, key=score) < max(SIGMAS)
+
+
+def test_where_no_filter_helps_none_is_applied():
+    label = np.random.default_rng(0).random((20, 20, 2)).astype(np.float32)
+    assert chosen_sigma(replace(case(), label=label, image=label.copy(), restored=label)) == 0.0
+
+
+def test_every_slice_counts_the_same_and_constant_ones_not_at_all():
+    one = case()
+    air = np.zeros((*one.label.shape[:2], 40), dtype=np.float32)
+    noise = 5.0 * np.random.default_rng(1).standard_normal(air.shape).astype(np.float32)
+    volumes = {name: np.concatenate([getattr(one, name), air], axis=2) for name in ("label", "restored")}
+    with_air = replace(one, image=np.concatenate([one.image, noise], axis=2), **volumes)
+    assert chosen_sigma(with_air) == chosen_sigma(one) > 0.0
+    nothing_else = replace(one, name="air", label=air, image=noise, restored=air)
+    assert chosen_sigma(nothing_else, one) == chosen_sigma(one)
+
+
+def test_cases_of_one_modality_share_one_sigma():
     cases = [case("a", seed=0), case("b", seed=1, noise=2.5), case("c", Modality.MRI, seed=2, noise=0.0)]
     results = keep_best(result for one in cases for result in score_case(one, find_filters(["gaussian"])))
     assert [(result.case, result.method) for result in results] == [
         (name, method) for name in "abc" for method in ("input", "restored", "gaussian")
     ]
-    pet = [(one.image, one.label) for one in cases[:2]]
-    sigma = best_sigma(pet, Modality.PET)
-    chosen = [result.parameter for result in results if result.method == "gaussian"]
-    assert chosen == [sigma, sigma, 0.0]
+    psnr = {
+        sigma: [
+            evaluate_pair(
+                torch.from_numpy(gaussian(one.image, sigma)[..., index]), torch.from_numpy(one.label[..., index]), "PET"
+            )["psnr"]
+            for one in cases[:2]
+            for index in (0, 2, 3)
+        ]
+        for sigma in SIGMAS
+    }
+    sigma = max(SIGMAS, key=lambda sigma: np.mean(psnr[sigma]))
+    assert [result.parameter for result in results if result.method == "gaussian"] == [sigma, sigma, 0.0]
     expected = evaluate_volume(
-        torch.from_numpy(gaussian_baseline(cases[1].image, sigma)), torch.from_numpy(cases[1].label), Modality.PET
+        torch.from_numpy(gaussian(cases[1].image, sigma)), torch.from_numpy(cases[1].label), Modality.PET
     )
     assert results[5].means == expected
+    assert results[3].means.psnr < results[5].means.psnr < results[4].means.psnr
+    # The choice does not depend on the order of the cases.
+    backwards = keep_best(result for one in cases[::-1] for result in score_case(one, find_filters(["gaussian"])))
+    assert sorted(backwards, key=lambda result: result.case) == results
+
+
+def test_a_mean_weighs_every_slice_the_same():
+    cases = [case("a", seed=0), case("b", seed=1, noise=2.5)]
+    short = replace(cases[1], **{name: getattr(cases[1], name)[..., :1] for name in ("image", "label", "restored")})
+    inputs = [score_case(one)[0] for one in (cases[0], short)]
+    assert [len(result.slices) for result in inputs] == [3, 1]
+    for score in ("psnr", "ssim", "rmse"):
+        of_cases = [getattr(result.means, score) for result in inputs]
+        assert mean_over_slices(inputs, score) == pytest.approx((3 * of_cases[0] + of_cases[1]) / 4, rel=1e-12)
 
 
 def test_filters_that_are_not_meant_for_a_modality_are_left_out():
@@ -103,6 +165,10 @@ def test_a_case_without_contrast_is_counted_and_not_scored():
     ]
     assert all((it.n_slices, it.n_constant) == (0, 2) for result in results for it in (result.means, result.volume))
     assert all(math.isnan(result.means.psnr) and math.isnan(result.volume.rmse) for result in results)
+    assert score_slices(torch.from_numpy(flat + 1), torch.from_numpy(flat), Modality.PET) == {}
+    with pytest.raises(RefusedInputError, match="every slice of all 1 cases has a constant label"):
+        find_unscored(results)
+    assert [result.case for result in find_unscored([*results, *score_case(case())])] == ["flat"]
     kept = keep_best([*results, *score_case(case(), find_filters(["gaussian"]))])
     assert [result.method for result in kept if result.case == "a"] == ["input", "restored", "gaussian"]
 

@@ -2,12 +2,16 @@ import json
 from pathlib import Path
 
 import ignite.distributed as idist
+import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
 
+from bundle.tat.evaluation.cases import Case
+from bundle.tat.evaluation.scoring import SCORES, score_case
 from bundle.tat.handlers.restoration_metric import RestorationMetric
 from bundle.tat.metrics.restoration import evaluate_volume
+from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -35,6 +39,19 @@ def air(modality: str, n_slices: int = 2) -> dict:
 def test_volumes_without_contrast_change_nothing():
     data = [volumes("CT", 200, 3, 0.1), volumes("PET", 9, 2, 0.05)]
     assert run([air("PET"), data[0], air("CT"), air("MRI"), data[1]]) == run(data)
+
+
+def test_the_validation_scores_as_an_evaluation_does():
+    """To the last digit, for a volume as a network returns it and for a single image."""
+    one = volumes("MRI", 900, 5, 0.1)
+    single = {**one, **{key: one[key][..., 2] for key in ("pred", "label")}}
+    for data in (one, single):
+        pred, label = (data[key][0].numpy().reshape(24, 20, -1) for key in ("pred", "label"))
+        case = Case(name="a", modality=Modality.MRI, image=label, label=label, restored=pred, affine=np.eye(4))
+        means = score_case(case)[1].means
+        expected = {f"val_{score}_MRI": getattr(means, score) for score in SCORES}
+        found = run([data])
+        assert {name: found[name] for name in expected} == expected
 
 
 def test_nothing_to_score_is_refused():

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from bundle.tat.dicom.derivation import Provenance
+from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.writer import read_sources, write_series
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
@@ -81,7 +81,7 @@ def test_scanned_images_of_pydicom(tmp_path, name):
     source = Path(str(get_testdata_file(name)))
     image = pydicom.dcmread(source)
     volume = np.zeros((image.Columns, image.Rows, 1), np.float32)
-    write_series(volume, read_sources([source]), tmp_path, provenance=Provenance(None, "0.1.0", "a test"))
+    write_series(volume, read_sources([source]), tmp_path, provenance=Derivation(None, "0.1.0", "a test"))
     assert_no_new_errors([source], [tmp_path / "IM0001.dcm"])
 
 

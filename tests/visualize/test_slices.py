@@ -10,10 +10,12 @@ import torch
 
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
-from bundle.tat.evaluation.cases import Case
+from bundle.tat.evaluation.cases import Case, Scan
 from bundle.tat.metrics import evaluate_pair
 from bundle.tat.modality import Modality
-from bundle.tat.visualize.slices import Scan, draw_case, draw_scan, upright_slice
+from bundle.tat.visualize.saving import save_figure
+from bundle.tat.visualize.slices import draw_case, draw_scan, upright_slice
+from tests.pictures import draw_figure, read_picture
 
 SPACING = (2.0, 3.0, 4.0)  # to the right, anterior, superior [mm]
 EDGES = {"axial": ("A", "R"), "coronal": ("S", "R"), "sagittal": ("S", "A")}  # top, viewer's left
@@ -70,8 +72,9 @@ def test_a_figure_says_what_it_shows(modality, tmp_path):
     np.testing.assert_allclose(panels[4].images[0].get_array(), 1.0, atol=1e-5)
     unit = {"CT": "HU", "MRI": "a.u.", "PET": "SUV"}[modality.value]
     assert [axes.get_xlabel() for axes in figure.axes[5:]] == [f"intensity [{unit}]", f"difference [{unit}]"]
-    figure.savefig(tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    save_figure(figure, tmp_path / "new" / "picture.png")
+    again = draw_figure(draw_case(case, note="simulated on a phantom"))
+    np.testing.assert_array_equal(read_picture(tmp_path / "new" / "picture.png"), again)
 
 
 def test_any_slice_can_be_drawn():

@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bundle.tat.atomic import written_whole
 from bundle.tat.diagnosis.gradients import GROUPS, GradientCosine
 from bundle.tat.diagnosis.representation import PrincipalComponents
 from bundle.tat.refusal import RefusedInputError
@@ -183,20 +182,6 @@ def _draw_course(
     panel.plot(steps, values, linestyle="", color=colour, marker=marker, markersize=3.0, alpha=0.3)
     around = [values[max(place - MEDIAN_REACH, 0) : place + MEDIAN_REACH + 1] for place in range(len(values))]
     panel.plot(steps, [np.median(part) for part in around], color=colour, linewidth=2.0, label=task)
-
-
-def save_picture(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all.
-
-    Args:
-        figure: any.
-        path: file to write; its folder is made, an older file is replaced.
-
-    Raises:
-        RefusedInputError: the file system does not let us.
-    """
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png")
 
 
 def _fill_map(panel: Axes, pairs: Sequence[tuple[str, str]], rows: Sequence[GradientCosine]) -> None:

@@ -14,10 +14,9 @@ from bundle.tat.diagnosis.figures import (
     draw_training,
     read_training_log,
     read_validation_log,
-    save_picture,
 )
 from bundle.tat.diagnosis.gradients import compare_tasks
-from bundle.tat.diagnosis.origin import Origin
+from bundle.tat.diagnosis.record import DiagnosisRecord
 from bundle.tat.diagnosis.representation import (
     count_recognised,
     measure_generated,
@@ -27,6 +26,7 @@ from bundle.tat.diagnosis.representation import (
 from bundle.tat.diagnosis.samples import TaskSamples
 from bundle.tat.evaluation.table import write_csv
 from bundle.tat.networks import TAT
+from bundle.tat.visualize.saving import save_figure
 
 
 def report_gradients(
@@ -36,7 +36,7 @@ def report_gradients(
     output_dir: Path,
     *,
     data: str,
-    origin: Origin,
+    record: DiagnosisRecord,
 ) -> list[str]:
     """Compare the tasks' gradients in every network: ``gradient_cosines.csv`` and ``.png``.
 
@@ -46,7 +46,7 @@ def report_gradients(
         samples: patches to compute the gradients on.
         output_dir: folder of the files; made when it is missing.
         data: where the samples come from, for the title.
-        origin: of the numbers, for the table.
+        record: of the numbers, for the table.
 
     Returns:
         Sentences for the reader: for each network, the pair of tasks that agrees least.
@@ -56,8 +56,8 @@ def report_gradients(
     """
     found = {name: compare_tasks(network, loss, samples.batches) for name, network in networks.items()}
     rows = [{"network": name, **asdict(row)} for name, cosines in found.items() for row in cosines]
-    write_csv(output_dir / "gradient_cosines.csv", origin.add_provenance(rows))
-    save_picture(draw_cosines(found, data=data), output_dir / "gradient_cosines.png")
+    write_csv(output_dir / "gradient_cosines.csv", record.add_provenance(rows))
+    save_figure(draw_cosines(found, data=data), output_dir / "gradient_cosines.png")
     sentences = []
     for name, cosines in found.items():
         common = [row for row in cosines if row.group == "common" and row.task != row.other and row.mean is not None]
@@ -70,7 +70,7 @@ def report_gradients(
 
 
 def report_representations(
-    networks: Mapping[str, TAT], samples: TaskSamples, output_dir: Path, *, data: str, origin: Origin
+    networks: Mapping[str, TAT], samples: TaskSamples, output_dir: Path, *, data: str, record: DiagnosisRecord
 ) -> list[str]:
     """Look at the task representations: ``task_representation.csv`` and ``.png``, ``task_recognition.csv``.
 
@@ -81,7 +81,7 @@ def report_representations(
         samples: patches to represent.
         output_dir: folder of the files; made when it is missing.
         data: where the samples come from, for the title.
-        origin: of the numbers, for the tables.
+        record: of the numbers, for the tables.
 
     Returns:
         Sentences for the reader: how many patches are recognised, how much the generated kernels weigh, and which
@@ -111,10 +111,10 @@ def report_representations(
         sizes.extend({"network": name, "part": part, "generated_over_shared": it} for part, it in weighed.items())
         sentences.append(f"{name}: generated kernels weigh {max(weighed.values()):.1e} of the shared ones at most")
     if pictures:
-        write_csv(output_dir / "task_representation.csv", origin.add_provenance(points))
-        write_csv(output_dir / "task_recognition.csv", origin.add_provenance(counts))
-        write_csv(output_dir / "generated_kernels.csv", origin.add_provenance(sizes))
-        save_picture(draw_representations(pictures, data=data), output_dir / "task_representation.png")
+        write_csv(output_dir / "task_representation.csv", record.add_provenance(points))
+        write_csv(output_dir / "task_recognition.csv", record.add_provenance(counts))
+        write_csv(output_dir / "generated_kernels.csv", record.add_provenance(sizes))
+        save_figure(draw_representations(pictures, data=data), output_dir / "task_representation.png")
     return sentences
 
 
@@ -137,5 +137,5 @@ def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:
     of_validations = log.with_name("validation_log.csv")
     validations = read_validation_log(of_validations) if of_validations.is_file() else None
     figure = draw_training(read_training_log(log), data=data, validations=validations)
-    save_picture(figure, output_dir / "training.png")
+    save_figure(figure, output_dir / "training.png")
     return []

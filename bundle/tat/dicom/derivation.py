@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.dicom.uids import Identity
+from bundle.tat.provenance import Provenance
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -32,21 +33,23 @@ _DEFAULT_THIRD_TYPES: Final = MappingProxyType({"CT": "AXIAL", "MR": "OTHER"})
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """What made a derived series.
+class Derivation(Provenance):
+    """What made a derived series, and how.
 
     Args:
-        weights_sha256: SHA-256 of the weights file in hexadecimal digits; ``None`` when it is not known.
-        version: version of the bundle.
         description: what was done, for a reader of Derivation Description (0008,2111).
     """
 
-    weights_sha256: str | None
-    version: str
     description: str
 
+    @property
+    def seed_text(self) -> str:
+        """What the UIDs of a seed are computed from: other words here would give every restored series other UIDs."""
+        made_by = f"weights_sha256={self.weights_sha256!r}, version={self.version!r}"
+        return f"Provenance({made_by}, description={self.description!r})"
 
-def describe(image: Dataset, identity: Identity, provenance: Provenance, now: datetime) -> None:
+
+def describe(image: Dataset, identity: Identity, provenance: Derivation, now: datetime) -> None:
     """Make an image a derived one, in everything but its pixels.
 
     Args:
@@ -98,7 +101,7 @@ def _series_number(image: Dataset) -> int:
     return min(number + SERIES_NUMBER_OFFSET, _LARGEST_INTEGER)
 
 
-def _say_what_was_done(image: Dataset, provenance: Provenance) -> None:
+def _say_what_was_done(image: Dataset, provenance: Derivation) -> None:
     """Add a step to the derivation, after those that the source had."""
     from pydicom.sequence import Sequence
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
-from bundle.tat.dicom.derivation import Provenance, describe
+from bundle.tat.dicom.derivation import Derivation, describe
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.open import read_image, refusing_damage
 from bundle.tat.dicom.pixels import set_pixels
@@ -69,7 +69,7 @@ def write_series(
     sources: Iterable[Dataset],
     folder: Path,
     *,
-    provenance: Provenance,
+    provenance: Derivation,
     uid_seed: str | None = None,
 ) -> int:
     """Write one DICOM file for each source image, ``IM0001.dcm`` and so on in the order of the slices.
@@ -101,7 +101,7 @@ def write_series(
     if volume.ndim != 3:
         raise RefusedInputError(f"a volume of shape {volume.shape} is no series: pass (columns, rows, slices)")
     now = datetime.now().astimezone()
-    identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance}")
+    identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance.seed_text}")
     n_clipped = n_written = 0
     for image in sources:
         if n_written < volume.shape[2]:
@@ -121,7 +121,7 @@ def _derive(
     image: Dataset,
     values: NDArray[np.floating],
     identities: SeriesIdentities,
-    provenance: Provenance,
+    provenance: Derivation,
     now: datetime,
 ) -> int:
     """Turn a source image into the derived one; returns how many values were clipped."""

@@ -21,25 +21,34 @@ AFFINE_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """One scan of a datalist with its restoration.
+class Scan:
+    """A scan with its restoration; whether there is a clean image, it does not say.
 
     Args:
-        name: file name of the degraded image without its ending.
+        name: file name of the scan without its ending.
         modality: what was scanned.
-        image: degraded volume ``(H, W, D)``, in the modality's unit, slices along the last axis.
-        label: clean volume, likewise.
+        image: volume as it came ``(H, W, D)``, in the modality's unit, slices along the last axis.
         restored: restored volume, likewise.
-        affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for all three.
-        subject: who was scanned, as the datalist names it; ``None`` where it does not.
+        affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for all volumes.
     """
 
     name: str
     modality: Modality
     image: NDArray[np.float32]
-    label: NDArray[np.float32]
     restored: NDArray[np.float32]
     affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case(Scan):
+    """A scan with its restoration and the clean image that it should be.
+
+    Args:
+        label: clean volume, like the others.
+        subject: who was scanned, as the datalist names it; ``None`` where it does not.
+    """
+
+    label: NDArray[np.float32]
     subject: str | None = None
 
 
@@ -64,6 +73,26 @@ def read_cases(datalist: Path, section: str, restored_dir: Path) -> list[Case]:
     return [_read_case(entry, restored_dir) for entry in entries]
 
 
+def is_one_grid(
+    volume: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    other: NDArray[np.float32],
+    other_affine: NDArray[np.float64],
+) -> bool:
+    """Whether two volumes can be compared voxel by voxel.
+
+    Args:
+        volume: intensities ``(H, W, D)``.
+        affine: of its voxel indices [mm], ``(4, 4)``.
+        other: intensities of the other volume.
+        other_affine: likewise.
+
+    Returns:
+        Whether shapes are the same, and affines but for ``AFFINE_TOLERANCE``.
+    """
+    return other.shape == volume.shape and np.allclose(other_affine, affine, rtol=0.0, atol=AFFINE_TOLERANCE)
+
+
 def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
     missing = {"image", "label", "modality"} - entry.keys()
     if missing:
@@ -78,7 +107,7 @@ def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
     image, affine = volumes["image"]
     for role in ("label", "restored"):
         other, other_affine = volumes[role]
-        if other.shape != image.shape or not np.allclose(other_affine, affine, rtol=0.0, atol=AFFINE_TOLERANCE):
+        if not is_one_grid(image, affine, other, other_affine):
             raise RefusedInputError(
                 f"{paths[role]} (shape {other.shape}, affine {other_affine.tolist()}) is not on the grid of "
                 f"{paths['image']} (shape {image.shape}, affine {affine.tolist()}), to {AFFINE_TOLERANCE} mm: "

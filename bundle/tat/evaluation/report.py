@@ -12,6 +12,7 @@ import torch
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
+from bundle.tat.atomic import write_json
 from bundle.tat.cases.record import file_sha256
 from bundle.tat.evaluation.baseline_filters import find_filters
 from bundle.tat.evaluation.cases import Case
@@ -21,22 +22,23 @@ from bundle.tat.evaluation.scoring import (
     VOLUME_DATA_RANGE,
     VOLUME_PROTOCOL,
     MethodResult,
+    find_unscored,
     keep_best,
     score_case,
 )
 from bundle.tat.evaluation.statistics import import_stats
 from bundle.tat.evaluation.summary import check_protocol, summarise
 from bundle.tat.evaluation.table import (
-    Provenance,
+    EvaluationRecord,
     SliceTable,
     case_rows,
     read_slices,
     slice_rows,
     write_csv,
-    write_json,
 )
 from bundle.tat.formats import case_name
 from bundle.tat.modality import Modality
+from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 
@@ -98,18 +100,17 @@ class EvaluationReport:
         """
         import_stats()
         self._results = {}
-        self._provenance = Provenance(
+        self._record = EvaluationRecord(
             protocol=SLICE_PROTOCOL,
             data_range=SLICE_DATA_RANGE,
-            weights_sha256=file_sha256(self.ckpt_path),
-            bundle_version=VERSION,
+            provenance=Provenance(file_sha256(self.ckpt_path), VERSION),
             datalist=self.datalist_name,
             section=self.section,
         )
         self._other: SliceTable | None = None
         if self.compare_to:
             self._other = read_slices(self.compare_to)
-            check_protocol(self._provenance, self._other.provenance)
+            check_protocol(self._record, self._other.record)
 
     def score(self, engine: Engine) -> None:
         """Score the volumes of one iteration.
@@ -135,19 +136,20 @@ class EvaluationReport:
         if idist.get_rank() > 0:
             return
         check_cases(by_case)
-        n_unscored = count_unscored(by_case)
         ordered = sorted(by_case.values(), key=lambda scored: (scored[0].modality, scored[0].case))
         results = keep_best(result for scored in ordered for result in scored)
-        summary = summarise(results, self._provenance, other=self._other, seed=self.seed)
-        origin = asdict(self._provenance)
-        of_volumes = asdict(replace(self._provenance, protocol=VOLUME_PROTOCOL, data_range=VOLUME_DATA_RANGE))
-        write_csv(self.output_dir / "slices.csv", [{**asdict(row), **origin} for row in slice_rows(results)])
-        write_csv(self.output_dir / "cases.csv", [{**row, **origin} for row in case_rows(results)])
+        unscored = find_unscored(results)
+        summary = summarise(results, self._record, other=self._other, seed=self.seed)
+        of_slices = self._record.columns()
+        of_volumes = replace(self._record, protocol=VOLUME_PROTOCOL, data_range=VOLUME_DATA_RANGE).columns()
+        write_csv(self.output_dir / "slices.csv", [{**asdict(row), **of_slices} for row in slice_rows(results)])
+        write_csv(self.output_dir / "cases.csv", [{**row, **of_slices} for row in case_rows(results)])
         write_csv(self.output_dir / "volumes.csv", [{**row, **of_volumes} for row in case_rows(results, whole=True)])
         write_json(self.output_dir / "summary.json", summary)
-        logger.info("scores of %d cases written to %s", len(by_case) - n_unscored, self.output_dir)
-        if n_unscored:
-            logger.warning("%d more cases have a constant label in every slice: not scored", n_unscored)
+        logger.info("scores of %d cases written to %s", len(by_case) - len(unscored), self.output_dir)
+        if unscored:
+            names = ", ".join(f"{result.modality.value} {result.case}" for result in unscored)
+            logger.warning("%d more cases have a constant label in every slice: not scored: %s", len(unscored), names)
 
 
 def gather(results: dict[str, list[MethodResult]]) -> dict[str, list[MethodResult]]:
@@ -186,27 +188,6 @@ def check_cases(results: Mapping[str, Sequence[MethodResult]]) -> None:
                 f"some {first.modality.value} cases have a subject and {path} is not like them: "
                 "name the subject of all of them in the datalist, or of none"
             )
-
-
-def count_unscored(results: Mapping[str, Sequence[MethodResult]]) -> int:
-    """Count the cases none of whose slices can be scored.
-
-    Args:
-        results: scores by the path of the case.
-
-    Returns:
-        Their number, less than that of all cases.
-
-    Raises:
-        RefusedInputError: there is no other case.
-    """
-    n_unscored = sum(not first.slices for first, *_ in results.values())
-    if n_unscored == len(results):
-        raise RefusedInputError(
-            f"every slice of all {n_unscored} cases has a constant label within its evaluation window: "
-            "nothing can be scored, check units and modalities"
-        )
-    return n_unscored
 
 
 def _read_case(volume: Mapping[str, Any], name: str) -> Case:

@@ -1,4 +1,7 @@
-"""Scoring one case by every method: its slices in the paper's protocol, and the volume as one image."""
+"""The scorer: slices in the paper's protocol, a volume as one image, and the best parameter of each plain filter.
+
+Everything that scores comes here: restored files, the evaluation of a network, and the validation while training.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ SLICE_PROTOCOL: Final = "tat-2d-v1"
 SLICE_DATA_RANGE: Final = "max - min of each label slice within the evaluation window"
 VOLUME_PROTOCOL: Final = "tat-3d-v1"
 VOLUME_DATA_RANGE: Final = "max - min of the label volume within the evaluation window; SSIM as in tat-2d-v1"
+
+SCORES: Final = ("psnr", "ssim", "rmse")
 
 INPUT: Final = "input"
 RESTORED: Final = "restored"
@@ -52,6 +57,29 @@ class MethodResult:
     slices: Mapping[int, Mapping[str, float]]
     means: VolumeScores
     volume: VolumeScores
+
+
+def score_slices(pred: Tensor, label: Tensor, modality: Modality | str) -> dict[int, dict[str, float]]:
+    """Score each slice of a restored volume in the paper's protocol; where no slice can be scored, there is no score.
+
+    Args:
+        pred: restored volume, in the modality's unit.
+        label: clean volume, likewise.
+        modality: a modality, or a word that :func:`bundle.tat.modality.parse_modality` knows.
+
+    Shape:
+        pred and label ``(H, W, D)``; a single image ``(H, W)`` is a volume of one slice.
+
+    Returns:
+        ``psnr`` [dB], ``ssim`` and ``rmse`` (in the modality's unit) by the slice's index.
+
+    Raises:
+        RefusedInputError: shapes differ, or a value is not finite.
+    """
+    if label.ndim == 2:
+        pred, label = pred.unsqueeze(-1), label.unsqueeze(-1)
+    pred, label = checked_pair(pred, label, n_axes=3)
+    return evaluate_slices(pred, label, modality) if has_contrast(label, modality) else {}
 
 
 def has_contrast(label: Tensor, modality: Modality | str) -> bool:
@@ -115,9 +143,45 @@ def keep_best(results: Iterable[MethodResult]) -> list[MethodResult]:
     for result in results:
         by_parameter = scores.setdefault((result.modality, result.method), {})
         by_parameter.setdefault(result.parameter, []).extend(score["psnr"] for score in result.slices.values())
-    # Every parameter was tried on the same slices, so that the sums are in the order of the means.
-    best = {key: max(choices, key=lambda choice: sum(choices[choice])) for key, choices in scores.items()}
+    # Every parameter was tried on the same slices, so that the sums are in the order of the means. They are exact, for
+    # the order of the cases not to matter.
+    best = {key: max(choices, key=lambda choice: math.fsum(choices[choice])) for key, choices in scores.items()}
     return [result for result in results if result.parameter == best[result.modality, result.method]]
+
+
+def find_unscored(results: Iterable[MethodResult]) -> list[MethodResult]:
+    """Find the cases none of whose slices can be scored, for them to be counted and named.
+
+    Args:
+        results: of all cases.
+
+    Returns:
+        The empty result of each such case's ``input``, in the order of the results.
+
+    Raises:
+        RefusedInputError: there is no other case.
+    """
+    inputs = [result for result in results if result.method == INPUT]
+    unscored = [result for result in inputs if not result.slices]
+    if len(unscored) == len(inputs):
+        raise RefusedInputError(
+            f"every slice of all {len(inputs)} cases has a constant label within its evaluation window: "
+            "nothing can be scored, check units and modalities"
+        )
+    return unscored
+
+
+def mean_over_slices(results: Iterable[MethodResult], score: str) -> float:
+    """Average a score over all slices of all cases, as the paper does.
+
+    Args:
+        results: of one method and modality, with one slice or more.
+        score: ``psnr``, ``ssim`` or ``rmse``.
+
+    Returns:
+        The mean, in the unit of the score.
+    """
+    return float(np.mean([slice_[score] for result in results for slice_ in result.slices.values()]))
 
 
 def evaluate_whole(pred: Tensor, label: Tensor, modality: Modality | str) -> dict[str, float]:
@@ -160,11 +224,10 @@ def _candidates(case: Case, filters: Sequence[Filter]) -> Iterator[tuple[str, fl
 
 def _score(case: Case, pred: Tensor, label: Tensor, *, method: str, parameter: float | None) -> MethodResult:
     who: dict[str, Any] = {"modality": case.modality, "case": case.name, "subject": case.subject}
-    pred, label = checked_pair(pred, label, n_axes=3)
-    if not has_contrast(label, case.modality):
+    slices = score_slices(pred, label, case.modality)
+    if not slices:
         empty = VolumeScores(math.nan, math.nan, math.nan, n_slices=0, n_constant=label.shape[-1])
         return MethodResult(**who, method=method, parameter=parameter, slices={}, means=empty, volume=empty)
-    slices = evaluate_slices(pred, label, case.modality)
     means = mean_scores(slices, n_constant=label.shape[-1] - len(slices))
     whole = evaluate_whole(pred, label, case.modality)
     volume = VolumeScores(**whole, ssim=means.ssim, n_slices=means.n_slices, n_constant=means.n_constant)

@@ -8,14 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from bundle.tat.evaluation.scoring import INPUT, RESTORED, VOLUME_DATA_RANGE, VOLUME_PROTOCOL, MethodResult
+from bundle.tat.evaluation.scoring import INPUT, RESTORED, SCORES, VOLUME_DATA_RANGE, VOLUME_PROTOCOL, MethodResult
 from bundle.tat.evaluation.statistics import LEVEL, N_RESAMPLES, Comparison, compare, describe
-from bundle.tat.evaluation.table import Provenance, SliceRow, SliceTable, slice_rows
+from bundle.tat.evaluation.table import EvaluationRecord, SliceRow, SliceTable, slice_rows
 from bundle.tat.evaluation.unit_of_analysis import MIN_UNITS, Numbers, unit_of_analysis
 from bundle.tat.modality import EVALUATION_WINDOWS
 from bundle.tat.refusal import RefusedInputError
-
-SCORES: Final = ("psnr", "ssim", "rmse")
 
 # A refusal names this many slices and counts the rest.
 N_NAMES_SHOWN: Final = 3
@@ -24,13 +22,13 @@ Key = tuple[str, int]
 
 
 def summarise(
-    results: Sequence[MethodResult], provenance: Provenance, *, other: SliceTable | None = None, seed: int = 0
+    results: Sequence[MethodResult], record: EvaluationRecord, *, other: SliceTable | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Describe every method by task and compare the restoration with the others; needs scipy.
 
     Args:
         results: of all cases, one parameter for each filter and modality.
-        provenance: of the slice scores.
+        record: of the slice scores.
         other: table of another run on the same cases, to compare the restoration with.
         seed: of the bootstrap.
 
@@ -42,12 +40,12 @@ def summarise(
         ImportError: scipy is not installed.
     """
     rows = slice_rows(results)
-    against_run = {} if other is None else compare_tables(SliceTable(provenance, rows), other, seed=seed)
+    against_run = {} if other is None else compare_tables(SliceTable(record, rows), other, seed=seed)
     summary: dict[str, Any] = {
-        **asdict(provenance),
+        **record.columns(),
         "volume_protocol": VOLUME_PROTOCOL,
         "volume_data_range": VOLUME_DATA_RANGE,
-        "compared_to": other and asdict(other.provenance),
+        "compared_to": other and other.record.columns(),
         "statistics": {
             "interval": "percentile bootstrap of the mean",
             "level": LEVEL,
@@ -81,7 +79,7 @@ def compare_tables(table: SliceTable, other: SliceTable, *, seed: int = 0) -> di
         RefusedInputError: the runs have different protocols, or did not score the same slices of the same cases.
         ImportError: scipy is not installed.
     """
-    check_protocol(table.provenance, other.provenance)
+    check_protocol(table.record, other.record)
     restored, others = (_by_task(one.rows, RESTORED) for one in (table, other))
     names = [{(task, *key) for task, rows in one.items() for key in rows} for one in (restored, others)]
     different = sorted(names[0] ^ names[1])
@@ -94,19 +92,19 @@ def compare_tables(table: SliceTable, other: SliceTable, *, seed: int = 0) -> di
     return {task: _compare(restored[task], others[task], seed) for task in restored}
 
 
-def check_protocol(provenance: Provenance, other: Provenance) -> None:
+def check_protocol(record: EvaluationRecord, other: EvaluationRecord) -> None:
     """Refuse to compare numbers that do not mean the same.
 
     Args:
-        provenance: of one run.
+        record: of one run.
         other: of another.
 
     Raises:
         RefusedInputError: their protocols differ.
     """
-    if provenance.protocol != other.protocol:
+    if record.protocol != other.protocol:
         raise RefusedInputError(
-            f"protocols {provenance.protocol} and {other.protocol} give numbers that are not comparable: "
+            f"protocols {record.protocol} and {other.protocol} give numbers that are not comparable: "
             "evaluate both runs with one version of the bundle"
         )
 

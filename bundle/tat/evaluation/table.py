@@ -4,38 +4,59 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bundle.tat.atomic import written_whole
-from bundle.tat.evaluation.scoring import MethodResult
+from bundle.tat.atomic import write_text
+from bundle.tat.evaluation.scoring import SCORES, MethodResult
 from bundle.tat.modality import EVALUATION_WINDOWS
+from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """Where scores come from, the same in every row of a file.
+class EvaluationRecord:
+    """What scores mean and where they come from, the same in every row of a file.
 
     Args:
         protocol: id of the protocol.
         data_range: which data range PSNR and SSIM are relative to.
-        weights_sha256: SHA-256 of the weights file, in hexadecimal.
-        bundle_version: version of the bundle that computed them.
+        provenance: what made the restorations and the scores.
         datalist: name of the datalist, without its folder.
         section: section of the datalist.
     """
 
     protocol: str
     data_range: str
-    weights_sha256: str
-    bundle_version: str
+    provenance: Provenance
     datalist: str
     section: str
+
+    def columns(self) -> dict[str, str | None]:
+        """The record as columns of a table, by their names."""
+        return {
+            "protocol": self.protocol,
+            "data_range": self.data_range,
+            **self.provenance.columns(),
+            "datalist": self.datalist,
+            "section": self.section,
+        }
+
+    @classmethod
+    def from_columns(cls, row: Mapping[str, str]) -> EvaluationRecord:
+        """The record of a row that has its columns.
+
+        Args:
+            row: cells by column.
+
+        Raises:
+            KeyError: a column is missing.
+        """
+        made = Provenance(row["weights_sha256"], row["bundle_version"])
+        return cls(provenance=made, **{name: row[name] for name in ("protocol", "data_range", "datalist", "section")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +93,11 @@ class SliceTable:
     """The content of a ``slices.csv``.
 
     Args:
-        provenance: where the scores come from.
+        record: what the scores mean and where they come from.
         rows: one for each slice and method.
     """
 
-    provenance: Provenance
+    record: EvaluationRecord
     rows: list[SliceRow]
 
 
@@ -129,20 +150,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    _write_whole(path, text.getvalue())
-
-
-def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write strict JSON: a NaN is an error, not a word that other readers do not know.
-
-    Args:
-        path: file to write; its folder is made, an older file is replaced.
-        content: what to write.
-
-    Raises:
-        RefusedInputError: the file system does not let us.
-    """
-    _write_whole(path, json.dumps(content, indent=4, allow_nan=False) + "\n")
+    write_text(path, text.getvalue())
 
 
 def read_slices(path: Path) -> SliceTable:
@@ -162,18 +170,17 @@ def read_slices(path: Path) -> SliceTable:
         with path.open(newline="", encoding="utf-8") as file:
             records = list(csv.DictReader(file))
         rows = [_parse_row(record) for record in records]
-        names = [field.name for field in fields(Provenance)]
-        origins = {Provenance(**{name: record[name] for name in names}) for record in records}
+        of_rows = {EvaluationRecord.from_columns(record) for record in records}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise RefusedInputError(
             f"{path} is no slices.csv of an evaluation ({type(error).__name__}: {error}): pass it as it was written"
         ) from error
-    if len(origins) != 1:
-        raise RefusedInputError(f"{path} holds rows of {len(origins)} runs: pass the table of one")
+    if len(of_rows) != 1:
+        raise RefusedInputError(f"{path} holds rows of {len(of_rows)} runs: pass the table of one")
     keys = {(row.modality, row.case, row.method, row.slice) for row in rows}
     if len(keys) < len(rows):
         raise RefusedInputError(f"{path} names {len(rows) - len(keys)} slices twice: pass the table of one run")
-    return SliceTable(origins.pop(), rows)
+    return SliceTable(of_rows.pop(), rows)
 
 
 def _head(result: MethodResult) -> dict[str, Any]:
@@ -191,16 +198,10 @@ def _unit(result: MethodResult) -> str:
 
 
 def _parse_row(record: Mapping[str, str]) -> SliceRow:
-    scores = {name: float(record[name]) for name in ("psnr", "ssim", "rmse")}
+    scores = {name: float(record[name]) for name in SCORES}
     if not all(map(math.isfinite, scores.values())):
         raise ValueError(f"scores {scores} of {record['case']} are not finite")
     cells: dict[str, Any] = {name: record[name] for name in ("modality", "case", "method", "unit")} | scores
     parameter = float(record["parameter"]) if record["parameter"] else None
     # Tables of earlier versions have no column for the subject.
     return SliceRow(**cells, subject=record.get("subject") or None, parameter=parameter, slice=int(record["slice"]))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a text file; a reader never sees half of it."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")

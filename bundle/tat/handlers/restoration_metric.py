@@ -8,14 +8,12 @@ from ignite.engine import Engine
 from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 
-from bundle.tat.evaluation.scoring import has_contrast
-from bundle.tat.metrics.restoration import evaluate_volume
+from bundle.tat.evaluation.scoring import SCORES, score_slices
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 
 _MODALITIES: Final = tuple(Modality)
 # The root mean squared errors of different tasks are in different units and have no mean.
-_SCORES: Final = ("psnr", "ssim", "rmse")
 _SCORES_WITH_MEAN: Final = ("psnr", "ssim")
 
 
@@ -41,7 +39,7 @@ class RestorationMetric(Metric):
     @reinit__is_reduced
     def reset(self) -> None:
         """Forget the scores of the last epoch."""
-        self._total = torch.zeros(len(_SCORES), len(_MODALITIES), dtype=torch.float64)
+        self._total = torch.zeros(len(SCORES), len(_MODALITIES), dtype=torch.float64)
         self._n_slices = torch.zeros(len(_MODALITIES), dtype=torch.float64)
 
     @reinit__is_reduced
@@ -54,12 +52,10 @@ class RestorationMetric(Metric):
         for volume in output:
             modality = Modality(volume["modality"])
             pred, label = (torch.as_tensor(volume[key])[0] for key in ("pred", "label"))
-            if not has_contrast(label, modality):
-                continue
-            scores = evaluate_volume(pred, label, modality)
-            means = torch.tensor([getattr(scores, score) for score in _SCORES], dtype=torch.float64)
-            self._total[:, _MODALITIES.index(modality)] += means * scores.n_slices
-            self._n_slices[_MODALITIES.index(modality)] += scores.n_slices
+            slices = score_slices(pred, label, modality).values()
+            sums = [sum(scores[name] for scores in slices) for name in SCORES]
+            self._total[:, _MODALITIES.index(modality)] += torch.tensor(sums, dtype=torch.float64)
+            self._n_slices[_MODALITIES.index(modality)] += len(slices)
 
     @sync_all_reduce("_total", "_n_slices")
     def compute(self) -> dict[str, float]:
@@ -77,7 +73,7 @@ class RestorationMetric(Metric):
         means = self._total[:, seen] / self._n_slices[seen]
         tasks = [modality.value for modality, is_seen in zip(_MODALITIES, seen, strict=True) if is_seen]
         metrics = {}
-        for score, values in zip(_SCORES, means, strict=True):
+        for score, values in zip(SCORES, means, strict=True):
             metrics.update({f"{self.prefix}_{score}_{task}": float(v) for task, v in zip(tasks, values, strict=True)})
             if score in _SCORES_WITH_MEAN:
                 metrics[f"{self.prefix}_{score}"] = float(values.mean())

@@ -83,5 +83,6 @@ def one_slice(image: Tensor) -> Tensor:
 
 
 def _plain(image: Tensor) -> Tensor:
-    # A MetaTensor would carry its geometry through every operation, and scores have none.
-    return image.detach().as_subclass(Tensor).to(torch.float64)
+    # A MetaTensor would carry its geometry through every operation, and scores have none. One layout in memory is one
+    # order of every sum: a volume has the same score to the last digit, whichever reader it comes from.
+    return image.detach().as_subclass(Tensor).to(torch.float64).contiguous()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bundle.tat.atomic import folder_written_whole
 from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, file_sha256, write_record
 from bundle.tat.data.datalist import CASE_KEY
-from bundle.tat.dicom.derivation import Provenance
+from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import source_files
 from bundle.tat.dicom.writer import read_sources, write_series
@@ -102,7 +102,7 @@ class SaveRestoredd(MapTransform):
         with folder_written_whole(folder) as temporary:
             n_clipped = 0
             if files:
-                provenance = Provenance(self._weights_sha256, VERSION, self._description(modality))
+                provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else read_sources(files)
                 n_clipped = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
             if self.nifti or not files:

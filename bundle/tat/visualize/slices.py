@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from bundle.tat.evaluation.cases import Case
+from bundle.tat.evaluation.cases import Case, Scan
 from bundle.tat.metrics.restoration import evaluate_pair
 from bundle.tat.modality import EVALUATION_WINDOWS, Modality
 
@@ -47,25 +47,6 @@ class UprightSlice:
     column_spacing: float
     top: str
     left: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scan:
-    """A scan with its restoration and without a clean image.
-
-    Args:
-        name: what the title calls it.
-        modality: what was scanned.
-        image: volume as it came ``(H, W, D)``, in the modality's unit, slices along the last axis.
-        restored: restored volume, likewise.
-        affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for both.
-    """
-
-    name: str
-    modality: Modality
-    image: NDArray[np.float32]
-    restored: NDArray[np.float32]
-    affine: NDArray[np.float64]
 
 
 def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], index: int) -> UprightSlice:
@@ -183,7 +164,7 @@ def _draw_panels(
     return figure
 
 
-def _title(figure: Figure, scan: Scan | Case, index: int, note: str) -> None:
+def _title(figure: Figure, scan: Scan, index: int, note: str) -> None:
     title = f"{scan.modality.value}  {scan.name}, slice {index + 1} of {scan.image.shape[2]}"
     figure.suptitle(f"{title}\n{note}" if note else title)
 

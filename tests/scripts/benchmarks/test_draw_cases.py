@@ -7,11 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
 from bundle.tat.cases.record import CaseRecord, write_record
 from bundle.tat.evaluation.table import SliceRow, write_csv
+from tests.pictures import draw_figure, read_picture
 from tests.scans import blobs, write_nifti
 from tests.scripts.benchmarks.test_size_search import PROVENANCE
 
@@ -68,7 +70,15 @@ def test_six_pictures_are_drawn(draw_cases, scored):
     draw_cases.main(arguments)
     names = {f"case_{modality.lower()}_{rank}.png" for modality in RANGES for rank in ("median", "worst")}
     assert {path.name for path in (folder / "pictures").iterdir()} == names
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "pictures").iterdir())
+    table = draw_cases.read_slices(folder / "slices.csv")
+    cases = draw_cases.read_cases(folder / "datalist.json", "testing", folder / "out")
+    figures = dict(draw_cases.draw_choices(draw_cases.choose(table.rows), cases))
+    for name in names:
+        with Image.open(folder / "pictures" / name) as picture:
+            assert (picture.format, picture.mode) == ("PNG", "P")
+        # 160 greys lie 1.6 apart of 255: pixels are near what was drawn, not the same.
+        error = np.abs(read_picture(folder / "pictures" / name).astype(int) - draw_figure(figures[name]))
+        assert error.mean() < 1.0
 
 
 def test_a_picture_says_which_slice_it_is_why_and_that_it_is_simulated(draw_cases, scored):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
-
-from tests.scripts.test_score import script
 
 
 @pytest.fixture
 def spectrum(monkeypatch):
     pytest.importorskip("matplotlib", reason="needs the extra report")
-    return script("scripts.benchmarks.draw_spectrum")
+    return importlib.import_module("scripts.benchmarks.draw_spectrum")
 
 
 def test_both_curves_are_drawn_with_their_deviation(spectrum):

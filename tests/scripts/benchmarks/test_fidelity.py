@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import nibabel
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 
 from tests.scans import blobs, write_nifti
-from tests.scripts.test_score import script
 
 LESION = np.s_[20:26, 30:35, 2:4]
 
@@ -53,7 +53,7 @@ def lesions(datalist):
 def test_known_errors_are_found(datalist, lesions):
     out = datalist.parent / "fidelity.json"
     arguments = ["--datalist", str(datalist), "--restored", str(datalist.parent / "out"), "--lesions", str(lesions)]
-    script("scripts.benchmarks.fidelity").main([*arguments, "--out", str(out)])
+    importlib.import_module("scripts.benchmarks.fidelity").main([*arguments, "--out", str(out)])
     found = json.loads(out.read_text())
     tissues = found["ct_low"]["restored"]["tissue_bias"]
     assert {name: bias["mean"] for name, bias in tissues.items()} == pytest.approx(dict.fromkeys(tissues, 5), abs=1e-3)
@@ -68,7 +68,7 @@ def test_known_errors_are_found(datalist, lesions):
 
 def test_the_phantom_comes_back_as_sharp_as_it_is(tmp_path, capsys, monkeypatch):
     pytest.importorskip("astra", reason="needs the extra simulation")
-    phantom = script("scripts.benchmarks.phantom")
+    phantom = importlib.import_module("scripts.benchmarks.phantom")
     monkeypatch.setattr(phantom, "N_SLICES", 2)
     phantom.main(["--out", str(tmp_path)])
     (entry,) = json.loads((tmp_path / "datalist.json").read_text())["testing"]

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.tat.evaluation.table import write_csv
+from tests.pictures import draw_figure, read_picture
 
 PROVENANCE = {
     "protocol": "p",
@@ -205,10 +207,10 @@ def test_the_table_and_the_picture_go_into_the_page(scripts, search, two_sizes, 
     search.write_size(search.TrainedSize(24, 4000, 9.0, 50, 0), tmp_path / "runs" / "dim24_seed0")  # not finished
     page, picture = tmp_path / "page.md", tmp_path / "pictures" / "sizes.png"
     page.write_text("before\n<!-- sizes -->\n\n<!-- /sizes -->\nafter\n")
-    scripts("scripts.benchmarks.draw_sizes").main(
-        [str(tmp_path / "runs"), "--picture", str(picture), "--document", str(page)]
-    )
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    module = scripts("scripts.benchmarks.draw_sizes")
+    module.main([str(tmp_path / "runs"), "--picture", str(picture), "--document", str(page)])
+    figure = module.draw(module.read_scored(tmp_path / "runs"))
+    np.testing.assert_array_equal(read_picture(picture), draw_figure(figure))
     assert page.read_text().splitlines() == [
         "before",
         "<!-- sizes -->",

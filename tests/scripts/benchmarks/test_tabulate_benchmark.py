@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 
 import pytest
 
 from bundle.tat.cases.record import CaseRecord, write_record
-from tests.scripts.test_score import script
 
 
 @pytest.fixture
 def documents(monkeypatch):
-    return script("scripts.benchmarks.documents")
+    return importlib.import_module("scripts.benchmarks.documents")
 
 
 @pytest.fixture
 def tabulate(monkeypatch):
-    return script("scripts.benchmarks.tabulate_benchmark")
+    return importlib.import_module("scripts.benchmarks.tabulate_benchmark")
 
 
 def score(mean):
@@ -70,6 +70,7 @@ def test_anatomy_that_is_scored_has_a_line(tabulate, tmp_path):
     table = tmp_path / "robustness.csv"
     table.write_text(
         f"case,method,psnr\n{second.name}_low,input,31.25\n{second.name}_low,gaussian,3\n{second.name}_low,restored,32.5\n"
+        f"{first.name}_low,input,\n{first.name}_low,restored,\n"  # every slice of its label is constant
     )
     lines = tabulate.anatomy(tabulate.psnr_by_case(table)).splitlines()
     assert lines[2:] == [f"| {second.modality.value} | {tabulate.ANATOMY[second]} | 31.25 | 32.50 | +1.25 |"]

@@ -1,30 +1,26 @@
-"""Comparing two tables on the command line."""
+"""Comparing two tables: what is said of them, against direct calls, and what is refused."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from bundle.tat.evaluation.comparison import compare_runs
 from bundle.tat.evaluation.statistics import compare
-from bundle.tat.evaluation.table import Provenance, SliceRow, write_csv
+from bundle.tat.evaluation.table import EvaluationRecord, SliceRow, write_csv
+from bundle.tat.provenance import Provenance
+from bundle.tat.refusal import RefusedInputError
 
-ORIGIN = Provenance(
+RECORD = EvaluationRecord(
     protocol="tat-2d-v1",
     data_range="of each slice",
-    weights_sha256="ab" * 32,
-    bundle_version="0.1.0",
+    provenance=Provenance("ab" * 32, "0.1.0"),
     datalist="datalist.json",
     section="testing",
 )
-
-
-def script() -> ModuleType:
-    return importlib.import_module("scripts.compare_runs")
 
 
 def table(seed: int, n_cases: int = 6) -> list[SliceRow]:
@@ -49,16 +45,15 @@ def table(seed: int, n_cases: int = 6) -> list[SliceRow]:
     ]
 
 
-def write(path: Path, rows: list[SliceRow], origin: Provenance = ORIGIN) -> str:
-    write_csv(path, [asdict(row) | asdict(origin) for row in rows])
+def write(path: Path, rows: list[SliceRow], record: EvaluationRecord = RECORD) -> str:
+    write_csv(path, [asdict(row) | record.columns() for row in rows])
     return str(path)
 
 
-def test_the_table_is_that_of_direct_calls(tmp_path, capsys):
+def test_the_table_is_that_of_direct_calls(tmp_path):
     one, two = table(0), table(1)
     # The order of the rows does not matter.
-    script().main([write(tmp_path / "one.csv", one), write(tmp_path / "two.csv", two[::-1])])
-    printed = capsys.readouterr().out
+    printed = compare_runs(write(tmp_path / "one.csv", one), write(tmp_path / "two.csv", two[::-1]))
     ct = [[row for row in rows if row.modality == "CT" and row.method == "restored"] for rows in (one, two)]
     expected = compare(*(np.array([row.rmse for row in rows]) for rows in ct), [row.case for row in ct[0]])
     line = next(line for line in printed.splitlines() if line.startswith("CT    RMSE [HU]"))
@@ -77,22 +72,22 @@ def test_the_table_is_that_of_direct_calls(tmp_path, capsys):
     assert "not corrected" in printed
 
 
-def test_a_run_compared_with_itself(tmp_path, capsys):
+def test_a_run_compared_with_itself(tmp_path):
     path = write(tmp_path / "one.csv", table(0))
-    script().main([path, path])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("CT", "PET"))]
+    lines = [line for line in compare_runs(path, path).splitlines() if line.startswith(("CT", "PET"))]
     assert len(lines) == 6
     assert all("+0.0000  [+0.0000, +0.0000]" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("rows", "origin", "message"),
+    ("rows", "record", "message"),
     [
-        (table(1), replace(ORIGIN, protocol="tat-3d-v1"), "protocols tat-2d-v1 and tat-3d-v1 give numbers"),
-        (table(1, n_cases=5), ORIGIN, r"2 slices are scored in one run only \(CT ct5 slice 0, CT ct5 slice 1\)"),
-        ([replace(row, modality="MRI") for row in table(1)[:4]], ORIGIN, "16 slices are scored in one run only"),
+        (table(1), replace(RECORD, protocol="tat-3d-v1"), "protocols tat-2d-v1 and tat-3d-v1 give numbers"),
+        (table(1, n_cases=5), RECORD, r"2 slices are scored in one run only \(CT ct5 slice 0, CT ct5 slice 1\)"),
+        ([replace(row, modality="MRI") for row in table(1)[:4]], RECORD, "16 slices are scored in one run only"),
     ],
 )
-def test_what_is_not_comparable_is_refused(tmp_path, rows, origin, message):
-    with pytest.raises(SystemExit, match=message):
-        script().main([write(tmp_path / "one.csv", table(0)), write(tmp_path / "two.csv", rows, origin)])
+def test_what_is_not_comparable_is_refused(tmp_path, rows, record, message):
+    paths = write(tmp_path / "one.csv", table(0)), write(tmp_path / "two.csv", rows, record)
+    with pytest.raises(RefusedInputError, match=message):
+        compare_runs(*paths)

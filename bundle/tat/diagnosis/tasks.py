@@ -1,0 +1,115 @@
+"""Looking into a trained TAT: do the tasks' gradients conflict, does the task representation tell the tasks apart?
+
+Needs the extra ``report``. What the files mean: docs/diagnosis.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai.utils import ensure_tuple
+
+from bundle.tat.cases.record import file_sha256
+from bundle.tat.diagnosis.record import DiagnosisRecord, as_command
+from bundle.tat.diagnosis.report import report_gradients, report_representations, report_training
+from bundle.tat.diagnosis.samples import TaskSamples, draw_samples, read_configs, read_loss, read_network
+from bundle.tat.provenance import Provenance
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.version import VERSION
+
+Files = str | Path | Sequence[str | Path]
+
+
+def diagnose_tasks(
+    config_file: Files,
+    weights: str | Path,
+    datalist: str | Path,
+    out: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    training_log: str | Path | None = None,
+    twin: str | Path | None = None,
+    twin_config: Files = (),
+    n_batches: int = 8,
+    seed: int = 0,
+    measured: bool = False,
+) -> list[str]:
+    """Write tables and pictures about a trained network, and about a twin to compare it with.
+
+    Args:
+        config_file: training config and its overlays.
+        weights: ``model.pt`` of the training with these configs.
+        datalist: datalist whose section ``training`` is drawn from.
+        out: folder for tables and pictures.
+        checkpoint: ``checkpoint.pt`` of that training, for its trained loss weights.
+        training_log: of that training; ``None`` takes ``training_log.csv`` beside the weights.
+        twin: ``model.pt`` of a training to compare with.
+        twin_config: overlays of the twin, laid over ``config_file``.
+        n_batches: how many training batches are drawn, at least 2.
+        seed: of the draw.
+        measured: nothing was simulated: leave the note about it out.
+
+    Returns:
+        What is worth a sentence.
+
+    Raises:
+        RefusedInputError: a file cannot be used, the data hold one task alone, ``twin_config`` comes without ``twin``,
+            or a file cannot be written.
+    """
+    if twin_config and not twin:
+        raise RefusedInputError(f"twin_config {twin_config} is of no network: pass twin, the model.pt of its training")
+    configs, twin_configs = _paths(config_file), _paths(twin_config)
+    weights, datalist, out = Path(weights), Path(datalist), Path(out)
+    checkpoint, training_log, twin = (Path(path) if path else None for path in (checkpoint, training_log, twin))
+    more = {"datalist_file": str(datalist.absolute()), "seed": seed}
+    parser = read_configs(configs, **more)
+    trained = {"network": (parser, weights)}
+    if twin:
+        trained["twin"] = (read_configs([*configs, *twin_configs], **more), twin)
+    networks, made_by = {}, {}
+    for name, (of_network, path) in trained.items():
+        network = read_network(of_network, path)
+        title = f"{name} {'without' if network.tren is None else 'with'} weight generation"
+        networks[title], made_by[title] = network, Provenance(file_sha256(path), VERSION)
+    loss = read_loss(parser, checkpoint)
+    samples = draw_samples(parser, n_batches)
+    command = {
+        "config_file": configs,
+        "weights": weights,
+        "checkpoint": checkpoint,
+        "training_log": training_log,
+        "twin": twin,
+        "twin_config": twin_configs,
+        "datalist": datalist,
+        "out": out,
+        "n_batches": n_batches,
+        "seed": seed,
+        "measured": measured,
+    }
+    record = DiagnosisRecord(
+        command=as_command(command),
+        datalist=datalist.name,
+        section="training",
+        seed=seed,
+        networks=made_by,
+        checkpoint_sha256=file_sha256(checkpoint) if checkpoint else None,
+    )
+    note = "" if measured else ", simulated degradations"
+    data = f"{n_batches} training batches from {datalist.name} ({_count_scans(samples)}){note}"
+    log = training_log or weights.with_name("training_log.csv")
+    sentences = [
+        *report_training(log, out, data=f"{log.name}{note}"),
+        *report_gradients(networks, loss, samples, out, data=data, record=record),
+        *report_representations(networks, samples, out, data=data, record=record),
+    ]
+    record.write(out)
+    return sentences
+
+
+def _paths(files: Files) -> tuple[Path, ...]:
+    return tuple(Path(file) for file in ensure_tuple(files))
+
+
+def _count_scans(samples: TaskSamples) -> str:
+    return "scans: " + ", ".join(f"{n} {task}" for task, n in sorted(samples.n_scans.items()))

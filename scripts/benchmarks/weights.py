@@ -1,0 +1,26 @@
+"""Whether results are of the weights that a page or a picture is about: figures of two files must not be mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bundle.tat.cases.record import read_record
+from bundle.tat.refusal import RefusedInputError
+
+
+def check_restored_by(weights_sha256: str | None, folders: Iterable[Path], *, message: str) -> None:
+    """Refuse restorations by other weights.
+
+    Args:
+        weights_sha256: SHA-256 of the weights that they must be of.
+        folders: of restored cases; one without a record is of no weights.
+        message: what follows the name of the folder in a refusal.
+
+    Raises:
+        RefusedInputError: a case is of other weights.
+    """
+    for folder in sorted(folders):
+        record = read_record(folder)
+        if record is None or record.weights_sha256 != weights_sha256:
+            raise RefusedInputError(f"{folder} {message}")
