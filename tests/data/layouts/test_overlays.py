@@ -125,6 +125,28 @@ def train(folder, monkeypatch, *names, **options):
     return run_config("train.json", *names, workflow_type="train", **options)
 
 
+@pytest.mark.parametrize("write", [folders, ixi, clean])
+def test_pairs_of_a_layout_are_augmented_too(tmp_path, write):
+    """In either order of the overlays, what the layout degrades is varied, and neither undoes the other."""
+    write(tmp_path / "data")
+    layout = f"layouts/data_{write.__name__}.json"
+    options = {"dataset_dir": str(tmp_path / "data"), "output_dir": str(tmp_path / "out"), "network_def": TINY}
+    options |= {"train#n_slices": 4} if write is ixi else {}
+
+    def first_batch(*overlays):
+        parser = ConfigParser()
+        parser.read_config([str(CONFIGS / name) for name in ("train.json", *overlays)])
+        parser.update(options)
+        return next(iter(parser.get_parsed_content("train#dataloader")))
+
+    plain, one, other = (first_batch(*names) for names in ((layout,), (layout, "augmented.json"), ("augmented.json", layout)))
+    for key in ("image", "label"):
+        assert torch.equal(one[key], other[key])
+        assert not torch.equal(one[key], plain[key])
+    if write is not folders:  # whose two sides are equal here
+        assert (one["image"] != one["label"]).flatten(1).any(1).float().mean() > 0.5
+
+
 def test_degrading_on_the_fly_leaves_the_cache_as_it_is(tmp_path, monkeypatch):
     ixi(tmp_path / "data")
     workflow = train(tmp_path, monkeypatch, "layouts/data_ixi.json", **{"train#n_slices": 4, "validate#n_slices": 2})
