@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.tat.formats import name_cases
+from bundle.tat.data.datalist import name_cases
 from bundle.tat.refusal import RefusedInputError
 
 
