@@ -75,7 +75,7 @@ class _KnownIds:
         self._referred = {
             *references(merged),
             *(one for id_, value in overrides.items() for one in references(value, id_)),
-        }
+        } - {""}  # a lone ``@`` multiplies matrices
 
     def __contains__(self, id_: str) -> bool:
         parent, _, last = id_.rpartition(ID_SEP_KEY)
@@ -84,6 +84,8 @@ class _KnownIds:
         section: Any = self._merged.get(parent) if parent else None
         if ConfigComponent.is_instantiable(section):
             return last in ConfigComponent.non_arg_keys or takes(section["_target_"], last)
+        if isinstance(section, list):
+            return id_ in self._merged  # MONAI adds nothing to a list
         # A plain section that is referred to is taken as a whole.
         inside = f"{id_}{ID_SEP_KEY}"
         return parent in self._referred or any(f"{one}{ID_SEP_KEY}".startswith(inside) for one in self._referred)
