@@ -59,7 +59,7 @@ class LoadScand(MapTransform):
         path = paths[0]
         reader = DicomSeriesReader() if len(paths) > 1 else reader_for(path)
         try:
-            _check_real(path)
+            check_real(path)
             image: MetaTensor = self._loader([str(path) for path in paths], reader=reader)
         except RefusedInputError:
             raise
@@ -71,8 +71,15 @@ class LoadScand(MapTransform):
         return image
 
 
-def _check_real(path: Path) -> None:
-    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence."""
+def check_real(path: Path) -> None:
+    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence.
+
+    Args:
+        path: a scan; NIfTI is looked at.
+
+    Raises:
+        RefusedInputError: it is complex.
+    """
     if is_nifti(path) and np.issubdtype(nibabel.load(path).get_data_dtype(), np.complexfloating):  # type: ignore[attr-defined]
         raise RefusedInputError(f"{path} is complex: pass its magnitude")
 
