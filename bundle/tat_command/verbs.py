@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-# What the help calls the value of an option that is a path. Paths are taken as typed.
+# What the help calls values that are taken as typed: paths, which are made absolute, and texts.
 PATHS: Final = ("DIR", "FILE", "PATH")
+TEXTS: Final = ("NAME", "TEXT")
 
 
 class Place(NamedTuple):
@@ -30,7 +31,7 @@ class Option(NamedTuple):
 
     Args:
         name: its name; an id of the configs, or of the verb's own.
-        value: what the help calls its value; nothing for a switch, one of ``PATHS`` for a path.
+        value: what the help calls its value; nothing for a switch, one of ``PATHS`` or ``TEXTS`` for those.
         says: what it is for, one sentence.
     """
 

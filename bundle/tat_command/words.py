@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from bundle.tat_command.manual import usage
-from bundle.tat_command.verbs import PATHS, VERBS
+from bundle.tat_command.verbs import PATHS, TEXTS, VERBS
 
 # Ids of the configs that are paths as well, though no help names them for every verb.
 _PATH_IDS: Final = ("bundle_root", "ckpt_dir", "ckpt_path", "compare_to", "datalist_file", "dataset_dir", "output_dir")
@@ -98,7 +98,8 @@ def _parse(command: str, flags: Sequence[str], switches: Collection[str]) -> dic
     paths = {option.name for option in verb.options if option.value in PATHS} | {place.name for place in verb.places}
     if verb.takes_ids:
         paths |= {*_PATH_IDS}
-    readers = {**dict.fromkeys(paths, _path), **dict.fromkeys(switches, _switch)}
+    texts = [option.name for option in verb.options if option.value in TEXTS]
+    readers = {**dict.fromkeys(paths, _path), **dict.fromkeys(texts, str), **dict.fromkeys(switches, _switch)}
     found: dict[str, object] = {}
 
     def collect(**options: object) -> None:

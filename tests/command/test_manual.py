@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -104,9 +105,19 @@ def test_no_verb_is_named_that_is_not_near(capsys):
     assert "Did you mean" not in capsys.readouterr().err
 
 
-def test_options_of_a_verb_without_ids_are_arguments_of_what_it_calls():
-    """What the help names and a function takes, where the words are not ids of a config."""
-    from bundle.tat.export.files import export_files
-
-    words = {option.name for option in VERBS["export"].options} | {place.name for place in VERBS["export"].places}
-    assert words == set(inspect.signature(export_files).parameters)
+@pytest.mark.parametrize(
+    ("verb", "place", "function"),
+    [
+        ("score", "bundle.tat.evaluation.restored", "score_restored"),
+        ("compare", "bundle.tat.evaluation.comparison", "compare_runs"),
+        ("draw", "bundle.tat.visualize.restored", "draw_restored"),
+        ("diagnose", "bundle.tat.diagnosis.tasks", "diagnose_tasks"),
+        ("export", "bundle.tat.export.files", "export_files"),
+    ],
+)
+def test_words_of_a_verb_without_ids_are_arguments_of_what_it_calls(verb, place, function):
+    parameters = inspect.signature(getattr(import_module(place), function)).parameters
+    words = {option.name for option in VERBS[verb].options} | {word.name for word in VERBS[verb].places}
+    assert words - OWN == set(parameters)
+    needed = {name for name, one in parameters.items() if one.default is one.empty}
+    assert needed - {"config_file"} == {word.name for word in VERBS[verb].places if not word.is_optional}

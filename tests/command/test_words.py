@@ -60,6 +60,11 @@ def test_paths_may_be_named_and_home_is_known(foreign_directory, monkeypatch):
     assert options == {"output_dir": str(foreign_directory.parent / "OUT"), "dataset_dir": "/home/someone/IN"}
 
 
+def test_texts_are_taken_as_typed():
+    options = read_words("draw", ["a", "b", "--note", "1e5", "--section", "2026_01"])
+    assert (options["note"], options["section"]) == ("1e5", "2026_01")
+
+
 def test_an_expression_of_a_config_is_no_path():
     assert read_words("train", ["--ckpt_dir", "$@bundle_root + '/x'"])["ckpt_dir"] == "$@bundle_root + '/x'"
 
