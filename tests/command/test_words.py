@@ -55,9 +55,12 @@ def test_a_path_like_an_option_follows_two_dashes(foreign_directory):
 
 
 def test_paths_may_be_named_and_home_is_known(foreign_directory, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("HOME", str(foreign_directory / "home"))
     options = read_words("restore", ["--output_dir", "../OUT", "~/IN"])
-    assert options == {"output_dir": str(foreign_directory.parent / "OUT"), "dataset_dir": "/home/someone/IN"}
+    assert options == {
+        "output_dir": str(foreign_directory.parent / "OUT"),
+        "dataset_dir": str(foreign_directory / "home" / "IN"),
+    }
 
 
 def test_texts_are_taken_as_typed():
