@@ -72,11 +72,11 @@ $(LABEL_READY): scripts/hosts/requirements/label.txt scripts/hosts/setup_label.p
 	@touch $@
 
 demo: $(READY) ## restore the sample scans: pictures and a table in demo/
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir tests/samples/datalist.json --output_dir demo/restored --overwrite True
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir tests/samples/dicom_mr --output_dir demo/restored --nifti True --overwrite True
-	$(BIN)/python scripts/draw.py --datalist tests/samples/datalist.json --restored demo/restored --out demo/pictures
-	$(BIN)/python scripts/draw.py --scan tests/samples/dicom_mr --note 'input: simulated k-space truncation' --restored demo/restored --out demo/pictures
-	$(BIN)/python scripts/score.py --datalist tests/samples/datalist.json --restored demo/restored --table demo/table.csv
+	$(BIN)/tat restore tests/samples/datalist.json demo/restored --overwrite
+	$(BIN)/tat restore tests/samples/dicom_mr demo/restored --nifti --overwrite
+	$(BIN)/tat draw demo/restored demo/pictures --datalist tests/samples/datalist.json
+	$(BIN)/tat draw demo/restored demo/pictures --scan tests/samples/dicom_mr --note 'input: simulated k-space truncation'
+	$(BIN)/tat score tests/samples/datalist.json demo/restored demo/table.csv
 	@echo "restored scans: demo/restored, pictures: demo/pictures, table: demo/table.csv"
 
 data/datalist.json: scripts/data/parts.py | $(READY)
@@ -85,7 +85,7 @@ data/datalist.json: scripts/data/parts.py | $(READY)
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
 
 train: data ## train the small network on data/ (6,000 steps; models/model.pt has 37,000): runs/small/model.pt, goes on where it was stopped
-	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/augmented.json']" --ckpt_dir runs/small --num_workers 1
+	$(BIN)/tat train --ckpt_dir runs/small --num_workers 1
 
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed --presets small full --limit 300
@@ -94,17 +94,17 @@ benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed
 	$(BIN)/python -m scripts.benchmarks.check_strips
 
 # BM3D's licence allows non-commercial use only, so that no verb installs it: pip install '.[bm3d]', and name 'bm3d' here.
-BASELINES ?= ['gaussian','gaussian_3d','bilateral','non_local_means','total_variation','bicubic']
+BASELINES ?= gaussian,gaussian_3d,bilateral,non_local_means,total_variation,bicubic
 
 benchmark-quality: data ## score models/model.pt on the public test split, and what it keeps and invents (an hour)
-	$(BIN)/python -m monai.bundle run --config_file "['configs/train.json','configs/small.json','configs/evaluate.json']" --output_dir eval/quality --baselines "$(BASELINES)"
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/datalist.json --output_dir eval/testing --overwrite True
-	$(BIN)/python scripts/draw.py --datalist data/datalist.json --restored eval/testing --out eval/pictures
+	$(BIN)/tat evaluate --output_dir eval/quality --baselines "$(BASELINES)"
+	$(BIN)/tat restore data/datalist.json eval/testing --overwrite
+	$(BIN)/tat draw eval/testing eval/pictures --datalist data/datalist.json
 	$(BIN)/python -m scripts.benchmarks.draw_cases --slices eval/quality/slices.csv --datalist data/datalist.json --restored eval/testing --out docs/pictures
 	$(BIN)/python -m scripts.benchmarks.fidelity --datalist data/datalist.json --restored eval/testing --lesions data/sources/pyradiomics/data/lung1_label.nrrd --out eval/fidelity.json
 	$(BIN)/python -m scripts.benchmarks.draw_spectrum eval/fidelity.json
 	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir eval/phantom/datalist.json --output_dir eval/phantom/restored --overwrite True
+	$(BIN)/tat restore eval/phantom/datalist.json eval/phantom/restored --overwrite
 	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
@@ -112,8 +112,8 @@ data/robustness.json: scripts/data/robustness_parts.py | data
 	$(BIN)/python -m scripts.data.prepare_data --out data --robustness
 
 benchmark-robustness: data/robustness.json ## score models/model.pt under other doses, counts, pixel sizes, contrasts, anatomy and wrong words
-	$(BIN)/python -m monai.bundle run --config_file configs/inference.json --dataset_dir data/robustness.json --output_dir eval/robustness --any_resolution True
-	$(BIN)/python scripts/score.py --datalist data/robustness.json --restored eval/robustness --table eval/robustness.csv
+	$(BIN)/tat restore data/robustness.json eval/robustness --any_resolution
+	$(BIN)/tat score data/robustness.json eval/robustness eval/robustness.csv
 	$(BIN)/python -m scripts.benchmarks.wrong_modality --out eval/wrong_modality --table eval/wrong_modality.json
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
@@ -160,7 +160,7 @@ test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slo
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
-	$(BIN)/python -m scripts.release.export
+	$(BIN)/tat export build/export
 
 package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
 	$(BIN)/python scripts/release/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))

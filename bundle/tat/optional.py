@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import Any
 
 
+class MissingPackageError(ImportError):
+    """An optional package is not installed; the message is one sentence, with the remedy."""
+
+
 def import_optional(name: str, *, extra: str = "simulation") -> Any:
     """Import a module of an optional package.
 
@@ -20,12 +24,12 @@ def import_optional(name: str, *, extra: str = "simulation") -> Any:
         The module.
 
     Raises:
-        ImportError: it is not installed; the message names the remedy.
+        MissingPackageError: it is not installed; the message names the remedy.
     """
     try:
         return import_module(name)
     except ImportError as error:
-        raise ImportError(_remedy(name, extra)) from error
+        raise MissingPackageError(_remedy(name, extra)) from error
 
 
 @contextlib.contextmanager

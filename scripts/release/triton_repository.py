@@ -15,8 +15,9 @@ from pathlib import Path
 import onnx
 
 from bundle.tat.atomic import folder_written_whole
-from scripts.release.export import ROOT, export, read_source
+from bundle.tat.export.files import export, read_source
 
+ROOT = Path(__file__).resolve().parents[2]
 INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"  # the names that Triton's PyTorch backend gives to positions
 # The optimised executor compiles anew for each size of image that it meets.
 TORCHSCRIPT_PARAMETERS = 'parameters { key: "DISABLE_OPTIMIZED_EXECUTION" value { string_value: "true" } }\n'
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Export, check, lay out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "triton-models", help="folder; replaced if there")
-    parser.add_argument("--exported", type=Path, help="folder of scripts.release.export; default: export now (minutes)")
+    parser.add_argument("--exported", type=Path, help="folder that tat export wrote; default: export now (minutes)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         exported = options.exported or Path(folder)

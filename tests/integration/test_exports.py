@@ -1,4 +1,4 @@
-"""The shipped weights exported by our script, and by MONAI's own verbs, from a foreign directory."""
+"""The shipped weights exported by tat export, and by MONAI's own verbs, from a foreign directory."""
 
 import json
 import os
@@ -52,8 +52,8 @@ def network():
 
 @pytest.fixture(scope="module")
 def exported(call, foreign):
-    """All files of the shipped weights, written and checked by the script."""
-    print(call("-m", "scripts.release.export", "--out", "exported"))  # noqa: T201 - the table of errors
+    """All files of the shipped weights, written and checked by tat export."""
+    print(call("-m", "bundle.tat", "export", "exported"))  # noqa: T201 - the table of errors
     return foreign / "exported"
 
 

@@ -22,6 +22,11 @@ def show_in_one_line() -> None:
     so the refusal is looked for among the causes. Any other error keeps its traceback.
     """
     sys.excepthook = _excepthook
+    hide_echoes()
+
+
+def hide_echoes() -> None:
+    """Keep Ignite from logging exceptions, traceback and all, that are on their way up anyway."""
     for engine in ("SupervisedTrainer", "SupervisedEvaluator", "RestorationEvaluator"):
         logging.getLogger(f"ignite.engine.engine.{engine}").addFilter(_is_no_echo)
 

@@ -189,11 +189,19 @@ def _scans_in_folder(folder: Path) -> tuple[list[Item], list[Skipped]]:
         raise RefusedInputError(f"{folder} holds no NIfTI, NRRD or DICOM scan that can be restored{contents.reasons}")
     for item in contents.skipped:
         logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
-    return [_series_item(series) for series in contents.series], list(contents.skipped)
+    return [series_item(series) for series in contents.series], list(contents.skipped)
 
 
-def _series_item(series: Series) -> Item:
-    """A folder where it stands for the series alone, which every program that reads a list knows what to do with."""
+def series_item(series: Series) -> Item:
+    """Make an entry of a datalist of a series.
+
+    Args:
+        series: what a search found.
+
+    Returns:
+        Its ``image`` is the folder where that stands for the series alone: every program that reads a list knows what
+        to do with one. It is the list of the files otherwise.
+    """
     image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
     return {IMAGE_KEY: image, CASE_KEY: series.name, SERIES_KEY: series}
 

@@ -37,6 +37,7 @@ HEADER_TAGS: Final = (
     "ModalityLUTSequence",
     "NumberOfFrames",
     "PhotometricInterpretation",
+    "PixelRepresentation",
     "PixelSpacing",
     "RescaleIntercept",
     "RescaleSlope",
@@ -73,6 +74,7 @@ class DicomHeader:
         unit: what the unit of the pixels depends on: presence of the two rescale elements, and Units (0054,1001).
         not_an_image_reason: what the image is instead of a slice, by Image Type (0008,0008); ``None`` if it is one.
         reason: why the image can never be restored; ``None`` if nothing in the header speaks against it.
+        stored_type: of the pixels, such as ``int16``.
         n_bytes: size of the file.
         digest: of the file, see ``sampled_digest``.
     """
@@ -92,6 +94,7 @@ class DicomHeader:
     unit: tuple[bool, bool, str]
     not_an_image_reason: str | None
     reason: str | None
+    stored_type: str = ""
     n_bytes: int = 0
     digest: str = ""
 
@@ -131,6 +134,7 @@ def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = 
         unit=("RescaleSlope" in image, "RescaleIntercept" in image, _text(image, "Units")),
         not_an_image_reason=next((what for word, what in NOT_IMAGES.items() if word in image_type), None),
         reason=None,
+        stored_type=f"{'int' if _integer(image, 'PixelRepresentation') else 'uint'}{_integer(image, 'BitsAllocated')}",
         n_bytes=n_bytes,
         digest=digest,
     )

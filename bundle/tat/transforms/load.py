@@ -80,7 +80,7 @@ class LoadScand(MapTransform):
     def _load(self, path: Path) -> MetaTensor:
         """Read a file that is no DICOM."""
         reader = reader_for(path)
-        _check_real(path)
+        check_real(path)
         image: MetaTensor = self._loader(str(path), reader=reader)
         # A 2-D file of some readers comes with a 2-D affine; its third axis points out of the slice.
         image.affine = to_affine_nd(3, image.affine)
@@ -105,8 +105,15 @@ def _as_tensor(read: SeriesVolume, path: Path) -> MetaTensor:
     return MetaTensor(torch.from_numpy(read.values)[None], affine=affine, meta=meta)
 
 
-def _check_real(path: Path) -> None:
-    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence."""
+def check_real(path: Path) -> None:
+    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence.
+
+    Args:
+        path: a scan; NIfTI is looked at.
+
+    Raises:
+        RefusedInputError: it is complex.
+    """
     if is_nifti(path) and np.issubdtype(nibabel.load(path).get_data_dtype(), np.complexfloating):  # type: ignore[attr-defined]
         raise RefusedInputError(f"{path} is complex: pass its magnitude")
 

@@ -96,13 +96,26 @@ def check_volume(image: Tensor) -> None:
     Raises:
         RefusedInputError: see ``EnsureScalarVolumed``.
     """
-    if image.ndim not in (_N_SPATIAL, _N_SPATIAL + 1) or image.shape[0] != 1:
-        shape = " x ".join(str(size) for size in (*image.shape[1:], image.shape[0]))
-        raise RefusedInputError(f"image of {shape} has a fourth dimension or colours: pass one scalar volume at a time")
-    if image.numel() == 0:
-        raise RefusedInputError(f"image of shape {tuple(image.shape[1:])} has no voxels")
+    check_shape(image.shape)
     n_bad = image.numel() - sum(int(torch.isfinite(chunk).sum()) for chunk in iter_chunks(image))
     if n_bad:
         raise RefusedInputError(
             f"{n_bad} of {image.numel()} voxels are NaN or infinite: replace them, one would spoil its whole slice"
         )
+
+
+def check_shape(shape: Sequence[int]) -> None:
+    """Refuse a shape that no scalar volume has.
+
+    Args:
+        shape: ``(C, W, H)`` or ``(C, W, H, D)``.
+
+    Raises:
+        RefusedInputError: more than one channel, another number of dimensions, or no voxels.
+    """
+    n_channels, *spatial = shape
+    if len(spatial) not in (_N_SPATIAL - 1, _N_SPATIAL) or n_channels != 1:
+        text = " x ".join(str(size) for size in (*spatial, n_channels))
+        raise RefusedInputError(f"image of {text} has a fourth dimension or colours: pass one scalar volume at a time")
+    if 0 in spatial:
+        raise RefusedInputError(f"image of shape {tuple(spatial)} has no voxels")

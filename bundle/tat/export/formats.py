@@ -6,7 +6,8 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import torch
 from monai.bundle import ConfigParser, ckpt_export
@@ -14,12 +15,22 @@ from torch import Tensor
 from torch.export import Dim
 
 from bundle.tat.networks import TAT
+from bundle.tat.optional import import_optional
 
 Restore = Callable[[Tensor], Tensor]
 
+_EXTRA: Final = "export"
+
 
 class Source(NamedTuple):
-    """The network with its weights, and the files that it was made from."""
+    """The network with its weights, and the files that it was made from.
+
+    Args:
+        network: in evaluation mode.
+        config_file: config with its ``network_def``.
+        ckpt_file: its weights.
+        meta_file: metadata of the bundle.
+    """
 
     network: TAT
     config_file: Path
@@ -34,12 +45,18 @@ class Source(NamedTuple):
 
 def write_torchscript(source: Source, path: Path) -> None:
     """Script the network: what ``python -m monai.bundle ckpt_export`` does."""
-    files = {"config_file": source.config_file, "ckpt_file": source.ckpt_file, "meta_file": source.meta_file}
-    ckpt_export(net_id="network_def", filepath=str(path), **{name: str(file) for name, file in files.items()})
+    ckpt_export(
+        net_id="network_def",
+        filepath=str(path),
+        config_file=str(source.config_file),
+        ckpt_file=str(source.ckpt_file),
+        meta_file=str(source.meta_file),
+    )
 
 
 def write_onnx(source: Source, path: Path) -> None:
     """Record the network as ONNX; no size is fixed but the sides' factor of 8."""
+    import_optional("onnxscript", extra=_EXTRA)
     for name in ("torch.onnx", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)  # they speak of their own workings
     with torch.no_grad():
@@ -52,6 +69,7 @@ def write_onnx(source: Source, path: Path) -> None:
             output_names=["pred"],
             verbose=False,
         )
+    assert program is not None  # noqa: S101 - it is with dynamo
     program.model.metadata_props.update(source.texts())
     program.save(path)
 
@@ -65,14 +83,14 @@ def write_pt2(source: Source, path: Path) -> None:
 
 def read_torchscript(path: Path) -> Restore:
     """Load a TorchScript file."""
-    return torch.jit.load(path)
+    restore: Restore = torch.jit.load(path)  # type: ignore[no-untyped-call]
+    return restore
 
 
 def read_onnx(path: Path) -> Restore:
     """Load an ONNX file into ONNX Runtime on the CPU."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    runtime = import_optional("onnxruntime", extra=_EXTRA)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda image: torch.from_numpy(session.run(["pred"], {"image": image.numpy()})[0])
 
 
@@ -82,18 +100,26 @@ def read_pt2(path: Path) -> Restore:
 
 
 class Format(NamedTuple):
-    """A kind of file: its name, and how it is written and read."""
+    """A kind of file.
+
+    Args:
+        file: its name.
+        write: writes it.
+        read: loads it, for the comparison.
+    """
 
     file: str
     write: Callable[[Source, Path], None]
     read: Callable[[Path], Restore]
 
 
-FORMATS = {
-    "ts": Format("model.ts", write_torchscript, read_torchscript),
-    "onnx": Format("model.onnx", write_onnx, read_onnx),
-    "pt2": Format("model.pt2", write_pt2, read_pt2),
-}
+FORMATS: Final = MappingProxyType(
+    {
+        "ts": Format("model.ts", write_torchscript, read_torchscript),
+        "onnx": Format("model.onnx", write_onnx, read_onnx),
+        "pt2": Format("model.pt2", write_pt2, read_pt2),
+    }
+)
 
 
 def _example() -> tuple[Tensor]:

@@ -1,0 +1,1 @@
+"""What scans are and what would become of them, told without restoring them."""

@@ -1,0 +1,1 @@
+"""What the verbs of the command ``tat`` do. Their words and their help are in ``bundle.tat_command``."""
