@@ -83,6 +83,14 @@ def test_an_overlay_may_define_ids_that_it_refers_to(tmp_path):
     assert "did you mean train#mine#n_draws?" in message(TRAIN, mine, **{"train#mine#n_draw": 2})
 
 
+def test_an_id_whose_reader_was_replaced_is_known_all_the_same(tmp_path):
+    """As in the worked example of docs/data.md, whose overlay puts lists of its own in the place of IXI's."""
+    ixi = str(CONFIGS / "layouts" / "data_ixi.json")
+    mine = write(tmp_path, {"train#datalist": [], "validate#datalist": [], "train#degrade": []})
+    check_ids([TRAIN, ixi, mine], **{"validate#n_slices": 3})
+    assert "did you mean validate#n_slices?" in message(TRAIN, ixi, mine, **{"validate#n_slice": 3})
+
+
 @pytest.mark.parametrize("unused", ["item_entris", "train#min", "sources#rot"])
 def test_what_an_overlay_defines_for_nothing_is_refused(tmp_path, unused):
     mine = write(tmp_path, {**OWN, unused: [1]})

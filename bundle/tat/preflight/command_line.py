@@ -37,8 +37,9 @@ def prepare_run(configs: Sequence[str]) -> None:
     """
     if is_command_line():
         show_in_one_line()
-        check_ids(**read_command(sys.argv[1:]))
     check_overlays(configs)
+    if is_command_line():
+        check_ids(**read_command(sys.argv[1:]))
 
 
 def is_command_line() -> bool:

@@ -33,8 +33,8 @@ def check_ids(
     """Refuse ids that change nothing, before anything is read or trained.
 
     The first file is the whole config: its ids are known. Each id that another file or an override brings along must
-    be one of these, or an argument of the component that it changes, or be referred to by the merged config. So an
-    overlay of one's own may define ids and use them.
+    be one of these, or an argument of the component that it changes, or be referred to by one of the files or
+    overrides. So an overlay of one's own may define ids and use them.
 
     Args:
         config_file: as for ``monai.bundle.run``: the config, or the list of it and its overlays.
@@ -49,8 +49,10 @@ def check_ids(
     """
     files = ensure_tuple(config_file)
     whole, *overlays = (ConfigParser.load_config_file(file) for file in files)
-    merged = ConfigParser.load_config_files(files)
-    known = _KnownIds(whole, merged, overrides, {run_id, init_id, final_id, *_ids_of_tracking(tracking)})
+    # What refers to an id counts in whichever file it stands: a later overlay may have put something else in its place.
+    referred = {one for content in (whole, *overlays, overrides) for one in references(content)}
+    more = {*referred, run_id, init_id, final_id, *_ids_of_tracking(tracking)}
+    known = _KnownIds(whole, ConfigParser.load_config_files(files), more)
     said = [*(id_.removeprefix(MERGE_KEY) for overlay in overlays for id_ in overlay), *overrides]
     unknown = [id_ for id_ in dict.fromkeys(map(ReferenceResolver.normalize_id, said)) if id_ not in known]
     if unknown:
@@ -64,22 +66,17 @@ class _KnownIds:
     Args:
         whole: content of the first config.
         merged: that and all overlays.
-        overrides: what goes on top.
-        more: ids that are known besides.
+        named: ids that are referred to, or read by MONAI.
     """
 
-    def __init__(self, whole: Content, merged: Content, overrides: Content, more: set[str]) -> None:
+    def __init__(self, whole: Content, merged: Content, named: set[str]) -> None:
         self._whole = ConfigParser(whole)
         self._merged = ConfigParser(merged)
-        self._more = READ_BY_HOSTS | more
-        self._referred = {
-            *references(merged),
-            *(one for id_, value in overrides.items() for one in references(value, id_)),
-        } - {""}  # a lone ``@`` multiplies matrices
+        self._named = (READ_BY_HOSTS | named) - {""}  # a lone ``@`` multiplies matrices
 
     def __contains__(self, id_: str) -> bool:
         parent, _, last = id_.rpartition(ID_SEP_KEY)
-        if id_ in self._whole or id_ in self._more:
+        if id_ in self._whole:
             return True
         section: Any = self._merged.get(parent) if parent else None
         if ConfigComponent.is_instantiable(section):
@@ -88,14 +85,14 @@ class _KnownIds:
             return id_ in self._merged  # MONAI adds nothing to a list
         # A plain section that is referred to is taken as a whole.
         inside = f"{id_}{ID_SEP_KEY}"
-        return parent in self._referred or any(f"{one}{ID_SEP_KEY}".startswith(inside) for one in self._referred)
+        return parent in self._named or any(f"{one}{ID_SEP_KEY}".startswith(inside) for one in self._named)
 
     def advice(self, id_: str) -> str:
         """What to say of an unknown id: the nearest one at the same place."""
         parent, _, last = id_.rpartition(ID_SEP_KEY)
         while parent and parent not in self._merged:
             parent, _, last = parent.rpartition(ID_SEP_KEY)
-        nearest = get_close_matches(last, self._neighbours(parent), n=1)
+        nearest = get_close_matches(last, self._neighbours(parent) - {last}, n=1)
         if not nearest:
             return "docs/config-ids.md lists them"
         return f"did you mean {_typed(f'{parent}{ID_SEP_KEY}{nearest[0]}' if parent else nearest[0])}?"
@@ -118,7 +115,7 @@ def references(content: object, id_: str = "") -> Iterator[str]:
     """
     if isinstance(content, (dict, list, tuple)):
         for _, inner, value in ReferenceResolver.iter_subconfigs(id_, content):
-            yield from references(value, inner)
+            yield from references(value, ReferenceResolver.normalize_id(inner).removeprefix(MERGE_KEY))
     elif isinstance(content, str):
         absolute = ConfigParser.resolve_relative_ids(id_, content)
         if absolute.startswith(MACRO_KEY):
