@@ -81,6 +81,15 @@ def test_an_error_of_the_program_is_raised(foreign_directory):
         )
 
 
+def test_an_error_of_the_program_is_not_logged_on_its_way_up(foreign_directory, capsys):
+    write_nifti(foreign_directory / "a.nii.gz", VOLUME)
+    linear = "{'_target_': 'torch.nn.Linear', 'in_features': 3, 'out_features': 3}"
+    words = ["restore", "a.nii.gz", "OUT", "--modality", "CT", "--network_def", linear, "--handlers", "[]"]
+    with pytest.raises(RuntimeError, match="Failed to evaluate"):
+        main([*words, "--device", "cpu"])
+    assert "terminating" not in capsys.readouterr().err
+
+
 def test_a_pipe_gets_a_line_a_case_and_no_bar(foreign_directory, capsys):
     for name in "abc":
         write_nifti(foreign_directory / "in" / f"{name}.nii.gz", VOLUME)
