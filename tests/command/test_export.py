@@ -7,6 +7,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from bundle.tat.export.check import compare
+from bundle.tat.networks import TAT
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat_command import main
 from tests.configs.test_train import TINY
@@ -50,5 +51,6 @@ def test_what_cannot_be_exported_is_refused(words, message, tiny, foreign_direct
 
 
 def test_a_file_that_is_not_the_network_is_refused():
+    network = TAT(**{name: value for name, value in TINY.items() if name != "_target_"}).eval()
     with pytest.raises(RefusedInputError, match="is off by"):
-        compare(lambda image: image + 2e-4, torch.nn.Identity(), 16)
+        compare(lambda image: network(image) + 2e-4, network)

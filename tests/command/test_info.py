@@ -154,6 +154,13 @@ def test_ids_change_what_deep_refuses(tmp_path, capsys):
     assert only(info(capsys, *words, "--any_resolution"))["result"] == "restored"
 
 
+def test_an_unknown_id_is_refused(capsys):
+    assert main(["info", str(SAMPLES / "dicom_mr"), "--any_resolutoin"]) == 1
+    assert capsys.readouterr().err == (
+        "refused: any_resolutoin is no id of inference.json: did you mean any_resolution?\n"
+    )
+
+
 def test_what_is_skipped_is_told(tmp_path, capsys):
     write_dicom_series(tmp_path / "in" / "ct", CT)
     for path in write_dicom_series(tmp_path / "in" / "scout", CT, series_uid="1.2.9"):

@@ -100,7 +100,7 @@ def test_a_pipe_gets_a_line_a_case_and_no_bar(foreign_directory, capsys):
     # In the order of their ends: b may fail before a is saved.
     last, a, c, b = sorted(line.partition(" ")[2] for line in shown.splitlines())
     assert a.startswith("INFO case 1 of 3, a: restored, ")
-    assert b.startswith("WARNING case 2 of 3, b: failed cannot read ")
+    assert b.startswith("WARNING case 2 of 3, b: failed")
     assert c.startswith("INFO case 3 of 3, c: restored, ")
     assert last.startswith("1 case failed (b)")
 

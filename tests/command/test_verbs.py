@@ -46,8 +46,9 @@ def test_configs_of_a_verb(words, names, is_launched, runs, monkeypatch):
 
 
 def test_other_ids_go_on_unchanged(runs, foreign_directory):
+    (foreign_directory / "mine.json").write_text((ROOT / "configs" / "train.json").read_text())
     words = "--data DIR --epochs 3 --network_def#dim 8 --tasks CT,PET --config_file mine.json"
-    main(["train", *words.split()])
+    assert main(["train", *words.split()]) == 0
     assert runs == [
         {
             "config_file": "mine.json",
@@ -72,6 +73,10 @@ def test_all_is_logged_if_asked_for(runs):
         (
             "train --layout folder",
             "refused: layout is 'folder': pass one of aapm, clean, folders, ixi, reference\n",
+        ),
+        (
+            "restore a b --slice_batchsize 1",
+            "refused: slice_batchsize is no id of inference.json: did you mean slice_batch_size?\n",
         ),
         ("evaluate --small --full", "refused: small and full are both given: leave one out\n"),
     ],

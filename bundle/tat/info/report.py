@@ -17,6 +17,7 @@ from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, Item, find_scans, reso
 from bundle.tat.dicom.study import Skipped, list_study
 from bundle.tat.formats import case_name, is_nifti, is_nrrd
 from bundle.tat.info.describe import ScanDescription, VoxelCheck, describe
+from bundle.tat.preflight import check_ids
 from bundle.tat.refusal import RefusedInputError
 
 _COLUMNS: Final = ("scan", "files", "format", "modality", "matrix", "slices", "voxel [mm]", "axes", "unit", "type")
@@ -48,8 +49,9 @@ def report_scans(
         A table, or JSON with ``scans``, ``skipped`` and ``refused``: why the input as a whole would be refused.
 
     Raises:
-        RefusedInputError: the input is refused, and there is no scan or DICOM image in it that could be told of.
+        RefusedInputError: an id is unknown; or the input is refused, and no scan or DICOM image in it could be told of.
     """
+    check_ids(config_file, modality=modality, **ids)
     items, skipped, refused = _find(dataset_dir, section)
     check = _voxel_check(config_file, {"modality": modality, **ids}) if deep else None
     slice_axis = int(ids.get("slice_axis", -1))

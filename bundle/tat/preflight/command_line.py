@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from monai.bundle import ConfigWorkflow, create_workflow, run, update_kwargs
@@ -66,8 +66,20 @@ def read_command(words: Sequence[str]) -> dict[str, Any]:
             if not equals:
                 value = following[0] if following and not _is_name(following[0]) else "True"
             said[name.replace("-", "_")] = _as_python(value)
-    said = update_kwargs(said.pop("args_file", None), **said)
-    return {name: value for name, value in said.items() if name in _WORDS_FOR_IDS or name not in _WORDS_OF_MONAI}
+    return only_ids(said)
+
+
+def only_ids(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the arguments of ``monai.bundle.run`` say about ids.
+
+    Args:
+        said: arguments by name.
+
+    Returns:
+        Arguments of ``check_ids``, those of an ``args_file`` included.
+    """
+    whole = update_kwargs(said.get("args_file"), **said)
+    return {name: value for name, value in whole.items() if name in _WORDS_FOR_IDS or name not in _WORDS_OF_MONAI}
 
 
 def _is_name(word: str) -> bool:

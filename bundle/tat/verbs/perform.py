@@ -14,6 +14,7 @@ from monai.utils import ensure_tuple
 
 from bundle.tat.cases.refusals import find_refusal, hide_echoes
 from bundle.tat.optional import MissingPackageError, exit_if_missing
+from bundle.tat.preflight import check_ids, only_ids
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.verbs.configs import config_files
 from bundle.tat.verbs.log import short_log
@@ -86,7 +87,9 @@ def _run(configs: Sequence[str], without_bar: Mapping[str, object], ids: Mapping
         defaults["logging_file"] = False
     if not sys.stderr.isatty():
         defaults |= without_bar
-    run(**{**defaults, **given})
+    arguments = {**defaults, **given}
+    check_ids(**only_ids(arguments))
+    run(**arguments)
 
 
 def _info(*, json: bool = False, **options: Any) -> str:
