@@ -1,7 +1,7 @@
 """The command ``tat``: which verb is meant, what its words say, and help in plain text.
 
 It stands beside the package ``bundle.tat``, not in it: importing that package imports MONAI and PyTorch, which takes
-seconds, and ``tat --help`` needs neither (docs/decisions/0008-command-beside-the-package.md). What the verbs do is in
+seconds, and ``tat --help`` needs neither (docs/decisions/0009-command-beside-the-package.md). What the verbs do is in
 ``bundle.tat.verbs``.
 """
 

@@ -366,7 +366,7 @@ def test_uids_come_from_the_seed_the_source_and_what_made_it(tmp_path):
 
     first = uids(uid_seed="a")
     assert uids(uid_seed="a") == first
-    text = f"a Derivation(weights_sha256='{'ab' * 32}', version='0.1.0', description='CT restored by a neural network')"
+    text = f"a Provenance(weights_sha256='{'ab' * 32}', version='0.1.0', description='CT restored by a neural network')"
     assert first[0] == new_uid(text, "instance", str(elements(sources, "SOPInstanceUID")[0]))
     for options in ({"uid_seed": "b"}, {"uid_seed": None}, {"uid_seed": "a", "provenance": other_weights}):
         assert not set(uids(**options)) & set(first)

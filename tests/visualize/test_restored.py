@@ -59,7 +59,7 @@ def test_each_case_of_a_datalist_is_drawn_with_its_note(datalist, tmp_path, meas
 def test_a_dicom_series_without_a_clean_image_is_drawn(tmp_path):
     volume = np.random.default_rng(0).uniform(0, 900, SHAPE).astype(np.float32)
     write_dicom_series(tmp_path / "series", volume)
-    (item,) = find_scans(str(tmp_path / "series"))
+    (item,) = find_scans(tmp_path / "series").items
     loaded = LoadScand("image")(item)["image"]
     write_restored(tmp_path, "series", loaded[0].numpy() + 7.0, loaded.affine.numpy())
     (read,) = read_scans(tmp_path / "series", None, tmp_path / "out")  # the file itself says CT

@@ -34,10 +34,7 @@ def private_text(image: Dataset, element: PrivateElement) -> str:
     """
     found = _block_start(image, element)
     value = None if found is None else image[found + element.offset].value
-    if value is None:
-        return ""
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    return text.strip(" \0")
+    return "" if value is None else _plain(value)
 
 
 def private_tags(image: Dataset, element: PrivateElement) -> set[int]:
@@ -53,8 +50,14 @@ def private_tags(image: Dataset, element: PrivateElement) -> set[int]:
 
 def _block_start(image: Dataset, element: PrivateElement) -> int | None:
     """First tag of the block that holds the element."""
-    try:
-        block = image.private_block(element.group, element.creator)
-    except KeyError:
-        return None
-    return int(block.get_tag(0)) if element.offset in block else None
+    for creator in image.private_creators(element.group):
+        if _plain(creator) == element.creator:
+            block = image.private_block(element.group, creator)
+            return int(block.get_tag(0)) if element.offset in block else None
+    return None
+
+
+def _plain(value: object) -> str:
+    """Text of a value that may have been kept as bytes (VR UN)."""
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return text.strip(" \0")

@@ -164,7 +164,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         self.rows[index - len(self.items)] = row = replace(row, seconds=outcome.seconds)
         if len(self.items) > 1:
             level = logging.WARNING if row.status == "failed" else logging.INFO
-            words = f"{row.status} {row.message}".strip()
+            words = f"{row.status}: {row.message}" if row.message else row.status
             logger.log(level, "case %d of %d, %s: %s, %.1f s", index + 1, len(self.items), row.case, words, row.seconds)
 
     def _failure(self, index: int, error: Exception) -> CaseRow:
