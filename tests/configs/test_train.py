@@ -198,7 +198,7 @@ def test_tensorboard_gets_scalars_and_pictures(foreign_directory, pairs):
 
 @pytest.mark.filterwarnings("ignore")  # what MLflow's own dependencies warn of is not ours to mend
 def test_mlflow_gets_what_training_logs(foreign_directory, pairs, monkeypatch):
-    pytest.importorskip("mlflow", reason="the extra 'tracking' is not installed")
+    pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     changes = overrides(pairs, foreign_directory, network_def=TINY, log_interval=2, mlflow=True)
     run_config("train.json", workflow_type="train", **changes)

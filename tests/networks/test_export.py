@@ -24,6 +24,8 @@ N_THREADS = 4
 # Within a window, as long as one, larger on one axis, and on both with many windows.
 SIZES = [(16, 16), (24, 16), (16, 40), (72, 104)]
 sizes = st.integers(1, 40)
+# What a recording raises for other sizes, and what it says; the second each is of older releases of torch.
+REFUSALS, GUARD = (AssertionError, RuntimeError), "Guard failed|Expected input"
 
 
 class Block(nn.Module):
@@ -100,7 +102,7 @@ def test_exported_block_is_right_everywhere(block, exported, batch, size):
 
 @pytest.mark.parametrize("size", [(8, 16), (16, 8), (12, 24)], ids=str)
 def test_exported_block_refuses_sizes_that_it_does_not_declare(exported, size):
-    with pytest.raises(AssertionError, match="Guard failed"):
+    with pytest.raises(REFUSALS, match=GUARD):
         exported(*draw_inputs(1, *size))
 
 
@@ -136,7 +138,7 @@ def test_export_without_dynamic_shapes_refuses_other_sizes(block):
         fixed = torch.export.export(block, draw_inputs(1, 16, 24)).module()
     assert_right(fixed, block, draw_inputs(1, 16, 24))
     for other in ((2, 16, 24), (1, 24, 24)):
-        with pytest.raises(AssertionError, match="Guard failed"):
+        with pytest.raises(REFUSALS, match=GUARD):
             fixed(*draw_inputs(*other))
 
 

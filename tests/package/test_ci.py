@@ -87,6 +87,6 @@ def test_every_package_that_is_installed_for_the_tests_is_pinned():
     pinned = pins("constraints.txt")
     assert required().keys() <= pinned.keys()
     named = re.findall(r"--constraint constraints\.txt --no-deps (\S+)", MAKEFILE)
-    extras = [re.search(rf"^{name} = \[(.*?)\]", PYPROJECT, re.M | re.S)[1] for name in ("dev", "oracles")]
+    extras = [re.search(rf"^{name} = \[(.*?)\]", PYPROJECT, re.M | re.S)[1] for name in ("dev", "export", "oracles")]
     named += [name for text in extras for name in re.findall(r'"([\w-]+)', text)]
     assert {canonicalize_name(name) for name in named} <= pinned.keys()
