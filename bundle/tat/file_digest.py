@@ -1,8 +1,11 @@
-"""Telling one file from another one, and from itself after a change, without reading it whole."""
+"""Telling one file from another one, and from itself after a change: read whole, or in samples."""
 
 import hashlib
 import os
+from pathlib import Path
 from typing import BinaryIO, Final
+
+from bundle.tat.refusal import RefusedInputError
 
 # Of each file, its start, its middle and its end are looked at. A DICOM file has its UIDs in front, a compressed file
 # its checksum behind, and the middle of a scan is never empty.
@@ -26,4 +29,23 @@ def sampled_digest(file: BinaryIO) -> str:
     for place in (0, status.st_size // 2, max(0, status.st_size - _BLOCK)):
         file.seek(place)
         digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits.
+
+    Args:
+        path: an existing file.
+
+    Raises:
+        RefusedInputError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise RefusedInputError(f"cannot read {path}: {error.strerror or error}") from error
     return digest.hexdigest()

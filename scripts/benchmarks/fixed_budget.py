@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bundle.tat.atomic import write_json
-from bundle.tat.cases.record import file_sha256
+from bundle.tat.file_digest import file_sha256
 from bundle.tat.refusal import RefusedInputError
 
 RECIPE: Final = ("train", "small")

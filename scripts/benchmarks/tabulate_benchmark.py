@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bundle.tat.cases.record import RECORD_NAME, file_sha256
+from bundle.tat.cases.record import RECORD_NAME
+from bundle.tat.file_digest import file_sha256
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from scripts.benchmarks.documents import ROOT, fill, markdown

@@ -22,5 +22,5 @@ def check_restored_by(weights_sha256: str | None, folders: Iterable[Path], *, me
     """
     for folder in sorted(folders):
         record = read_record(folder)
-        if record is None or record.weights_sha256 != weights_sha256:
+        if record is None or record.provenance.weights_sha256 != weights_sha256:
             raise RefusedInputError(f"{folder} {message}")

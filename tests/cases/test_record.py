@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.tat.cases.record import CaseRecord, check_replaceable, file_sha256, read_record, write_record
+from bundle.tat.cases.record import CaseRecord, check_replaceable, read_record, write_record
+from bundle.tat.file_digest import file_sha256
+from bundle.tat.provenance import Provenance
 
-RECORD = CaseRecord("head", "CT", "0.1.0", "ab" * 32, 3, {"mri_scale": "percentile", "slice_axis": -1, "amp": False})
+RECORD = CaseRecord(
+    "head", "CT", Provenance("ab" * 32, "0.1.0"), 3, {"mri_scale": "percentile", "slice_axis": -1, "amp": False}
+)
 SETTINGS = st.dictionaries(
     st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
 )
@@ -17,14 +21,18 @@ SETTINGS = st.dictionaries(
 @given(case=st.text(), weights=st.none() | st.text(), n_clipped=st.integers(0), settings=SETTINGS)
 def test_what_is_written_is_read(tmp_path_factory, case, weights, n_clipped, settings):
     folder = tmp_path_factory.mktemp("case")
-    record = replace(RECORD, case=case, weights_sha256=weights, n_clipped=n_clipped, settings=settings)
+    made_by = Provenance(weights, "0.1.0")
+    record = replace(RECORD, case=case, provenance=made_by, n_clipped=n_clipped, settings=settings)
     write_record(folder, record)
     assert read_record(folder) == record
 
 
 def test_the_file_is_for_people_too(tmp_path):
     write_record(tmp_path, RECORD)
-    assert json.loads((tmp_path / "restoration.json").read_text())["settings"]["slice_axis"] == -1
+    content = json.loads((tmp_path / "restoration.json").read_text())
+    assert list(content) == ["case", "modality", "version", "weights_sha256", "n_clipped", "settings"]
+    assert (content["version"], content["weights_sha256"]) == ("0.1.0", "ab" * 32)
+    assert content["settings"]["slice_axis"] == -1
     assert [path.name for path in tmp_path.iterdir()] == ["restoration.json"]
 
 

@@ -112,8 +112,8 @@ def test_the_record_says_what_made_the_case(tmp_path):
     (tmp_path / "model.pt").unlink()  # read once only
     save({"pred": restored(), "modality": "MRI", "case": "second"})
     record = read_record(tmp_path / "out" / "second")
-    assert (record.case, record.modality, record.version, record.n_clipped) == ("second", "MRI", VERSION, 0)
-    assert record.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert (record.case, record.modality, record.provenance.version, record.n_clipped) == ("second", "MRI", VERSION, 0)
+    assert record.provenance.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
     assert record.settings == settings
     assert str(tmp_path) not in (tmp_path / "out" / "second" / "restoration.json").read_text()
 

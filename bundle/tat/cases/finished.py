@@ -17,9 +17,9 @@ from bundle.tat.cases.record import (
     CaseRecord,
     Setting,
     check_replaceable,
-    file_sha256,
     read_record,
 )
+from bundle.tat.file_digest import file_sha256
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 
@@ -103,8 +103,8 @@ class CompletedCases:
         )
         reasons = {
             "overwrite": self.overwrite,
-            "other weights": record.weights_sha256 != self.weights_sha256,
-            f"made by version {record.version}": record.version != VERSION,
+            "other weights": record.provenance.weights_sha256 != self.weights_sha256,
+            f"made by version {record.provenance.version}": record.provenance.version != VERSION,
             f"other {', '.join(changed)}": bool(changed),
             "its files were gone": not _holds_result(self._folder(item)),
         }

@@ -1,13 +1,13 @@
 """What is said about a restored case beside it: which weights and settings made it."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 
 # Its presence marks a folder as a case that this program wrote, whole.
@@ -26,16 +26,14 @@ class CaseRecord:
     Args:
         case: name of the case, that of its folder.
         modality: ``CT``, ``MRI`` or ``PET``; empty when nothing told it.
-        version: version of the bundle.
-        weights_sha256: SHA-256 of the weights file in hexadecimal digits; ``None`` when no file was named.
+        provenance: what made it.
         n_clipped: values that lay outside the range that the saved files can store.
         settings: what else changes the result, by name.
     """
 
     case: str
     modality: str
-    version: str
-    weights_sha256: str | None
+    provenance: Provenance
     n_clipped: int
     settings: Mapping[str, Setting]
 
@@ -51,7 +49,7 @@ def write_record(folder: Path, record: CaseRecord) -> None:
         RefusedInputError: the file system does not let us.
     """
     with written_whole(folder / RECORD_NAME) as temporary:
-        temporary.write_text(json.dumps(asdict(record), indent=4) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_content(record), indent=4) + "\n", encoding="utf-8")
 
 
 def read_record(folder: Path) -> CaseRecord | None:
@@ -70,14 +68,25 @@ def read_record(folder: Path) -> CaseRecord | None:
         return None
 
 
+def _content(record: CaseRecord) -> dict[str, Any]:
+    """The JSON form of a record."""
+    return {
+        "case": record.case,
+        "modality": record.modality,
+        "version": record.provenance.version,
+        "weights_sha256": record.provenance.weights_sha256,
+        "n_clipped": record.n_clipped,
+        "settings": dict(record.settings),
+    }
+
+
 def _record(content: dict[str, Any]) -> CaseRecord:
     """A record from its JSON form; raises what indexing and converting raise."""
     weights = content["weights_sha256"]
     return CaseRecord(
         case=str(content["case"]),
         modality=str(content["modality"]),
-        version=str(content["version"]),
-        weights_sha256=None if weights is None else str(weights),
+        provenance=Provenance(None if weights is None else str(weights), str(content["version"])),
         n_clipped=int(content["n_clipped"]),
         settings=dict(content["settings"]),
     )
@@ -103,22 +112,3 @@ def check_replaceable(folder: Path, sources: Iterable[Path]) -> None:
             raise RefusedInputError(
                 f"{folder} holds {others[0]}, which is no result: remove it or pass another output_dir"
             )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits.
-
-    Args:
-        path: an existing file.
-
-    Raises:
-        RefusedInputError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise RefusedInputError(f"cannot read {path}: {error.strerror or error}") from error
-    return digest.hexdigest()

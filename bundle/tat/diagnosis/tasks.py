@@ -10,10 +10,10 @@ from pathlib import Path
 
 from monai.utils import ensure_tuple
 
-from bundle.tat.cases.record import file_sha256
 from bundle.tat.diagnosis.record import DiagnosisRecord, as_command
 from bundle.tat.diagnosis.report import report_gradients, report_representations, report_training
 from bundle.tat.diagnosis.samples import TaskSamples, draw_samples, read_configs, read_loss, read_network
+from bundle.tat.file_digest import file_sha256
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION

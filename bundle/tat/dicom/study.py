@@ -245,7 +245,7 @@ def _look_into(folder: Path) -> tuple[list[DicomHeader], dict[Path, str], list[t
     files, links = _walk(folder)
     images, damaged = [], {}
     others = [(link, "a link to a folder is not followed: pass it by itself") for link in links]
-    for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False):
+    for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False, disable=None):
         try:
             header = read_dicom_header(file)
         except RefusedInputError as fault:

@@ -13,7 +13,6 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from bundle.tat.atomic import write_json
-from bundle.tat.cases.record import file_sha256
 from bundle.tat.evaluation.baseline_filters import find_filters
 from bundle.tat.evaluation.cases import Case
 from bundle.tat.evaluation.scoring import (
@@ -36,6 +35,7 @@ from bundle.tat.evaluation.table import (
     slice_rows,
     write_csv,
 )
+from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.modality import Modality
 from bundle.tat.provenance import Provenance

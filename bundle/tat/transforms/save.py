@@ -17,13 +17,15 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
-from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, file_sha256, write_record
+from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, write_record
 from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import source_files
 from bundle.tat.dicom.writer import read_sources, write_series
+from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
+from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import SOURCES_KEY
 from bundle.tat.version import VERSION
@@ -109,7 +111,7 @@ class SaveRestoredd(MapTransform):
                 write_nifti(values, image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz")
             source = {SOURCE_KEY: str(data[SOURCE_KEY])} if SOURCE_KEY in data else {}
             settings = {**self.settings, **source}
-            record = CaseRecord(case, modality, VERSION, self._weights_sha256, n_clipped, settings)
+            record = CaseRecord(case, modality, Provenance(self._weights_sha256, VERSION), n_clipped, settings)
             write_record(temporary, record)
 
     @cached_property
