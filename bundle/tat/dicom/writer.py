@@ -42,6 +42,7 @@ def keep_for_writing(image: Dataset) -> Dataset:
     """
     propagate_lossy_compression(image)
     del image.PixelData
+    image._pixel_array = None  # pydicom 2 goes on holding the decoded pixels
     remove_stale_attributes(image)
     return image
 
