@@ -22,7 +22,7 @@ _WORDS_OF_MONAI: Final = frozenset(
 _WORDS_FOR_IDS: Final = frozenset({"config_file", "run_id", "init_id", "final_id", "tracking"})
 
 
-def prepare_run(configs: Sequence[str]) -> None:
+def prepare_run(configs: Sequence[str], *, own_process: bool = False) -> None:
     """First step of a config's ``run``: refuse what cannot be meant before anything is read or trained.
 
     Overlays are looked at however the run was started. MONAI shows a config nothing of what else it was merged from;
@@ -31,11 +31,13 @@ def prepare_run(configs: Sequence[str]) -> None:
 
     Args:
         configs: see ``check_overlays``.
+        own_process: whether a host has started this process for the run alone, as MONAI Label does to train. A refusal
+            is one line there, too.
 
     Raises:
         RefusedInputError: overlays that do not go together, or an unknown id.
     """
-    if is_command_line():
+    if own_process or is_command_line():
         show_in_one_line()
     check_overlays(configs)
     if is_command_line():
