@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.padding import SetPaddingAsided as SetPaddingAsided
     from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd
     from bundle.tat.transforms.slices import CentralSlicesd as CentralSlicesd
+    from bundle.tat.transforms.upsample import UpsampleMrid as UpsampleMrid
+    from bundle.tat.transforms.upsample import parse_upsampling as parse_upsampling
     from bundle.tat.transforms.volume import EnsureScalarVolumed as EnsureScalarVolumed
 else:
     __getattr__, __dir__, __all__ = export_lazily(__name__)

@@ -29,6 +29,7 @@ from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.load import SOURCES_KEY
+from bundle.tat.transforms.upsample import FinerPlane
 from bundle.tat.version import VERSION
 
 if TYPE_CHECKING:
@@ -107,7 +108,11 @@ class SaveRestoredd(MapTransform):
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else read_sources(files)
-                series = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
+                plane = FinerPlane.of_meta(image.meta)
+                finer = plane.grids if plane else None
+                series = write_series(
+                    values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed, finer=finer
+                )
             if self.nifti or not files:
                 write_nifti(
                     series.in_its_unit(values), image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz"
