@@ -101,13 +101,13 @@ def test_other_modalities_and_no_wish_change_nothing():
 
 @pytest.mark.parametrize(("text", "meant"), [(None, None), ("None", None), (2, 2.0), ("1.5", 1.5), ("0.5 mm", "0.5mm")])
 def test_wishes_are_read(text, meant):
-    assert parse_upsampling(text) == meant
+    assert parse_upsampling("mri_upsample", text) == meant
 
 
 @pytest.mark.parametrize("text", ["much", 1, 0.5, 6, "0mm", "-1mm", float("nan")])
 def test_what_is_no_finer_grid_is_refused(text):
     with pytest.raises(RefusedInputError, match=r"mri_upsample is .*: pass a factor above 1"):
-        parse_upsampling(text)
+        parse_upsampling("mri_upsample", text)
 
 
 @pytest.mark.parametrize("side", ["0.05mm", "2mm"])

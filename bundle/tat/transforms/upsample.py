@@ -75,10 +75,11 @@ class FinerPlane(NamedTuple):
         return cls((first, second), (FourierGrid(*sizes), FourierGrid(*other_sizes)))
 
 
-def parse_upsampling(text: object) -> float | str | None:
-    """Read ``mri_upsample``.
+def parse_upsampling(name: str, text: object) -> float | str | None:
+    """Read the wish for a finer grid.
 
     Args:
+        name: what the user calls it.
         text: ``None``; a factor such as ``2`` or ``1.5``; or a pixel side such as ``0.5mm``.
 
     Returns:
@@ -100,7 +101,7 @@ def parse_upsampling(text: object) -> float | str | None:
     if not is_side and 1.0 < value <= MAX_FACTOR:
         return value
     raise RefusedInputError(
-        f"mri_upsample is {word}: pass a factor above 1 and up to {MAX_FACTOR:g}, or a pixel side such as 0.5mm"
+        f"{name} is {word}: pass a factor above 1 and up to {MAX_FACTOR:g}, or a pixel side such as 0.5mm"
     )
 
 
@@ -134,7 +135,7 @@ class UpsampleMrid(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.upsampling = parse_upsampling(upsampling)
+        self.upsampling = parse_upsampling("upsampling", upsampling)
         self.slice_axis = slice_axis % 3
         self.modality_key = modality_key
 
