@@ -119,7 +119,7 @@ class NiftiForms:
         """
         if not self.qform_code and not self.sform_code:
             return (
-                "tells no orientation (sform and qform codes are 0): left and right cannot be known, its axes are kept"
+                "tells no orientation (sform and qform codes are 0): left cannot be told from right; the codes are kept"
             )
         if not self.qform_code or not self.sform_code:
             return ""
