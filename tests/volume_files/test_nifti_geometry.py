@@ -19,6 +19,7 @@ from bundle.tat.transforms.volume import EnsureScalarVolumed
 from bundle.tat.volume_files import NiftiForms, open_volume, write_nifti
 from bundle.tat.volume_files.geometry import corner_distance
 from scripts.benchmarks.geometry import (
+    DOCUMENT,
     KINDS,
     SCANNER,
     SHAPE,
@@ -220,3 +221,10 @@ def test_values_do_not_change_with_the_file(tmp_path):
         file.seek(400)
         file.write(b"\0" * 100)
     np.testing.assert_array_equal(image[0].numpy(), volume)
+
+
+def test_the_document_has_a_row_for_each_kind():
+    rows = [
+        line.split(" | ")[0].removeprefix("| ") for line in DOCUMENT.read_text().splitlines() if line.count("|") == 6
+    ]
+    assert [row for row in rows if row in KINDS] == list(KINDS)
