@@ -80,7 +80,7 @@ def assert_same_forms(source, result, to_mm: float = 1.0) -> None:
         assert int(source[code]) == int(result[code])
     for field in FORM_FIELDS:
         factor = 1.0 if field.startswith("quatern") else to_mm
-        np.testing.assert_allclose(result[field], source[field] * factor, rtol=1e-6, err_msg=field)
+        np.testing.assert_allclose(result[field], source[field] * factor, rtol=1e-6, atol=1e-9, err_msg=field)
     np.testing.assert_allclose(result["pixdim"][1:4], source["pixdim"][1:4] * to_mm, rtol=1e-6)
     assert result["pixdim"][0] == source["pixdim"][0]
     assert result.get_xyzt_units()[0] == "mm"
@@ -107,16 +107,20 @@ def headers(draw) -> nibabel.Nifti1Header:
     return header
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(header=headers(), shape=st.lists(st.integers(1, 6), min_size=2, max_size=3), version=st.sampled_from([1, 2]))
 def test_both_forms_and_codes_come_back(tmp_path_factory, header, shape, version):
     folder = tmp_path_factory.mktemp("forms")
     image = nibabel.Nifti1Image if version == 1 else nibabel.Nifti2Image
     nibabel.save(image(np.ones(shape, dtype=np.int16), None, image.header_class.from_header(header)), folder / "a.nii")
-    result = write_result(folder / "a.nii", folder / "out")
+    volume, result = open_volume(folder / "a.nii"), folder / "result.nii"
+    write_nifti(volume.values(), volume.affine, result, NiftiForms.from_json(volume.forms.to_json()))
     to_mm = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
     assert_same_forms(nibabel.load(folder / "a.nii").header, nibabel.load(result).header, to_mm)
-    np.testing.assert_allclose(nibabel.load(result).affine, nibabel_affine(folder / "a.nii"), rtol=1e-5, atol=1e-3)
+    found, truth = (
+        affine[:, [*range(len(shape)), 3]] for affine in (nibabel_affine(result), nibabel_affine(folder / "a.nii"))
+    )
+    np.testing.assert_allclose(found, truth, rtol=1e-5, atol=1e-3)
     assert nibabel.load(result).shape == tuple(shape)
 
 
@@ -224,7 +228,5 @@ def test_values_do_not_change_with_the_file(tmp_path):
 
 
 def test_the_document_has_a_row_for_each_kind():
-    rows = [
-        line.split(" | ")[0].removeprefix("| ") for line in DOCUMENT.read_text().splitlines() if line.count("|") == 6
-    ]
-    assert [row for row in rows if row in KINDS] == list(KINDS)
+    first_cells = [line.split(" | ")[0].removeprefix("| ") for line in DOCUMENT.read_text().splitlines()]
+    assert [cell for cell in first_cells if cell in KINDS] == list(KINDS)

@@ -19,6 +19,8 @@ from bundle.tat.volume_files.volume_file import VolumeFile
 # Millimetres in the units of length of xyzt_units; its lower three bits hold them. 0 is unknown, and taken for mm.
 _TO_MM: Final = MappingProxyType({1: 1000.0, 2: 1.0, 3: 0.001})
 _LENGTH_BITS: Final = 0b111
+# NIfTI-1 holds its forms in float32, NIfTI-2 in float64.
+_ROUNDING: Final = 1e-6
 
 
 def open_nibabel(path: Path) -> VolumeFile:
@@ -73,7 +75,7 @@ def write_nifti(
     """
     # nibabel itself, since MONAI's writer changes the number of dimensions of slices and one-slice volumes.
     header = None if forms is None else forms.header(values.shape)
-    if header is None or not np.allclose(header.get_best_affine(), affine, rtol=0.0, atol=AFFINE_TOLERANCE):
+    if header is None or not np.allclose(header.get_best_affine(), affine, rtol=_ROUNDING, atol=AFFINE_TOLERANCE):
         header = NiftiForms.of_affine(affine).header(values.shape)
     # Given an affine, nibabel would write forms of its own.
     nibabel.save(nibabel.Nifti1Image(values, None, header), path)
@@ -91,7 +93,8 @@ def _geometry(image: SpatialImage) -> tuple[NDArray[np.float64], NiftiForms | No
     if isinstance(header, nibabel.Nifti1Header):
         to_mm = _TO_MM.get(int(header["xyzt_units"]) & _LENGTH_BITS, 1.0)
         forms = NiftiForms.of_header(header, to_mm)
-        affine[:3] *= to_mm
+        if to_mm != 1.0:
+            affine = forms.header(image.shape).get_best_affine()
         return affine, forms, forms.note(image.shape)
     if isinstance(image, nibabel.MGHImage):
         return affine, None, ""
