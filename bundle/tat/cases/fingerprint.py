@@ -7,6 +7,7 @@ from typing import Any
 
 from bundle.tat.data.datalist import IMAGE_KEY, series_of
 from bundle.tat.file_digest import sampled_digest
+from bundle.tat.formats import files_of
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -19,7 +20,7 @@ def n_bytes(item: Mapping[str, Any]) -> int:
     series = series_of(item)
     if series is not None:
         return sum(header.n_bytes for header in series.headers)
-    return Path(str(item[IMAGE_KEY])).stat().st_size
+    return sum(file.stat().st_size for file in files_of(Path(str(item[IMAGE_KEY]))))
 
 
 def fingerprint(item: Mapping[str, Any]) -> str:
@@ -38,8 +39,11 @@ def fingerprint(item: Mapping[str, Any]) -> str:
     series = series_of(item)
     if series is not None:
         return hashlib.sha256("".join(header.digest for header in series.headers).encode()).hexdigest()
+    digests = []
     try:
-        with Path(str(item[IMAGE_KEY])).open("rb") as file:
-            return sampled_digest(file)
+        for path in files_of(Path(str(item[IMAGE_KEY]))):
+            with path.open("rb") as file:
+                digests.append(sampled_digest(file))
     except OSError as error:
         raise RefusedInputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
