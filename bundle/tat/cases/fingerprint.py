@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bundle.tat.data.datalist import IMAGE_KEY, series_of
+from bundle.tat.data.sidecar import sidecar_of
 from bundle.tat.file_digest import sampled_digest
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.walk import check_there
@@ -35,7 +36,8 @@ def fingerprint(item: Mapping[str, Any]) -> str:
 
     Returns:
         Hexadecimal digits that depend on sizes and times of change of the case's files and on parts of their content,
-        but not on where they lie. Of DICOM only the images of the series count, not what lies beside them.
+        but not on where they lie. Of DICOM only the images of the series count, not what lies beside them; of a scan in
+        a file of its own also what its sidecar tells, which the result depends on.
 
     Raises:
         RefusedInputError: a file cannot be read.
@@ -47,6 +49,8 @@ def fingerprint(item: Mapping[str, Any]) -> str:
     check_there(path)
     try:
         with path.open("rb") as file:
-            return sampled_digest(file)
+            digest = sampled_digest(file)
     except OSError as error:
         raise RefusedInputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+    sidecar = sidecar_of(item)
+    return digest if sidecar is None else hashlib.sha256(f"{digest}{sidecar.digest}".encode()).hexdigest()

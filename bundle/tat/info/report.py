@@ -20,6 +20,7 @@ from bundle.tat.formats import case_name
 from bundle.tat.info.describe import ScanDescription, VoxelCheck, describe
 from bundle.tat.preflight import check_ids
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.pet_scale import NOT_SET
 
 _COLUMNS: Final = ("scan", "files", "format", "modality", "matrix", "slices", "voxel [mm]", "axes", "unit", "type")
 _ONLY_HEADERS: Final = "Only headers were read. With --deep, the voxels are checked too."
@@ -55,8 +56,11 @@ def report_scans(
     check_ids(config_file, modality=modality, **ids)
     items, skipped, refused = _find(dataset_dir, section)
     check = _voxel_check(config_file, {"modality": modality, **ids}) if deep else None
-    slice_axis = int(ids.get("slice_axis", -1))
-    scans = [describe(item, modality=modality, slice_axis=slice_axis, check_voxels=check) for item in items]
+    slice_axis, pet_scale = int(ids.get("slice_axis", -1)), float(ids.get("pet_scale", NOT_SET))
+    scans = [
+        describe(item, modality=modality, pet_scale=pet_scale, slice_axis=slice_axis, check_voxels=check)
+        for item in items
+    ]
     if as_json:
         content = {"scans": [asdict(scan) for scan in scans], "skipped": [asdict(one) for one in skipped]}
         return json.dumps({**content, "refused": refused}, indent=4)
