@@ -8,6 +8,11 @@ from typing import Final, NamedTuple
 # What the help calls values that are taken as typed: paths, which are made absolute, and texts.
 PATHS: Final = ("DIR", "FILE", "PATH")
 TEXTS: Final = ("NAME", "TEXT")
+# Ids of the configs that are paths, though no help names them for every verb.
+PATH_IDS: Final = (
+    *("bundle_root", "cache_dir", "ckpt_dir", "ckpt_path", "compare_to", "datalist_file", "dataset_dir"),
+    *("output_dir", "pretrained"),
+)
 
 
 class Place(NamedTuple):

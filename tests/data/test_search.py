@@ -109,8 +109,11 @@ def test_own_results_are_skipped(tmp_path):
     result = scan(tmp_path / "eval" / "a" / "a_restored.nii.gz")
     result.with_name("restoration.json").write_text("{}")
     assert cases(tmp_path) == ["a"]
-    name, reason = "eval/a/a_restored.nii.gz", "already restored by TAT: pass the scan that it was made from"
-    assert skipped(tmp_path) == {name: reason}
+    reason = "already restored by TAT: pass the scan that it was made from"
+    assert skipped(tmp_path) == {"eval/a/a_restored.nii.gz": reason}
+    again = scan(tmp_path / "eval" / "b" / "b_restored.nii.gz")
+    again.with_name("restoration.json").write_text("{}")
+    assert skipped(tmp_path) == {"eval": reason}
     with pytest.raises(RefusedInputError, match=f"; a_restored.nii.gz: {reason}"):
         find_scans(result.parent)
 

@@ -27,6 +27,7 @@ FOREIGN_SUFFIXES: Final = (
 _BESIDE_SUFFIXES: Final = frozenset(
     ".json .tsv .csv .txt .md .rst .bval .bvec .png .jpg .jpeg .svg .pdf .html .xml .yml .yaml .mat .log .gz".split()
 )
+_OWN_RESULT: Final = "already restored by TAT: pass the scan that it was made from"
 _N_REASONS: Final = 3
 # Names that BIDS has for label maps and masks.
 _BIDS_LABELS: Final = re.compile(r"sub-[^_]+_(.+_)?(dseg|probseg|mask)")
@@ -103,7 +104,7 @@ def _unfit(volumes: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     results = {folder for folder in {path.parent for path in volumes} if (folder / RECORD_NAME).is_file()}
     for path in volumes:
         if path.parent in results:
-            yield path, "already restored by TAT: pass the scan that it was made from"
+            yield path, _OWN_RESULT
         elif _BIDS_LABELS.fullmatch(case_name(path)):
             yield path, "a label map or mask by its name"
 
@@ -117,10 +118,11 @@ def _may_be_dicom(path: Path) -> bool:
 
 
 def _together(folder: Path, unfit: Mapping[Path, str]) -> Iterator[Skipped]:
-    """One entry for all files of a folder that are skipped for one reason."""
+    """One entry for all files of a folder that are skipped for one reason; results have a folder each in another."""
     alike: defaultdict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path, reason in unfit.items():
-        alike[path.parent, reason].append(path)
+        holder = path.parent.parent if reason == _OWN_RESULT and path.parent != folder else path.parent
+        alike[holder, reason].append(path)
     for (parent, reason), paths in alike.items():
         place = paths[0] if len(paths) == 1 else parent
         name = folder.name if place == folder else str(place.relative_to(folder))
