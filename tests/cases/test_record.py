@@ -11,18 +11,34 @@ from bundle.tat.file_digest import file_sha256
 from bundle.tat.provenance import Provenance
 
 RECORD = CaseRecord(
-    "head", "CT", Provenance("ab" * 32, "0.1.0"), 3, {"mri_scale": "percentile", "slice_axis": -1, "amp": False}
+    case="head",
+    modality="CT",
+    provenance=Provenance("ab" * 32, "0.1.0"),
+    n_outside_network_range=5,
+    n_outside_file_range=3,
+    unit="HU",
+    settings={"mri_scale": "percentile", "slice_axis": -1, "amp": False},
 )
 SETTINGS = st.dictionaries(
     st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False)
 )
 
 
-@given(case=st.text(), weights=st.none() | st.text(), n_clipped=st.integers(0), settings=SETTINGS)
-def test_what_is_written_is_read(tmp_path_factory, case, weights, n_clipped, settings):
+@given(
+    case=st.text(), weights=st.none() | st.text(), counts=st.tuples(st.integers(0), st.integers(0)), settings=SETTINGS
+)
+def test_what_is_written_is_read(tmp_path_factory, case, weights, counts, settings):
     folder = tmp_path_factory.mktemp("case")
     made_by = Provenance(weights, "0.1.0")
-    record = replace(RECORD, case=case, provenance=made_by, n_clipped=n_clipped, settings=settings)
+    of_network, of_file = counts
+    record = replace(
+        RECORD,
+        case=case,
+        provenance=made_by,
+        n_outside_network_range=of_network,
+        n_outside_file_range=of_file,
+        settings=settings,
+    )
     write_record(folder, record)
     assert read_record(folder) == record
 
@@ -30,7 +46,8 @@ def test_what_is_written_is_read(tmp_path_factory, case, weights, n_clipped, set
 def test_the_file_is_for_people_too(tmp_path):
     write_record(tmp_path, RECORD)
     content = json.loads((tmp_path / "restoration.json").read_text())
-    assert list(content) == ["case", "modality", "version", "weights_sha256", "n_clipped", "settings"]
+    counts = ["n_outside_network_range", "n_outside_file_range"]
+    assert list(content) == ["case", "modality", "version", "weights_sha256", *counts, "unit", "settings"]
     assert (content["version"], content["weights_sha256"]) == ("0.1.0", "ab" * 32)
     assert content["settings"]["slice_axis"] == -1
     assert [path.name for path in tmp_path.iterdir()] == ["restoration.json"]

@@ -89,9 +89,7 @@ def rows(path):
 
 
 def volume(pairs, modality, kind):
-    scan = nibabel.load(pairs / modality / f"{modality.lower()}_{kind}.nii.gz")
-    bounds = INTENSITY_RANGES[Modality(modality)]
-    return scan.get_fdata(dtype=np.float32).clip(bounds.low, bounds.high)
+    return nibabel.load(pairs / modality / f"{modality.lower()}_{kind}.nii.gz").get_fdata(dtype=np.float32)
 
 
 def restore(image, modality, model):
@@ -99,10 +97,11 @@ def restore(image, modality, model):
     network = tiny_network().eval()
     load_weights(network, str(model))
     height, width, _ = image.shape
-    unit = np.pad((image - bounds.low) / bounds.width, ((0, -height % 8), (0, -width % 8), (0, 0)), mode="edge")
+    clipped = image.clip(bounds.low, bounds.high)
+    unit = np.pad((clipped - bounds.low) / bounds.width, ((0, -height % 8), (0, -width % 8), (0, 0)), mode="edge")
     with torch.inference_mode():
         pred = network(torch.from_numpy(np.moveaxis(unit, -1, 0)[:, None]))[:, 0].numpy()
-    restored = np.moveaxis(pred, 0, -1)[:height, :width] * bounds.width + bounds.low
+    restored = np.moveaxis(pred, 0, -1)[:height, :width] * bounds.width + bounds.low + image - clipped
     # A slice of one value skips the network.
     constant = np.ptp(image, axis=(0, 1)) == 0
     return np.where(constant, image, restored).astype(np.float32)

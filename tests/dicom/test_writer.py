@@ -174,8 +174,8 @@ def test_what_cannot_be_stored_is_clipped_and_counted(tmp_path, caplog, modality
     volume[0, 0], volume[1, 1], volume[2, 2] = low - 9, high + 9, high
     (tmp_path / "derived").mkdir()
     with caplog.at_level(logging.WARNING):
-        n_clipped = write_series(volume, read_sources(sources), tmp_path / "derived", provenance=PROVENANCE)
-    assert n_clipped == 2
+        written = write_series(volume, read_sources(sources), tmp_path / "derived", provenance=PROVENANCE)
+    assert written.n_clipped == 2
     assert "2 of 120 values were clipped" in caplog.text
     stored = physical([tmp_path / "derived" / "IM0001.dcm"])
     assert (stored.min(), stored.max()) == (low, high)
@@ -246,7 +246,7 @@ def test_nothing_of_the_old_pixels_is_taken_over(tmp_path):
         item.add_new(0x00091010, "LO", "private in an item")
         item.add_new(0xFFFAFFFA, "SQ", Sequence([Dataset()]))
         image.ReferencedImageSequence = image.RealWorldValueMappingSequence = Sequence([item])
-        image.SmallestImagePixelValue, image.LargestImagePixelValue, image.PixelPaddingValue = 0, 9, 7
+        image.SmallestImagePixelValue, image.LargestImagePixelValue = 0, 9
         image.IconImageSequence = image.DigitalSignaturesSequence = Sequence([Dataset()])
         image.add_new(0x60000010, "US", 12)
         image.add_new(0x60003000, "OW", b"\0\0")
@@ -257,7 +257,7 @@ def test_nothing_of_the_old_pixels_is_taken_over(tmp_path):
     image = derive_one(tmp_path, "CT", change)
     assert not [element for element in image.iterall() if element.tag.is_private]
     assert {f"{tag.group:04x}" for tag in image.keys()} <= {"0008", "0010", "0012", "0018", "0020", "0028", "7fe0"}  # noqa: SIM118
-    dropped = "Smallest Largest Padding Icon Signature RealWorld"
+    dropped = "Smallest Largest Icon Signature RealWorld"
     assert not [name for name in as_written(image) if any(word in name for word in dropped.split())]
     assert len(image.ReferencedImageSequence[0]) == 0
 

@@ -14,17 +14,54 @@ from tests.helper import assert_round_trip
 from tests.scans import blobs, oblique_affine
 
 modalities = st.sampled_from(list(Modality))
+seeds = st.integers(0, 2**31)
 values = st.lists(st.floats(-5000, 9000, width=32), min_size=1, max_size=60)
 
 
 @given(modality=modalities, values=values)
-def test_there_and_back_is_clipping(modality, values):
+def test_there_and_back_is_clipping_unless_the_excess_is_given_back(modality, values):
     bounds = INTENSITY_RANGES[modality]
     image = torch.tensor(values)
-    unit, n_clipped = to_unit_range(image, bounds)
-    back = from_unit_range(unit, bounds)
-    assert n_clipped == int((image != image.clamp(bounds.low, bounds.high)).sum())
-    torch.testing.assert_close(back, image.clamp(bounds.low, bounds.high), rtol=1e-6, atol=bounds.width * 2e-7)
+    clipped = image.clamp(bounds.low, bounds.high)
+    unit, excess = to_unit_range(image, bounds)
+    assert excess.n_voxels == int((image != clipped).sum())
+    close = {"rtol": 1e-6, "atol": bounds.width * 2e-7}
+    torch.testing.assert_close(from_unit_range(unit, bounds), clipped, **close)
+    torch.testing.assert_close(from_unit_range(unit, bounds, excess=excess), image, **close)
+
+
+@given(modality=modalities, shape=st.tuples(*[st.integers(1, 6)] * 3), axes=st.permutations([1, 2, 3]), seed=seeds)
+def test_the_result_is_the_output_of_the_network_plus_the_excess(modality, shape, axes, seed):
+    """Whatever the network makes of the clipped image, and however the image lies in memory."""
+    random = torch.Generator().manual_seed(seed)
+    bounds = INTENSITY_RANGES[modality]
+    image = (torch.rand(1, *shape, generator=random) * 3 - 1) * bounds.width
+    image = image.permute(0, *axes)
+    unit, excess = to_unit_range(image, bounds)
+    output = torch.rand(unit.shape, generator=random)
+    result = from_unit_range(output, bounds, excess=excess)
+    expected = output * bounds.width + bounds.low + image - image.clamp(bounds.low, bounds.high)
+    torch.testing.assert_close(result, expected, rtol=1e-6, atol=bounds.width * 1e-6)
+
+
+@pytest.mark.parametrize(("modality", "n_negative"), [("MRI", 0), ("PET", 0), ("CT", 24)])
+def test_a_magnitude_comes_back_without_negative_values(modality, n_negative):
+    transform = ScaleByModalityd("image", mri_scale="fixed")
+    scaled = transform(
+        {"image": MetaTensor(torch.full((1, 4, 3, 2), -9.0 if modality == "CT" else 9.0)), "modality": modality}
+    )
+    restored = scaled["image"] * 0 - 0.01
+    restored.copy_meta_from(scaled["image"])
+    assert int((transform.inverse({"image": restored})["image"] < 0).sum()) == n_negative
+
+
+def test_what_was_negative_may_stay_so():
+    """Interpolated PET undershoots: such a voxel keeps its value, and the others their sign."""
+    image = torch.full((1, 4, 3, 2), 5.0)
+    image[0, 1, 1, 1] = -0.5
+    transform = ScaleByModalityd("image")
+    scaled = transform({"image": MetaTensor(image), "modality": "PET"})["image"]
+    assert float(transform.inverse({"image": scaled})["image"].min()) == pytest.approx(-0.5)
 
 
 @given(modality=modalities, values=values, scale=st.floats(0.01, 100))
@@ -33,17 +70,22 @@ def test_unit_range_is_a_unit_range(modality, values, scale):
     assert bool(((scaled >= 0) & (scaled <= 1)).all())
 
 
-@given(modality=modalities, values=values, scale=st.floats(0.01, 100), chunk=st.integers(1, 70))
-def test_a_volume_is_scaled_alike_in_parts_and_at_once(modality, values, scale, chunk):
+@given(modality=modalities, values=values, scale=st.floats(0.01, 100), n_columns=st.integers(1, 5))
+def test_a_volume_is_scaled_alike_in_planes_and_at_once(modality, values, scale, n_columns):
     bounds = INTENSITY_RANGES[modality]
+    image = torch.tensor(values)[:, None].repeat(1, n_columns)
+    in_planes, excess = to_unit_range(image, bounds, scale=scale)
+    scaled = image * scale
+    assert torch.equal(in_planes, scaled.clamp(bounds.low, bounds.high).sub(bounds.low).div(bounds.width))
+    assert excess.n_voxels == int(((scaled < bounds.low) | (scaled > bounds.high)).sum())
+
+
+@given(values=values, chunk=st.integers(1, 70))
+def test_the_scale_of_mri_does_not_depend_on_parts(values, chunk):
     image = torch.tensor(values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(volume, "CHUNK_SIZE", chunk)
-        in_parts, n_clipped = to_unit_range(image, bounds, scale=scale)
         factor = mri_scale_factor(image)
-    scaled = image * scale
-    assert torch.equal(in_parts, scaled.clamp(bounds.low, bounds.high).sub(bounds.low).div(bounds.width))
-    assert n_clipped == int(((scaled < bounds.low) | (scaled > bounds.high)).sum())
     assert factor == mri_scale_factor(image)
 
 
@@ -100,12 +142,12 @@ def test_a_pair_shares_the_scale_of_its_first_image():
     torch.testing.assert_close(scaled["label"].as_tensor(), scaled["image"].as_tensor() * 2)
 
 
-def test_clipped_voxels_are_counted_and_reported(caplog):
+def test_voxels_outside_the_range_are_counted_and_reported(caplog):
     image = MetaTensor(torch.tensor([[[-2000.0, 0.0, 3072.0, 3073.0]]]))
     with caplog.at_level(logging.WARNING):
         scaled = ScaleByModalityd("image")({"image": image, "modality": "CT"})["image"]
-    assert scaled.meta["n_clipped"] == 2
-    assert "2 of 4 voxels (50 %) lie outside [-1024, 3072] HU and were clipped" in caplog.text
+    assert scaled.meta["n_outside_range"] == 2
+    assert "2 of 4 voxels (50 %) lie outside [-1024, 3072] HU: the network sees them clipped" in caplog.text
 
 
 @pytest.mark.parametrize(("modality", "value"), [("MRI", -3.0), ("CT", 30000.0)])
@@ -121,7 +163,7 @@ def test_pet_that_cannot_be_suv_is_refused_by_name():
         ScaleByModalityd("image")({"image": image, "modality": "PET"})
 
 
-def test_nothing_is_reported_when_nothing_is_clipped(caplog):
+def test_nothing_is_reported_when_nothing_lies_outside(caplog):
     ScaleByModalityd("image")({"image": MetaTensor(torch.zeros(1, 3, 3)), "modality": "CT"})
     assert caplog.text == ""
 

@@ -112,7 +112,8 @@ def test_the_record_says_what_made_the_case(tmp_path):
     (tmp_path / "model.pt").unlink()  # read once only
     save({"pred": restored(), "modality": "MRI", "case": "second"})
     record = read_record(tmp_path / "out" / "second")
-    assert (record.case, record.modality, record.provenance.version, record.n_clipped) == ("second", "MRI", VERSION, 0)
+    assert (record.case, record.modality, record.provenance.version) == ("second", "MRI", VERSION)
+    assert (record.n_outside_network_range, record.n_outside_file_range, record.unit) == (0, 0, "")
     assert record.provenance.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
     assert record.settings == settings
     assert str(tmp_path) not in (tmp_path / "out" / "second" / "restoration.json").read_text()
@@ -166,7 +167,7 @@ def test_the_series_says_what_made_it(tmp_path):
     )
     sha256 = hashlib.sha256(b"weights").hexdigest()
     assert sha256 in first.ContributingEquipmentSequence[0].ContributionDescription
-    assert json.loads((folder / "restoration.json").read_text())["n_clipped"] == image.numel()
+    assert json.loads((folder / "restoration.json").read_text())["n_outside_file_range"] == image.numel()
     save({"pred": image, "modality": "CT"})
     assert elements([folder / "IM0001.dcm"], "SOPInstanceUID") == [first.SOPInstanceUID]
     assert len(sources) == len(list(folder.glob("*.dcm")))

@@ -25,14 +25,18 @@ class CaseRecord:
         case: name of the case, that of its folder.
         modality: ``CT``, ``MRI`` or ``PET``; empty when nothing told it.
         provenance: what made it.
-        n_clipped: values that lay outside the range that the saved files can store.
+        n_outside_network_range: voxels that the network saw clipped; the result got back what clipping took.
+        n_outside_file_range: values that lay outside the range that the saved files can store, and were clipped to it.
+        unit: of the saved values, as DICOM names it; empty where the scan's file names none.
         settings: what else changes the result, by name.
     """
 
     case: str
     modality: str
     provenance: Provenance
-    n_clipped: int
+    n_outside_network_range: int
+    n_outside_file_range: int
+    unit: str
     settings: Mapping[str, Setting]
 
 
@@ -73,7 +77,9 @@ def _content(record: CaseRecord) -> dict[str, Any]:
         "modality": record.modality,
         "version": record.provenance.version,
         "weights_sha256": record.provenance.weights_sha256,
-        "n_clipped": record.n_clipped,
+        "n_outside_network_range": record.n_outside_network_range,
+        "n_outside_file_range": record.n_outside_file_range,
+        "unit": record.unit,
         "settings": dict(record.settings),
     }
 
@@ -85,7 +91,9 @@ def _record(content: dict[str, Any]) -> CaseRecord:
         case=str(content["case"]),
         modality=str(content["modality"]),
         provenance=Provenance(None if weights is None else str(weights), str(content["version"])),
-        n_clipped=int(content["n_clipped"]),
+        n_outside_network_range=int(content["n_outside_network_range"]),
+        n_outside_file_range=int(content["n_outside_file_range"]),
+        unit=str(content["unit"]),
         settings=dict(content["settings"]),
     )
 

@@ -22,8 +22,6 @@ STALE_TAGS: Final = frozenset(
         0x00280107,  # Largest Image Pixel Value
         0x00280108,  # Smallest Pixel Value in Series
         0x00280109,  # Largest Pixel Value in Series
-        0x00280120,  # Pixel Padding Value
-        0x00280121,  # Pixel Padding Range Limit
         0x00287FE0,  # Pixel Data Provider URL
         0x00880200,  # Icon Image Sequence
         0x01000410,  # SOP Instance Status

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.open import first_line
+from bundle.tat.dicom.padding import set_stored_padding, stored_padding
 from bundle.tat.dicom.suv.factor import suv_factor
 from bundle.tat.refusal import RefusedInputError
 
@@ -61,19 +62,39 @@ def physical_pixels(image: Dataset, path: Path) -> NDArray[np.float32]:
     Raises:
         RefusedInputError: see ``stored_pixels`` and ``suv_factor``.
     """
+    try:
+        return _to_physical(image, stored_pixels(image, path))
+    except RefusedInputError as error:
+        raise error if str(path) in str(error) else RefusedInputError(f"{path}: {error}") from error
+
+
+def _to_physical(image: Dataset, stored: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    """Stored values of an image in physical units."""
     slope, intercept = image.get("RescaleSlope"), image.get("RescaleIntercept")
-    values: NDArray[np.float32] = stored_pixels(image, path).astype(np.float32)
+    values: NDArray[np.float32] = stored.astype(np.float32)
     values *= np.float32(1.0 if slope is None else slope)
     values += np.float32(0.0 if intercept is None else intercept)
-    if image.get("Modality") == "PT":
-        try:
-            values *= np.float32(suv_factor(image))
-        except RefusedInputError as error:
-            raise RefusedInputError(f"{path}: {error}") from error
+    if (factor := unit_factor(image)) != 1.0:
+        values *= np.float32(factor)
     return values
 
 
-def set_pixels(image: Dataset, values: NDArray[np.floating[Any]]) -> int:
+def unit_factor(image: Dataset) -> float:
+    """Factor from the unit of an image, after its rescale, to the unit that ``physical_pixels`` gives.
+
+    Args:
+        image: pydicom data set.
+
+    Returns:
+        The factor to SUV for PET, 1 for others.
+
+    Raises:
+        RefusedInputError: see ``suv_factor``.
+    """
+    return suv_factor(image) if image.get("Modality") == "PT" else 1.0
+
+
+def set_pixels(image: Dataset, values: NDArray[np.floating[Any]], factor: float) -> int:
     """Replace the pixels of an image and what describes their storage.
 
     CT stores Hounsfield units as they are (signed, Rescale Slope 1, Rescale Intercept 0). PET stores signed values with
@@ -83,6 +104,7 @@ def set_pixels(image: Dataset, values: NDArray[np.floating[Any]]) -> int:
     Args:
         image: data set of the source image; changed in place.
         values: ``(rows, columns)`` in the unit that the reader gives: HU, SUV or what the source's rescale leads to.
+        factor: ``unit_factor`` of the image.
 
     Returns:
         How many values lay outside the range that can be stored and were clipped to it.
@@ -90,8 +112,10 @@ def set_pixels(image: Dataset, values: NDArray[np.floating[Any]]) -> int:
     Source:
         DICOM PS3.3 C.8.2.1 (CT), C.8.3.1 (MR) and C.8.9.4 (PET).
     """
-    stored = _stored(image, values)
+    padding = padding_range(image)
+    stored = _stored(image, values, factor)
     limits = np.iinfo(np.int16 if image.PixelRepresentation else np.uint16)
+    set_stored_padding(image, None if padding is None else _padding_to_store(image, padding, factor, limits))
     n_clipped = 0
     if stored.min() < limits.min or stored.max() > limits.max:
         n_clipped = int(np.count_nonzero((stored < limits.min) | (stored > limits.max)))
@@ -102,14 +126,13 @@ def set_pixels(image: Dataset, values: NDArray[np.floating[Any]]) -> int:
     return n_clipped
 
 
-def _stored(image: Dataset, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def _stored(image: Dataset, values: NDArray[np.floating[Any]], factor: float) -> NDArray[np.floating[Any]]:
     """Whole numbers to store, not yet clipped; sets the rescale and the signedness of the image."""
     modality = image.get("Modality")
     if modality == "CT":
         _set_rescale(image, 1.0)
         return _whole(values)
     if modality == "PT":
-        factor = suv_factor(image)
         largest = max(float(values.max()), -float(values.min())) / factor
         slope = _set_rescale(image, largest / LARGEST_PET_VALUE or 1.0)
         image.pop("RescaleType", None)  # not part of the PET Image Module
@@ -119,6 +142,34 @@ def _stored(image: Dataset, values: NDArray[np.floating[Any]]) -> NDArray[np.flo
     if (slope, intercept) == (1.0, 0.0):
         return _whole(values)
     return _whole((values.astype(np.float64) - intercept) / slope)
+
+
+def padding_range(image: Dataset) -> tuple[float, float] | None:
+    """What an image declares to be padding, in the unit that ``physical_pixels`` gives.
+
+    Args:
+        image: pydicom data set.
+
+    Returns:
+        Lowest and highest value, both included; ``None`` where no padding is declared.
+
+    Raises:
+        RefusedInputError: see ``suv_factor``.
+    """
+    stored = stored_padding(image)
+    if stored is None:
+        return None
+    first, last = (float(value) for value in _to_physical(image, np.array(stored)))
+    return min(first, last), max(first, last)
+
+
+def _padding_to_store(
+    image: Dataset, padding: tuple[float, float], factor: float, limits: np.iinfo[Any]
+) -> tuple[int, int]:
+    """The stored values of a range of padding, under the rescale that the image now has."""
+    slope, intercept = float(image.get("RescaleSlope") or 1.0), float(image.get("RescaleIntercept") or 0.0)
+    stored = _whole((np.array(padding) / factor - intercept) / slope).clip(limits.min, limits.max)
+    return int(stored.min()), int(stored.max())
 
 
 def _whole(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
-from bundle.tat.dicom.pixels import physical_pixels
+from bundle.tat.dicom.padding import PADDING
+from bundle.tat.dicom.pixels import padding_range, physical_pixels
 from bundle.tat.dicom.study import Series, find_series
 from bundle.tat.dicom.writer import keep_for_writing
 from bundle.tat.refusal import RefusedInputError
@@ -63,6 +64,7 @@ class SeriesVolume(NamedTuple):
         modality: as (0008,0060) has it.
         files: of the slices, first slice first.
         sources: data set of each slice, as ``write_series`` takes it.
+        padding: ranges of declared padding, lowest and highest value each, in the unit of the values.
     """
 
     values: NDArray[np.float32]
@@ -70,6 +72,7 @@ class SeriesVolume(NamedTuple):
     modality: str
     files: tuple[Path, ...]
     sources: tuple[Dataset, ...]
+    padding: tuple[tuple[float, float], ...]
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -81,6 +84,7 @@ class SeriesVolume(NamedTuple):
             "original_channel_dim": "no_channel",
             "space": "RAS",
             "modality": self.modality,
+            PADDING: json.dumps(self.padding),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
         }
 
@@ -108,10 +112,13 @@ def read_series(series: Series) -> SeriesVolume:
     # Filled slice by slice: all files at once would need half as much memory again, or more.
     stack = np.empty((len(headers), headers[0].rows, headers[0].columns), dtype=np.float32)
     sources = []
+    padding: set[tuple[float, float]] = set()
     for header, place in zip(headers, stack, strict=True):
         image = read_image(header.path)
         place[...] = physical_pixels(image, header.path)
         with refusing_damage(header.path):
+            if (declared := padding_range(image)) is not None:
+                padding.add(declared)
             sources.append(keep_for_writing(image))
     return SeriesVolume(
         values=stack.transpose(2, 1, 0),
@@ -119,6 +126,7 @@ def read_series(series: Series) -> SeriesVolume:
         modality=headers[0].modality,
         files=tuple(header.path for header in headers),
         sources=tuple(sources),
+        padding=tuple(sorted(padding)),
     )
 
 

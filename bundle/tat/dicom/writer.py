@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from bundle.tat.dicom.attributes_removed import remove_stale_attributes
 from bundle.tat.dicom.derivation import Derivation, describe
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.open import read_image, refusing_damage
-from bundle.tat.dicom.pixels import set_pixels
+from bundle.tat.dicom.pixels import set_pixels, unit_factor
 from bundle.tat.dicom.uids import SeriesIdentities
 from bundle.tat.refusal import RefusedInputError
 
@@ -24,6 +24,34 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 logger = logging.getLogger(__name__)
+
+
+class WrittenSeries(NamedTuple):
+    """What a volume became.
+
+    Args:
+        n_clipped: values that were clipped to the range that the files can store.
+        unit: of the files: ``HU`` for CT, Units (0054,1001) for PET, empty for others.
+        unit_factors: for each slice what a value of the files is multiplied by to have that of the volume: the factor
+            to SUV for PET, 1 for others.
+    """
+
+    n_clipped: int
+    unit: str
+    unit_factors: tuple[float, ...]
+
+    def in_its_unit(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The volume in the unit of the files.
+
+        Args:
+            volume: ``(columns, rows, slices)``, as ``write_series`` was given it.
+        """
+        if all(factor == 1.0 for factor in self.unit_factors):
+            return volume
+        factors = np.array(self.unit_factors, dtype=np.float32)
+        in_unit: NDArray[np.float32] = volume / factors
+        return in_unit
+
 
 # pydicom 3 renamed the arguments that ask for a complete file.
 _FIRST_WITH_NEW_NAMES: Final = 3
@@ -72,7 +100,7 @@ def write_series(
     *,
     provenance: Derivation,
     uid_seed: str | None = None,
-) -> int:
+) -> WrittenSeries:
     """Write one DICOM file for each source image, ``IM0001.dcm`` and so on in the order of the slices.
 
     The files are of their sources' SOP class, with the patient, study, frame of reference, geometry, windows and
@@ -89,7 +117,7 @@ def write_series(
             new ones each time.
 
     Returns:
-        How many values were clipped to the range that the files can store.
+        What it became.
 
     Raises:
         RefusedInputError: the volume has another shape than the sources, or a source is damaged or lacks what
@@ -104,10 +132,13 @@ def write_series(
     now = datetime.now().astimezone()
     identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance.seed_text}")
     n_clipped = n_written = 0
+    unit, unit_factors = "", []
     for image in sources:
         if n_written < volume.shape[2]:
             with refusing_damage(_path_of(image)):
-                n_clipped += _derive(image, volume[:, :, n_written].T, identities, provenance, now)
+                unit, factor = _unit(image), unit_factor(image)
+                n_clipped += _derive(image, volume[:, :, n_written].T, factor, identities, provenance, now)
+                unit_factors.append(factor)
                 content = _encoded(image)
             (folder / f"IM{n_written + 1:04d}.dcm").write_bytes(content)
         n_written += 1
@@ -115,12 +146,19 @@ def write_series(
         raise RefusedInputError(f"a volume of shape {volume.shape} cannot be written over {n_written} source files")
     if n_clipped:
         logger.warning("%d of %d values were clipped to what the DICOM series can store", n_clipped, volume.size)
-    return n_clipped
+    return WrittenSeries(n_clipped, unit, tuple(unit_factors))
+
+
+def _unit(image: Dataset) -> str:
+    """The unit of an image, see ``WrittenSeries``."""
+    units = {"CT": "HU", "PT": str(image.get("Units", ""))}
+    return units.get(image.get("Modality", ""), "")
 
 
 def _derive(
     image: Dataset,
     values: NDArray[np.floating],
+    factor: float,
     identities: SeriesIdentities,
     provenance: Derivation,
     now: datetime,
@@ -128,7 +166,7 @@ def _derive(
     """Turn a source image into the derived one; returns how many values were clipped."""
     if (image.get("Rows"), image.get("Columns")) != values.shape:
         raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
-    n_clipped = set_pixels(image, values)
+    n_clipped = set_pixels(image, values, factor)
     describe(image, identities.derive(image.get("SOPInstanceUID", "")), provenance, now)
     return n_clipped
 

@@ -20,15 +20,20 @@ from bundle.tat.modality import (
 )
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.naming_source import naming_source
+from bundle.tat.transforms.padding import N_PADDING
 from bundle.tat.transforms.pet_scale import resolve_pet_scale
 from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
-from bundle.tat.transforms.volume import iter_chunks, memory_order
+from bundle.tat.transforms.sparse_voxels import SparseVoxels
+from bundle.tat.transforms.volume import iter_chunks, memory_order, plain_tensor, slowest_axis
 
 logger = logging.getLogger(__name__)
 
 # Padding around a round field of view is a fifth of the image, metal and noise are less. Where most is out of range,
 # the numbers are in another unit.
-MAX_SHARE_CLIPPED: Final = 0.5
+MAX_SHARE_OUTSIDE: Final = 0.5
+
+# Metadata entry: voxels that the network saw clipped.
+N_OUTSIDE_RANGE: Final = "n_outside_range"
 
 MriScale = Literal["percentile", "fixed"]
 
@@ -38,15 +43,15 @@ class UnitImage(NamedTuple):
 
     Args:
         values: intensities in [0, 1].
-        n_clipped: voxels that lay outside the range.
+        excess: what clipping took from the voxels outside the range, in the unit of the range.
     """
 
     values: Tensor
-    n_clipped: int
+    excess: SparseVoxels
 
 
 def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> UnitImage:
-    """Clip to physical bounds and bring them to [0, 1]; undone by ``from_unit_range`` but for the clipping.
+    """Clip to physical bounds and bring them to [0, 1]; undone by ``from_unit_range``.
 
     Args:
         image: intensities of any shape; ``scale * image`` is in the unit of ``bounds``.
@@ -54,32 +59,41 @@ def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) 
         scale: factor that brings the image to the unit of ``bounds``.
 
     Returns:
-        A new tensor, and the number of voxels outside the bounds.
+        A new tensor, and what the voxels outside the bounds exceed them by.
     """
     order = memory_order(image)
     sizes = [image.shape[axis] for axis in order]
     values = torch.empty(sizes, dtype=torch.result_type(image, scale), device=image.device)
     values = values.permute(*(order.index(axis) for axis in range(image.ndim)))
-    n_clipped = 0
-    for source, target in zip(iter_chunks(image, order), iter_chunks(values, order), strict=True):
+    excess = SparseVoxels(slowest_axis(image))
+    planes = (plain_tensor(volume).unbind(excess.axis) for volume in (image, values))
+    for index, (source, target) in enumerate(zip(*planes, strict=True)):
         torch.mul(source, scale, out=target)
-        n_clipped += int(torch.count_nonzero((target < bounds.low) | (target > bounds.high)))
+        outside = (target < bounds.low) | (target > bounds.high)
+        beyond = target[outside]
+        excess.set_plane(index, outside, beyond - beyond.clamp(bounds.low, bounds.high))
         target.clamp_(bounds.low, bounds.high).sub_(bounds.low).div_(bounds.width)
-    return UnitImage(values, n_clipped)
+    return UnitImage(values, excess)
 
 
-def from_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> Tensor:
+def from_unit_range(
+    image: Tensor, bounds: IntensityRange, *, scale: float = 1.0, excess: SparseVoxels | None = None
+) -> Tensor:
     """Bring [0, 1] back to intensities; undoes ``to_unit_range``.
 
     Args:
         image: values on the network's scale, of any shape.
         bounds: what 0 and 1 stand for.
         scale: the factor that ``to_unit_range`` was given.
+        excess: what it took from the voxels outside the bounds, which is given back; ``None`` where nothing was.
 
     Returns:
         A new tensor in the units that ``to_unit_range`` was given.
     """
-    return image.mul(bounds.width).add_(bounds.low).div_(scale)
+    values = image.mul(bounds.width).add_(bounds.low)
+    if excess is not None:
+        excess.add_to(values)
+    return values.div_(scale)
 
 
 def mri_scale_factor(image: Tensor) -> float:
@@ -107,8 +121,11 @@ def mri_scale_factor(image: Tensor) -> float:
 class ScaleByModalityd(MapTransform, InvertibleTransform):
     """Physical units to [0, 1] by the modality's range, and back.
 
-    Values outside the range are clipped, counted, reported in the log and kept in the image's metadata
-    (``n_clipped``). The inverse needs nothing but the image: modality and scale travel with it.
+    The network sees values outside the range clipped, and the inverse gives back what clipping took: the result is the
+    network's output plus the excess. They are counted in the log and the image's metadata (``n_outside_range``). The
+    inverse needs nothing but the image: modality, scale and excess travel with it.
+
+    Magnitudes stay magnitudes: MRI and PET without a negative value come back without one.
 
     Args:
         keys: images to scale; MRI volumes are all scaled by the factor of the first, so pairs stay pairs.
@@ -172,12 +189,14 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         if modality is Modality.PET:
             check_plausible_suv(image.as_tensor() if scale == 1.0 else image.as_tensor() * scale)
         bounds = INTENSITY_RANGES[modality]
-        values, n_clipped = to_unit_range(image, bounds, scale=scale)
-        check_clipped(n_clipped, values.numel(), bounds)
+        values, excess = to_unit_range(image, bounds, scale=scale)
+        n_padding = image.meta.get(N_PADDING, 0) if isinstance(image, MetaTensor) else 0
+        check_outside(excess.n_voxels, values.numel() - n_padding, bounds)
         scaled = MetaTensor(values)
         scaled.copy_meta_from(image)
-        scaled.meta["n_clipped"] = n_clipped
-        self.push_transform(scaled, extra_info={"modality": modality.value, "scale": scale})  # type: ignore[no-untyped-call]
+        scaled.meta[N_OUTSIDE_RANGE] = excess.n_voxels
+        undo = {"modality": modality.value, "scale": scale, "excess": excess}
+        self.push_transform(scaled, extra_info=undo)  # type: ignore[no-untyped-call]
         return scaled
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -185,26 +204,28 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             info = self.pop_transform(d[key])["extra_info"]
-            bounds = INTENSITY_RANGES[Modality(info["modality"])]
-            d[key] = from_unit_range(d[key], bounds, scale=info["scale"])
+            bounds, excess = INTENSITY_RANGES[Modality(info["modality"])], info["excess"]
+            d[key] = from_unit_range(d[key], bounds, scale=info["scale"], excess=excess)
+            if bounds.low == 0 and not excess.has_negative:
+                d[key].clamp_(min=0)
         return d
 
 
-def check_clipped(n_clipped: int, n_voxels: int, bounds: IntensityRange) -> None:
-    """Report what ``to_unit_range`` clipped, and refuse an image that is mostly clipped.
+def check_outside(n_outside: int, n_voxels: int, bounds: IntensityRange) -> None:
+    """Report how many voxels the network sees clipped, and refuse an image that mostly is.
 
     Args:
-        n_clipped: voxels outside the range.
-        n_voxels: voxels in all.
+        n_outside: voxels outside the range.
+        n_voxels: voxels in all, without declared padding.
         bounds: the range.
 
     Raises:
         RefusedInputError: so many lie outside that the unit or the modality must be another.
     """
-    share = n_clipped / n_voxels
+    share = n_outside / max(n_voxels, 1)
     where = f"[{bounds.low:g}, {bounds.high:g}] {bounds.unit}"
-    text = f"{n_clipped} of {n_voxels} voxels ({100 * share:.3g} %) lie outside {where}"
-    if share > MAX_SHARE_CLIPPED:
+    text = f"{n_outside} of {n_voxels} voxels ({100 * share:.3g} %) lie outside {where}"
+    if share > MAX_SHARE_OUTSIDE:
         raise RefusedInputError(f"{text}: this is another modality or unit")
-    if n_clipped:
-        logger.warning("%s and were clipped", text)
+    if n_outside:
+        logger.warning("%s: the network sees them clipped, and the result gets back what they exceed it by", text)

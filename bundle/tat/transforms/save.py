@@ -22,11 +22,12 @@ from bundle.tat.data.datalist import CASE_KEY, resolve_path
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import source_files
-from bundle.tat.dicom.writer import read_sources, write_series
+from bundle.tat.dicom.writer import WrittenSeries, read_sources, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.load import SOURCES_KEY
 from bundle.tat.version import VERSION
 
@@ -102,16 +103,26 @@ class SaveRestoredd(MapTransform):
         check_replaceable(folder, files or [_path(image)])
         values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
         with folder_written_whole(folder) as temporary:
-            n_clipped = 0
+            series = WrittenSeries(0, "", ())
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else read_sources(files)
-                n_clipped = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
+                series = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
             if self.nifti or not files:
-                write_nifti(values, image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz")
+                write_nifti(
+                    series.in_its_unit(values), image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz"
+                )
             source = {SOURCE_KEY: str(data[SOURCE_KEY])} if SOURCE_KEY in data else {}
             settings = {**self.settings, **source}
-            record = CaseRecord(case, modality, Provenance(self._weights_sha256, VERSION), n_clipped, settings)
+            record = CaseRecord(
+                case=case,
+                modality=modality,
+                provenance=Provenance(self._weights_sha256, VERSION),
+                n_outside_network_range=int(image.meta.get(N_OUTSIDE_RANGE, 0)),
+                n_outside_file_range=series.n_clipped,
+                unit=series.unit,
+                settings=settings,
+            )
             write_record(temporary, record)
 
     @cached_property

@@ -29,6 +29,24 @@ def memory_order(image: Tensor) -> list[int]:
     return sorted(range(image.ndim), key=lambda axis: -strides[axis])
 
 
+def slowest_axis(image: Tensor) -> int:
+    """The axis whose planes lie one after the other in memory.
+
+    Args:
+        image: of any shape but a single number.
+    """
+    return max(range(image.ndim), key=lambda axis: (image.shape[axis] > 1, image.stride(axis)))
+
+
+def plain_tensor(image: Tensor) -> Tensor:
+    """An image without its metadata, sharing its memory.
+
+    Args:
+        image: a tensor or ``MetaTensor``.
+    """
+    return image.as_tensor() if isinstance(image, MetaTensor) else image
+
+
 def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tensor, ...]:
     """The voxels of an image, in parts that share its memory.
 
@@ -39,7 +57,7 @@ def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tens
     Returns:
         One-dimensional tensors without metadata, which together hold each voxel once.
     """
-    plain = image.as_tensor() if isinstance(image, MetaTensor) else image
+    plain = plain_tensor(image)
     flat = plain.permute(*(memory_order(plain) if order is None else order)).reshape(-1)
     return torch.split(flat, CHUNK_SIZE)
 

@@ -1,0 +1,100 @@
+"""Padding that a header declares: no part of the anatomy, and not the network's to change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping
+from typing import Any, Final
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import InvertibleTransform, MapTransform
+from torch import Tensor
+
+from bundle.tat.dicom.padding import PADDING
+from bundle.tat.modality import INTENSITY_RANGES, Modality
+from bundle.tat.transforms.sparse_voxels import SparseVoxels
+from bundle.tat.transforms.volume import plain_tensor, slowest_axis
+
+# Metadata entry: voxels that were set aside.
+N_PADDING: Final = "n_padding"
+
+
+class SetPaddingAsided(MapTransform, InvertibleTransform):
+    """Replace declared padding by the lowest value of the anatomy, and put it back at the end, bit for bit.
+
+    Whatever looks at the image in between, checks and counts above all, sees no padding.
+
+    Args:
+        keys: images in physical units whose metadata may declare padding, as the DICOM reader fills it from
+            (0028,0120) and (0028,0121).
+        modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
+        allow_missing_keys: skip a key that is absent.
+
+    Shape:
+        any -> the same.
+    """
+
+    def __init__(self, keys: KeysCollection, modality_key: str = "modality", allow_missing_keys: bool = False) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        self.modality_key = modality_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Set the padding of each image aside."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            image = d[key]
+            ranges = json.loads(image.meta.get(PADDING) or "[]") if isinstance(image, MetaTensor) else []
+            padding = SparseVoxels(slowest_axis(image))
+            if ranges:
+                lowest_allowed = INTENSITY_RANGES[Modality(d[self.modality_key])].low
+                image, padding = set_aside(image, ranges, lowest_allowed)
+                image.meta[N_PADDING] = padding.n_voxels
+            self.push_transform(image, extra_info={"padding": padding})  # type: ignore[no-untyped-call]
+            d[key] = image
+        return d
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Put the padding back."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            padding = self.pop_transform(d[key])["extra_info"]["padding"]
+            if padding.n_voxels:
+                d[key] = d[key].clone()
+                padding.put_into(d[key])
+        return d
+
+
+def set_aside(
+    image: MetaTensor, ranges: list[tuple[float, float]], lowest_allowed: float
+) -> tuple[MetaTensor, SparseVoxels]:
+    """Take the padding out of an image.
+
+    Args:
+        image: in physical units, of any shape.
+        ranges: lowest and highest value of each kind of padding, both included.
+        lowest_allowed: padding becomes no less than this.
+
+    Returns:
+        A copy in which padding has the lowest value of all other voxels, and the padding. Where there is nothing but
+        padding, nothing is set aside.
+    """
+    padding = SparseVoxels(slowest_axis(image))
+    lowest = []
+    for index, plane in enumerate(plain_tensor(image).unbind(padding.axis)):
+        mask = _is_padding(plane, ranges)
+        padding.set_plane(index, mask, plane[mask])
+        if not mask.all():
+            lowest.append(float(plane[~mask].min()))
+    if not lowest:
+        return image, SparseVoxels(padding.axis)
+    clean = image.clone()
+    padding.fill(clean, max(min(lowest), lowest_allowed))
+    return clean, padding
+
+
+def _is_padding(plane: Tensor, ranges: list[tuple[float, float]]) -> Tensor:
+    """Which values lie in one of the ranges."""
+    masks = [(plane >= low) & (plane <= high) for low, high in ranges]
+    return torch.stack(masks).any(dim=0)

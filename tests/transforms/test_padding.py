@@ -1,0 +1,48 @@
+import json
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from bundle.tat.transforms.padding import SetPaddingAsided, set_aside
+
+
+def image_with(ranges, values):
+    return MetaTensor(torch.tensor([[values]]).unsqueeze(-1), meta={"padding": json.dumps(ranges)})
+
+
+@pytest.mark.parametrize(
+    ("modality", "filled"),
+    [("CT", -900.0), ("PET", 0.0)],
+    ids=["the lowest value of the anatomy", "the lowest value of the range"],
+)
+def test_padding_is_unseen_and_comes_back(modality, filled):
+    image = image_with([[-3024.0, -3024.0], [4000.0, 4001.0]], [-3024.0, -900.0, 40.0, 4000.5, 3999.0])
+    transform = SetPaddingAsided("image")
+    seen = transform({"image": image, "modality": modality})["image"]
+    assert seen.as_tensor().flatten().tolist() == [filled, -900.0, 40.0, filled, 3999.0]
+    assert seen.meta["n_padding"] == 2
+
+    changed = seen + 1
+    changed.copy_meta_from(seen)
+    back = transform.inverse({"image": changed})["image"]
+    assert back.as_tensor().flatten().tolist() == [-3024.0, -899.0, 41.0, 4000.5, 4000.0]
+    assert not back.applied_operations
+    assert image.as_tensor().flatten()[0] == -3024.0
+
+
+@pytest.mark.parametrize("meta", [{}, {"padding": "[]"}])
+def test_without_declared_padding_nothing_changes(meta):
+    image = MetaTensor(torch.rand(1, 3, 4, 2), meta=meta)
+    transform = SetPaddingAsided("image")
+    seen = transform({"image": image, "modality": "CT"})["image"]
+    assert seen.data_ptr() == image.data_ptr()
+    assert "n_padding" not in seen.meta
+    assert torch.equal(transform.inverse({"image": seen})["image"], image)
+
+
+def test_an_image_of_nothing_but_padding_stays_as_it_is():
+    image = image_with([], [5.0, 5.0])
+    seen, padding = set_aside(image, [(5.0, 5.0)], 0.0)
+    assert torch.equal(seen, image)
+    assert padding.n_voxels == 0
