@@ -93,7 +93,7 @@ VERBS: Final = MappingProxyType(
                 Option(
                     "pet_scale",
                     "NUMBER",
-                    "factor that brings PET in a file to SUV, where no sidecar does (1); DICOM needs none",
+                    "factor that brings PET to SUV (1); not for DICOM, nor where a sidecar tells",
                 ),
                 Option("any_resolution", "", "restore MRI of full resolution too, which is refused otherwise"),
                 Option("slice_axis", "0|1|2|-1", "array axis that the slices are stacked along (-1, the last)"),
