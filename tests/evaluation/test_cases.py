@@ -89,10 +89,12 @@ def test_what_is_missing_is_named(dataset):
 
 def test_entries_are_checked(dataset):
     (dataset / "scan.nrrd").touch()
+    (dataset / "scan.png").touch()
     for testing, message in (
         ([], "section 'testing' .* is empty"),
         ([{"image": "scan.nrrd", "modality": "CT"}], r"lacks \['label'\]"),
-        ([{"image": "scan.nrrd", "label": "scan.nrrd", "modality": "CT"}], "is not named as NIfTI"),
+        ([{"image": "scan.png", "label": "scan.png", "modality": "CT"}], "is none of the formats that are scored"),
+        ([{"image": "scan.nrrd", "label": "scan.nrrd", "modality": "CT"}], "scan.nrrd: its header is missing"),
     ):
         (dataset / "datalist.json").write_text(json.dumps({"testing": testing}))
         with pytest.raises(RefusedInputError, match=message):

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.data.datalist import read_datalist
-from bundle.tat.formats import case_name, is_nifti
+from bundle.tat.formats import case_name, is_volume
 from bundle.tat.modality import Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
-
-# Entries of two affines may differ by this much [mm]: NIfTI stores them in float32, and quaternions are rounded twice.
-AFFINE_TOLERANCE: Final = 1e-3
+from bundle.tat.volume_files.nifti_forms import AFFINE_TOLERANCE
+from bundle.tat.volume_files.open import open_volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +62,8 @@ def read_cases(datalist: Path, section: str, restored_dir: Path) -> list[Case]:
         The cases, in the datalist's order.
 
     Raises:
-        RefusedInputError: the section is missing or empty, an entry lacks a key, a file is missing, not NIfTI, not
-            3-D or not finite, or the three volumes of a case differ in shape or affine.
+        RefusedInputError: the section is missing or empty, an entry lacks a key, a file is missing, of another
+            format, not 3-D or not finite, or the three volumes of a case differ in shape or affine.
     """
     entries = read_datalist(str(datalist), section)
     if not entries:
@@ -121,12 +119,12 @@ def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
 def _read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     if not path.is_file():
         raise RefusedInputError(f"{path} is missing: check the datalist, and run the inference first")
-    if not is_nifti(path):
-        raise RefusedInputError(f"{path} is not named as NIfTI, the only format that is scored: convert it")
-    scan = nibabel.Nifti1Image.from_filename(path)
-    if scan.ndim != 3:
-        raise RefusedInputError(f"{path} has {scan.ndim} axes, 3 can be scored: split it into volumes")
-    volume = scan.get_fdata(dtype=np.float32)
+    if not is_volume(path):
+        raise RefusedInputError(f"{path} is none of the formats that are scored, NIfTI and others: convert it")
+    scan = open_volume(path)
+    if len(scan.shape) != 3:
+        raise RefusedInputError(f"{path} has {len(scan.shape)} axes, 3 can be scored: split it into volumes")
+    volume = scan.values()
     if not np.isfinite(volume).all():
         raise RefusedInputError(f"{path} holds NaN or infinite values, a score needs finite ones: restore it anew")
-    return volume, np.asarray(scan.affine, dtype=np.float64)
+    return volume, scan.affine
