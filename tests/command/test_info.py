@@ -150,7 +150,7 @@ def test_deep_runs_the_checks_of_the_preprocessing(tmp_path, capsys):
 def test_ids_change_what_deep_refuses(tmp_path, capsys):
     path = write_nifti(tmp_path / "x.nii.gz", np.random.default_rng(0).uniform(0, 99, (80, 80, 2)).astype(np.float32))
     words = [path, "--modality", "MRI", "--deep"]
-    assert "more of k-space" in only(info(capsys, *words))["reason"]
+    assert "fills k-space" in only(info(capsys, *words))["reason"]
     assert only(info(capsys, *words, "--any_resolution"))["result"] == "restored"
 
 

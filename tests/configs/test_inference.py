@@ -138,7 +138,7 @@ def full_mri(foreign_directory):
 def test_mri_of_full_resolution_is_refused_unless_it_is_wanted(foreign_directory, full_mri):
     with pytest.raises(RuntimeError) as error:
         restore(full_mri, foreign_directory / "out", modality="MRI", any_resolution="false", **IDENTITY)
-    assert "more of k-space than the central 1/4 of each axis" in str(find_refusal(error.value))
+    assert "this MRI fills k-space along both axes of its slices" in str(find_refusal(error.value))
     assert not (foreign_directory / "out").exists()
     restore(full_mri, foreign_directory / "out", modality="MRI", any_resolution="true", **IDENTITY)
     assert restored(foreign_directory / "out", "full").shape == (1, 72, 64, 2)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from bundle.tat.kspace import truncate_kspace, zero_fill
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.mri import reduce_resolution, truncate_kspace, zero_fill
+from bundle.tat.simulation.mri import KSpaceCoverage, acquire, kspace_window, reduce_resolution
 from tests.helper import assert_adjoint
 
 
@@ -86,3 +87,80 @@ def test_refuses_an_absurd_factor(image, factor):
 def test_refuses_samples_that_do_not_fit():
     with pytest.raises(RefusedInputError, match=r"pass samples of shape \(8, 8\)"):
         zero_fill(np.zeros((9, 8), dtype=np.complex64), (32, 32))
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (52, 40)])
+def test_a_quarter_of_each_axis_is_the_protocol_of_the_paper(shape):
+    image = np.random.default_rng(1).uniform(0, 900, shape)
+    np.testing.assert_allclose(acquire(image, seed=0, coverage=KSpaceCoverage()), reduce_resolution(image), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (53, 38), (31, 40)])
+@pytest.mark.parametrize("kept", [(0.2, 0.8), (0.5, 0.33), (1.0, 0.61)])
+def test_the_window_covers_the_kept_lines_around_zero(shape, kept):
+    window = kspace_window(shape, KSpaceCoverage(kept=kept))
+    assert set(np.unique(window)) <= {0.0, 1.0}
+    for axis, (share, size) in enumerate(zip(kept, shape, strict=True)):
+        lines = np.flatnonzero(window.any(axis=1 - axis))
+        assert len(lines) == round(share * size)
+        # Centred: of an even number, the lowest frequency has no mirror image.
+        assert lines[0] + lines[-1] - 2 * (size // 2) == (-1 if len(lines) % 2 == 0 else 0)
+
+
+def test_partial_fourier_leaves_lines_out_at_one_end():
+    whole = kspace_window((40, 40), KSpaceCoverage(kept=(0.5, 0.5)))
+    part = kspace_window((40, 40), KSpaceCoverage(kept=(0.5, 0.5), partial_fourier=0.75))
+    missing = np.flatnonzero(whole.any(axis=0) & ~part.any(axis=0))
+    assert missing.tolist() == [10, 11, 12, 13, 14]
+
+
+def test_the_corners_go_and_the_ends_of_the_axes_stay():
+    window = kspace_window((41, 41), KSpaceCoverage(kept=(0.5, 0.5), elliptical=True))
+    square = kspace_window((41, 41), KSpaceCoverage(kept=(0.5, 0.5)))
+    assert window[20].sum() == square[20].sum()
+    assert window.sum() / square.sum() == pytest.approx(np.pi / 4, abs=0.06)
+    assert window[square > 0][0] == 0
+
+
+@pytest.mark.parametrize(("edge_filter", "at_the_end"), [("tukey", 0.0), ("gaussian", np.exp(-2 * 0.6**2))])
+def test_edge_filters_fall_from_the_centre_outwards(edge_filter, at_the_end):
+    coverage = KSpaceCoverage(kept=(1.0, 1.0), edge_filter=edge_filter, edge_width=0.6)
+    profile = kspace_window((64, 64), coverage)[32, 32:]
+    assert profile[0] == 1.0
+    assert np.all(np.diff(profile) <= 1e-6)
+    assert profile[-1] == pytest.approx(at_the_end, abs=0.05)
+
+
+def test_the_noise_of_a_magnitude_is_rician():
+    """In air its mean is sqrt(pi / 2) of the deviation of either part, not 0."""
+    image = np.zeros((96, 96))
+    image[40:56, 40:56] = 1000.0
+    low = acquire(image, seed=4, coverage=KSpaceCoverage(kept=(1.0, 1.0), noise=0.02))
+    air = low[:30, :30]
+    assert air.mean() == pytest.approx(20 * np.sqrt(np.pi / 2), rel=0.05)
+    assert air.std() == pytest.approx(20 * np.sqrt(2 - np.pi / 2), rel=0.1)
+    assert low[42:54, 42:54].std() == pytest.approx(20, rel=0.15)
+
+
+def test_the_noise_follows_the_seed(image):
+    noisy = KSpaceCoverage(kept=(0.4, 0.6), noise=0.02)
+    one, again, other = (acquire(image, seed=seed, coverage=noisy) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kept": (0.0, 0.5)},
+        {"kept": (0.5, 1.1)},
+        {"partial_fourier": 0.5},
+        {"edge_filter": "hamming"},
+        {"edge_width": 0.0},
+        {"noise": -0.1},
+    ],
+    ids=str,
+)
+def test_coverage_outside_its_bounds_is_refused(options):
+    with pytest.raises(RefusedInputError, match=f"{next(iter(options))} is "):
+        KSpaceCoverage(**options)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 
-from bundle.tat.simulation import mri
+from bundle.tat.kspace import truncate_kspace
 from bundle.tat.transforms.consistency import KspaceConsistencyd, real_with_centre_of
 from tests.scans import blobs
 
@@ -23,8 +23,8 @@ def test_the_kept_samples_are_the_measured_ones_and_the_others_the_networks(widt
     for index in range(image.shape[1 + axis % 3]):
         slices = [volume.select(1 + axis % 3, index)[0].numpy() for volume in (image, pred, done)]
         measured, restored, consistent = slices
-        kept = mri.truncate_kspace(consistent)
-        np.testing.assert_allclose(kept, mri.truncate_kspace(measured), atol=0.05)
+        kept = truncate_kspace(consistent)
+        np.testing.assert_allclose(kept, truncate_kspace(measured), atol=0.05)
         without = [s - real_with_centre_of(s, 4) for s in (restored, consistent)]
         np.testing.assert_allclose(*without, atol=0.05)
 

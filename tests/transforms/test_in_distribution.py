@@ -1,3 +1,4 @@
+import json
 import logging
 
 import numpy as np
@@ -5,64 +6,84 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from bundle.tat.simulation.mri import reduce_resolution
-from bundle.tat.transforms.in_distribution import CheckInDistributiond, median_power_beyond
+from bundle.tat.modality import Modality
+from bundle.tat.simulation.mri import KSpaceCoverage, acquire
+from bundle.tat.trained_kind import TrainedKind
+from bundle.tat.transforms.in_distribution import CheckInDistributiond
 
-SIZES = {"CT": [0.45, 2.0], "MRI": [0.6, 1.4]}
+SIZES = {Modality.CT: (0.45, 2.0), Modality.MRI: (0.6, 1.4)}
+QUARTER = TrainedKind(SIZES, mri_kept=(0.25, 0.25))
+WIDE = TrainedKind(SIZES, mri_kept=(0.2, 0.8), mri_one_axis_whole=True)
 
 
-def scan(modality="MRI", factor=4, spacing=1.0, n_slices=3):
+def scan(modality="MRI", kept=(0.25, 0.25), spacing=1.0, n_slices=3):
     """A sharp volume, each slice truncated."""
     generator = np.random.default_rng(0)
     volume = np.zeros((80, 72, n_slices), np.float32)
     volume[12:60, 10:55] = generator.uniform(200, 900, (48, 45, n_slices))
-    slices = [reduce_resolution(volume[..., index], factor=factor) for index in range(n_slices)]
+    slices = [acquire(volume[..., index], seed=0, coverage=KSpaceCoverage(kept=kept)) for index in range(n_slices)]
     image = MetaTensor(torch.from_numpy(np.stack(slices, -1))[None], affine=np.diag([spacing, spacing, 5.0, 1.0]))
     return {"image": image, "modality": modality}
 
 
 def test_truncated_mri_passes_as_it_is():
     item = scan()
-    assert CheckInDistributiond("image", SIZES)(item)["image"] is item["image"]
+    assert CheckInDistributiond("image", QUARTER)(item)["image"] is item["image"]
+    assert json.loads(item["image"].meta["kspace_kept"]) == pytest.approx([0.25, 0.25], abs=0.04)
 
 
-@pytest.mark.parametrize("factor", [1, 2])
-def test_mri_of_more_resolution_is_refused(factor):
-    with pytest.raises(ValueError, match=r"more of k-space than the central 1/4 .*--any_resolution True"):
-        CheckInDistributiond("image", SIZES)(scan(factor=factor))
+def test_mri_that_fills_kspace_is_refused_with_the_switch_that_helps():
+    with pytest.raises(ValueError, match=r"fills k-space .* pass --mri_upsample 2 .* or pass --any_resolution True"):
+        CheckInDistributiond("image", QUARTER)(scan(kept=(1.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("kept", "trained", "message"),
+    [
+        ((0.5, 0.5), QUARTER, r"holds 5\d % x 5\d % of k-space, and the weights complete what holds 25 to 25 %"),
+        ((0.25, 0.6), QUARTER, r"holds 2\d % x 6\d % of k-space"),
+        ((0.4, 1.0), QUARTER, r"holds 4\d % x 100 % of k-space"),
+        ((0.9, 0.9), WIDE, "the weights complete what holds 20 to 80 % of each axis or all of one"),
+    ],
+    ids=["a half", "one axis of two", "one axis whole", "nearly all"],
+)
+def test_mri_of_another_resolution_is_refused(kept, trained, message):
+    with pytest.raises(ValueError, match=message):
+        CheckInDistributiond("image", trained)(scan(kept=kept))
+
+
+@pytest.mark.parametrize("kept", [(0.25, 0.25), (0.5, 0.33), (0.8, 0.2), (1.0, 0.5), (0.6, 1.0)])
+def test_weights_of_many_parts_take_many(kept):
+    CheckInDistributiond("image", WIDE)(scan(kept=kept))
 
 
 def test_the_refusal_can_be_turned_into_a_warning(caplog):
-    CheckInDistributiond("image", SIZES, enabled=False)(scan(factor=1))
+    CheckInDistributiond("image", QUARTER, enabled=False)(scan(kept=(1.0, 1.0)))
     assert "detail may be lost" in caplog.text
 
 
 def test_only_the_resolution_within_slices_counts():
     item = scan(n_slices=64)
     item["image"] *= torch.rand(64)
-    CheckInDistributiond("image", SIZES)(item)
-    assert median_power_beyond(item["image"], 2, 4) < 0.01
+    CheckInDistributiond("image", QUARTER)(item)
 
 
-@pytest.mark.parametrize("factor", [2, 4])
-def test_any_of_several_truncations_will_do(factor):
-    CheckInDistributiond("image", SIZES, mri_factors=(2, 4))(scan(factor=factor))
-    with pytest.raises(ValueError, match="central 1/2"):
-        CheckInDistributiond("image", SIZES, mri_factors=(2, 4))(scan(factor=1))
+def test_weights_of_which_nothing_is_known_take_any_resolution():
+    CheckInDistributiond("image", TrainedKind({}))(scan(kept=(1.0, 1.0)))
 
 
 def test_ct_is_not_asked_for_its_resolution():
-    CheckInDistributiond("image", SIZES)(scan("CT", factor=1))
+    CheckInDistributiond("image", QUARTER)(scan("CT", kept=(1.0, 1.0)))
 
 
 @pytest.mark.parametrize(("spacing", "n_warnings"), [(0.4, 1), (0.45, 0), (2.0, 0), (2.3, 1)])
 def test_unseen_pixel_sizes_are_told(caplog, spacing, n_warnings):
     with caplog.at_level(logging.WARNING):
-        CheckInDistributiond("image", SIZES)(scan("CT", spacing=spacing))
+        CheckInDistributiond("image", QUARTER)(scan("CT", spacing=spacing))
     assert sum("0.45 to 2 mm" in message for message in caplog.messages) == n_warnings
 
 
 def test_a_slice_too_small_to_tell_passes():
     item = {"image": MetaTensor(torch.rand(1, 16, 16, 2)), "modality": "MRI"}
-    CheckInDistributiond("image", {})(item)
-    assert np.isnan(median_power_beyond(item["image"], 2, 4))
+    CheckInDistributiond("image", QUARTER)(item)
+    assert json.loads(item["image"].meta["kspace_kept"]) == [None, None]

@@ -1,7 +1,10 @@
 """Whether a scan is of the kind that the network was trained on."""
 
+from __future__ import annotations
+
+import json
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -10,55 +13,57 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from bundle.tat.kspace import power_beyond
+from bundle.tat.kspace.support import AxisSupport, estimate_support
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.naming_source import naming_source
+from bundle.tat.transforms.volume import plain_tensor
 
 logger = logging.getLogger(__name__)
 
-# Truncated magnitude slices stay below .003, and volumes that kept a third instead of a quarter lie above .02.
-MAX_POWER_BEYOND: Final = 0.01
+# Shares of k-space are told this exactly from the pixels.
+KEPT_TOLERANCE: Final = 0.045
 
 # Slices that are looked at, spread evenly; more would cost seconds and tell the same.
 N_SLICES_LOOKED_AT: Final = 16
 
+# Metadata entry of MRI: what share of k-space each in-plane axis holds, as JSON; null where nothing can be told.
+KSPACE_KEPT: Final = "kspace_kept"
+
 
 class CheckInDistributiond(MapTransform):
-    """Refuse MRI of more resolution than the network knows, and warn of pixel sizes that it never saw.
+    """Refuse MRI of another resolution than the network knows, and warn of pixel sizes that it never saw.
 
-    A network that was trained to super-resolve truncated MRI takes the detail of a full scan for something to change.
-    What was truncated shows in k-space: nothing lies beyond the part that was kept.
+    A network that was trained to complete k-space takes the detail of a whole scan for something to change. How much of
+    k-space a scan holds shows in its pixels, see ``bundle.tat.kspace.support``. It is noted in the metadata.
 
     Args:
         keys: images in any unit, before padding.
-        pixel_sizes: modality -> smallest and largest pixel side of training [mm]; others are not looked at.
-        mri_factors: one of any of so many k-space lines must have been kept along each axis of a slice.
+        trained: what the weights were trained on.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
-        enabled: whether MRI of more resolution is refused; a warning is given otherwise.
+        enabled: whether MRI of another resolution is refused; a warning is given otherwise.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
-        ``(1, W, H, D)`` -> the same, nothing is changed.
+        ``(1, W, H, D)`` -> the same, no voxel is changed.
 
     Raises:
-        RefusedInputError: an MRI holds more of k-space.
+        RefusedInputError: an MRI holds another part of k-space.
     """
 
     def __init__(
         self,
         keys: KeysCollection,
-        pixel_sizes: Mapping[str, Sequence[float]],
-        mri_factors: Sequence[int] = (4,),
+        trained: TrainedKind,
         slice_axis: int = -1,
         enabled: bool = True,
         modality_key: str = "modality",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.pixel_sizes = {Modality(name): (low, high) for name, (low, high) in pixel_sizes.items()}
-        self.mri_factors = tuple(mri_factors)
+        self.trained = trained
         self.slice_axis = slice_axis % 3
         self.enabled = enabled
         self.modality_key = modality_key
@@ -68,16 +73,20 @@ class CheckInDistributiond(MapTransform):
         d = dict(data)
         modality = Modality(d[self.modality_key])
         for key in self.key_iterator(d):
-            with naming_source(d[key]):
-                self._check_pixel_size(d[key], modality)
+            image = d[key]
+            with naming_source(image):
+                self._check_pixel_size(image, modality)
                 if modality is Modality.MRI:
-                    self._check_resolution(d[key])
+                    support = support_of(image, self.slice_axis)
+                    if isinstance(image, MetaTensor):
+                        image.meta[KSPACE_KEPT] = json.dumps([axis.kept for axis in support])
+                    self._check_resolution(support)
         return d
 
     def _check_pixel_size(self, image: object, modality: Modality) -> None:
-        if modality not in self.pixel_sizes or not isinstance(image, MetaTensor):
+        if modality not in self.trained.pixel_sizes or not isinstance(image, MetaTensor):
             return
-        low, high = self.pixel_sizes[modality]
+        low, high = self.trained.pixel_sizes[modality]
         sides = [float(side) for axis, side in enumerate(image.pixdim) if axis != self.slice_axis]
         # Sizes are stored in float32.
         if min(sides) < low * 0.999 or max(sides) > high * 1.001:
@@ -88,37 +97,56 @@ class CheckInDistributiond(MapTransform):
                 high,
             )
 
-    def _check_resolution(self, image: torch.Tensor) -> None:
-        beyond = {factor: median_power_beyond(image, self.slice_axis, factor) for factor in self.mri_factors}
-        if not all(ratio > MAX_POWER_BEYOND for ratio in beyond.values()):
+    def _check_resolution(self, support: tuple[AxisSupport, AxisSupport]) -> None:
+        reason = why_not_completed(support, self.trained)
+        if reason is None:
             return
-        kept = min(beyond)
-        text = (
-            f"this MRI holds more of k-space than the central 1/{kept} of each axis that the network is trained to "
-            f"complete (relative power beyond it {beyond[kept]:.2g}, limit {MAX_POWER_BEYOND:g})"
-        )
         if self.enabled:
-            raise RefusedInputError(
-                f"{text}: it needs no restoration, or is no MRI; "
-                "check the modality, or pass --any_resolution True to have it all the same"
-            )
-        logger.warning("%s: detail may be lost", text)
+            raise RefusedInputError(f"{reason}, or pass --any_resolution True to have it changed as it is")
+        logger.warning("%s: detail may be lost", reason)
 
 
-def median_power_beyond(image: torch.Tensor, slice_axis: int, factor: int) -> float:
-    """Median of ``power_beyond`` over slices that tell; ``nan`` where none does.
+def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisSupport]:
+    """How much of k-space the slices of a volume hold.
 
     Args:
         image: ``(1, W, H, D)``.
         slice_axis: array axis of the slices, counted without the channel.
-        factor: as for ``power_beyond``.
 
     Returns:
-        The median.
+        The support along the two axes of a slice, in the order of the array's axes.
     """
-    plain = image.as_tensor() if isinstance(image, MetaTensor) else image
-    slices = plain[0].movedim(slice_axis, 0)
+    slices = plain_tensor(image)[0].movedim(slice_axis, 0)
     chosen = np.unique(np.linspace(0, len(slices) - 1, N_SLICES_LOOKED_AT).round().astype(int))
-    ratios = [power_beyond(slices[index].numpy(force=True), factor=factor) for index in chosen.tolist()]
-    told = [ratio for ratio in ratios if not np.isnan(ratio)]
-    return float(np.median(told)) if told else float("nan")
+    return estimate_support([slices[index].numpy(force=True) for index in chosen.tolist()])
+
+
+def why_not_completed(support: tuple[AxisSupport, AxisSupport], trained: TrainedKind) -> str | None:
+    """Why the network is not the one to complete the k-space of a scan.
+
+    Args:
+        support: of the two axes of its slices.
+        trained: what the weights were trained on.
+
+    Returns:
+        The reason, and what to do; ``None`` where the scan is of the kind that the network knows, or tells nothing.
+    """
+    if trained.mri_kept is None or any(axis.kept is None for axis in support):
+        return None
+    kept = [axis.kept or 0.0 for axis in support]
+    lowest, highest = trained.mri_kept
+    known = [lowest - KEPT_TOLERANCE <= share <= highest + KEPT_TOLERANCE for share in kept]
+    n_whole = sum(share == 1.0 for share in kept)
+    if all(known) or (trained.mri_one_axis_whole and n_whole == 1 and any(known)):
+        return None
+    if n_whole == len(kept):
+        return (
+            "this MRI fills k-space along both axes of its slices, so there is nothing to complete on its own grid: "
+            "pass --mri_upsample 2 to have a finer grid"
+        )
+    held = " x ".join(f"{100 * share:.0f} %" for share in kept)
+    return (
+        f"this MRI holds {held} of k-space, and the weights complete what holds {100 * lowest:.0f} to "
+        f"{100 * highest:.0f} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}: "
+        "use weights that were trained on it"
+    )

@@ -1,0 +1,124 @@
+"""How much of k-space an image holds along each axis, told from its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Frequencies that a profile is sampled at, from zero to the end of the axis.
+N_FREQUENCIES: Final = 100
+# Ends that are tried, as shares of the axis. Below, the spectrum of anatomy itself falls as steeply as at an end.
+CANDIDATES: Final = np.arange(0.17, 0.95, 0.01)
+# Tenfold drops of power at an end, beyond what the spectrum falls by anyway. Slices that were truncated have 3 to 6,
+# scanners' zero-filled images, which are filtered and rounded, 0.6 to 2; images that fill k-space have less than 0.5.
+MIN_DROP: Final = 0.6
+# An axis with fewer pixels tells nothing.
+MIN_PIXELS: Final = 32
+# Powers below this share of the largest are rounding.
+FLOOR: Final = 1e-14
+
+
+class AxisSupport(NamedTuple):
+    """What one axis of k-space holds.
+
+    Args:
+        kept: share of the axis's frequencies around zero that holds the image: 1 where no end is seen, ``None`` where
+            nothing can be told.
+        drop: by how many powers of ten the power falls there, beyond what it falls by anyway; the largest that was
+            seen where ``kept`` is 1.
+    """
+
+    kept: float | None
+    drop: float
+
+
+def estimate_support(slices: Sequence[NDArray[Any]]) -> tuple[AxisSupport, AxisSupport]:
+    """Find where the k-space of a scan ends along each axis of its slices.
+
+    The power of a slice falls along an axis as a straight line over the logarithm of frequency. Where a scanner filled
+    the rest with zeros it drops below that line, also after the magnitude was taken.
+
+    Args:
+        slices: of one scan, each ``(H, W)``, all of one shape, any unit. Constant ones are not looked at.
+
+    Returns:
+        The support along the first and along the second axis.
+    """
+    profiles = [profile for image in slices if (profile := _log_profiles(image)) is not None]
+    if not profiles:
+        return AxisSupport(None, 0.0), AxisSupport(None, 0.0)
+    # The median leaves out slices with artefacts and those that are nearly empty.
+    first, second = np.median(profiles, axis=0)
+    n_rows, n_columns = slices[0].shape
+    return _axis_support(first, n_rows), _axis_support(second, n_columns)
+
+
+def _log_profiles(image: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Logarithm of the power along both axes, ``(2, N_FREQUENCIES)``; ``None`` for a constant slice."""
+    centred = image - image.mean(dtype=np.float64)
+    # Anatomy that the edge cuts off would spread along the axes.
+    windowed = centred * np.outer(*(np.hanning(size + 2)[1:-1] for size in image.shape))
+    power = np.abs(np.fft.fft2(windowed)) ** 2
+    if not power.any():
+        return None
+    return np.stack([_log_profile(power.sum(axis=1 - axis)) for axis in (0, 1)])
+
+
+def _log_profile(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the power of one axis at evenly spaced frequencies, relative to that of the coarse structures."""
+    half = power[: len(power) // 2 + 1]
+    frequencies = np.arange(len(half)) * 2 / len(power)
+    logarithm = np.log10(np.maximum(half, half.max() * FLOOR))
+    profile = np.interp(_frequencies(), frequencies, logarithm)
+    smooth = np.convolve(np.pad(profile, 1, mode="edge"), np.ones(3) / 3, "valid")
+    level: NDArray[np.float64] = smooth - np.median(smooth[2:15])
+    return level
+
+
+def _frequencies() -> NDArray[np.float64]:
+    return (np.arange(N_FREQUENCIES) + 0.5) / N_FREQUENCIES
+
+
+def _axis_support(profile: NDArray[np.float64], n_pixels: int) -> AxisSupport:
+    """The end with the largest drop."""
+    if n_pixels < MIN_PIXELS:
+        return AxisSupport(None, 0.0)
+    drops = np.array([_drop_at(profile, end) for end in CANDIDATES])
+    best = int(np.argmax(drops))
+    drop = float(drops[best])
+    if drop < MIN_DROP:
+        return AxisSupport(1.0, drop)
+    return AxisSupport(_half_height(profile, float(CANDIDATES[best])), drop)
+
+
+def _band_width(end: float) -> float:
+    """Width of the bands within and beyond an end; those of a low end are narrow, as the spectrum is steep there."""
+    return float(min(0.12, 0.35 * end))
+
+
+def _drop_at(profile: NDArray[np.float64], end: float) -> float:
+    """By how much the power beyond an end lies below the line through what is within; 0 where it rises again."""
+    frequencies, width = _frequencies(), _band_width(end)
+    line = (frequencies > 0.35 * end) & (frequencies < end - 0.15 * width)
+    within = (frequencies > end - width) & (frequencies < end - 0.15 * width)
+    beyond = (frequencies > end + 0.25 * width) & (frequencies < end + width)
+    level = profile[within].mean()
+    if profile[frequencies > end + 0.25 * width].max() > level - MIN_DROP / 2:
+        return 0.0
+    logarithm = np.log10(frequencies)
+    slope = min(float(np.polyfit(logarithm[line], profile[line], 1)[0]), -0.5)
+    expected = level + slope * (logarithm[beyond].mean() - logarithm[within].mean())
+    return float(expected - profile[beyond].mean())
+
+
+def _half_height(profile: NDArray[np.float64], end: float) -> float:
+    """Where the power has fallen halfway, which an edge filter moves least."""
+    frequencies, width = _frequencies(), _band_width(end)
+    within = profile[(frequencies > end - width) & (frequencies < end - 0.15 * width)].mean()
+    beyond = profile[(frequencies > end + 0.25 * width) & (frequencies < end + width)].mean()
+    near = (frequencies > end - width) & (frequencies < end + width)
+    fallen = np.flatnonzero(near & (profile < (within + beyond) / 2))
+    return float(frequencies[fallen[0]]) if len(fallen) else end
