@@ -26,7 +26,9 @@ def corners(affine, shape):
     return (affine @ np.vstack([ends, np.ones(ends.shape[1])]))[:3]
 
 
-@pytest.mark.parametrize("codes", [(4, 1), (0, 2), (3, 0), (0, 0)], ids=lambda codes: f"sform {codes[0]}, qform {codes[1]}")
+@pytest.mark.parametrize(
+    "codes", [(4, 1), (0, 2), (3, 0), (0, 0)], ids=lambda codes: f"sform {codes[0]}, qform {codes[1]}"
+)
 def test_both_forms_of_nifti_keep_the_field_of_view(foreign_directory, codes):  # noqa: F811
     shape = (24, 20, 3)
     image = nibabel.Nifti1Image(blobs(shape, 0, 900), None)

@@ -21,6 +21,7 @@ from bundle.tat.modality import INTENSITY_RANGES, Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.volume_files.open import open_volume
 from bundle.tat.volume_files.volume_file import refusing_unreadable
+from bundle.tat.walk import check_there
 
 # Terms of Units (0054,1001), PS3.3 C.8.9.1, in the words of people; other terms are told as they stand.
 _PET_UNITS: Final = MappingProxyType({"BQML": "Bq/ml", "CNTS": "counts", "GML": "SUV"})
@@ -79,8 +80,7 @@ def read_scan_info(source: Path | Sequence[Path]) -> ScanInfo:
         RefusedInputError: the path does not exist, is of another format, or its header cannot be read.
     """
     path = source if isinstance(source, Path) else source[0]
-    if not path.exists():
-        raise RefusedInputError(f"{path} does not exist")
+    check_there(path)
     with refusing_unreadable(path):
         if is_pickle(path):
             return ScanInfo(PickledSliceReader().read(path).shape, LPS_TO_RAS, "pickle", "float32")

@@ -105,7 +105,9 @@ class NiftiForms:
             header[f"quatern_{axis}"] = value
         steps = np.array(self.pixdim[1:]) * [1.0, 1.0, self.pixdim[0] or 1.0]
         try:
-            moved = np.array(self.qoffset) + nibabel.quaternions.quat2mat(header.get_qform_quaternion()) @ (steps * shift)
+            moved = np.array(self.qoffset) + nibabel.quaternions.quat2mat(header.get_qform_quaternion()) @ (
+                steps * shift
+            )
         except ValueError:  # a qform that is no rotation leads nowhere
             moved = np.array(self.qoffset)
         sform = self.sform @ to_old
