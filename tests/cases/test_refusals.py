@@ -1,5 +1,4 @@
 import errno
-import logging
 import sys
 
 import pytest
@@ -112,7 +111,7 @@ def test_engines_and_handlers_do_not_echo_a_refusal(shown, caplog):
         device="cpu", val_data_loader=[0], network=torch.nn.Identity(), val_handlers=[StatsHandler(iteration_log=False)]
     )
     evaluator._process_function = lambda *_: refuse(0)
-    loggers = [logging.getLogger(name) for name in ("StatsHandler", evaluator.logger.name)]
+    loggers = [StatsHandler().logger, evaluator.logger]
     for logger in loggers:
         logger.addHandler(caplog.handler)
     with pytest.raises(RefusedInputError) as caught:

@@ -19,7 +19,7 @@ _OUTPUT_IS_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _ECHOING: Final = (
     *(f"ignite.engine.engine.{name}" for name in ("SupervisedTrainer", "SupervisedEvaluator")),
     *(f"ignite.engine.engine.{name}" for name in ("RestorationTrainer", "RestorationEvaluator")),
-    "StatsHandler",
+    "monai.handlers.StatsHandler",
 )
 
 # What an error in a process of torch's loader comes back as: an error whose text is the traceback, causes first.
