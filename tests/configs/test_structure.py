@@ -109,7 +109,7 @@ def test_validation_walks_like_inference():
     """What must be written twice, since inference.json has to be whole, is the same."""
 
     def steps(transforms):
-        own = {"keys", "modality", "mri_scale", "allow_missing_keys"}
+        own = {"keys", "modality", "from_list", "mri_scale", "to_file_unit", "allow_missing_keys"}
         return [{key: value for key, value in step.items() if key not in own} for step in transforms]
 
     inference = steps(content("inference.json")["preprocessing"]["transforms"])

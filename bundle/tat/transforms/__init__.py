@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.intensity import ScaleByModalityd as ScaleByModalityd
     from bundle.tat.transforms.load import LoadScand as LoadScand
     from bundle.tat.transforms.modality import ResolveModalityd as ResolveModalityd
+    from bundle.tat.transforms.mri_scale import MeasureMriScaled as MeasureMriScaled
     from bundle.tat.transforms.padding import SetPaddingAsided as SetPaddingAsided
     from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd
     from bundle.tat.transforms.slices import CentralSlicesd as CentralSlicesd

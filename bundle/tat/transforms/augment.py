@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
 
 Interval = tuple[float, float]
@@ -42,7 +43,7 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         any -> the same.
 
     Raises:
-        ValueError: an interval that holds 0 or is upside down.
+        RefusedInputError: an interval that holds 0 or is upside down.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         self.amounts = {Modality(modality): interval for modality, interval in amounts.items()}
         for modality, (low, high) in self.amounts.items():
             if not 0 < low <= high:
-                raise ValueError(f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise")
+                raise RefusedInputError(
+                    f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise"
+                )
         self.clean_prob = clean_prob
         self.label_key = label_key
         self.modality_key = modality_key
