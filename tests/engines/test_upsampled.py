@@ -67,7 +67,9 @@ def test_a_derived_series_has_the_finer_grid(foreign_directory):  # noqa: F811
     assert list(images[0].ImagePositionPatient) == pytest.approx([-10 - 0.15, -20 - 0.2, 30.0])
     assert list(images[0].AcquisitionMatrix) == [0, columns, rows, 0]
     assert "mri_upsample 2" in images[0].DerivationDescription
-    assert json.loads((folder / "restoration.json").read_text())["settings"]["mri_upsample"] == 2.0
+    record = json.loads((folder / "restoration.json").read_text())
+    assert record["settings"]["mri_upsample"] == 2.0
+    assert len(record["kspace_kept"]) == 2
 
     grids = FourierGrid(rows, 2 * rows), FourierGrid(columns, 2 * columns)
     for image, plane in zip(images, stored, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
@@ -26,6 +27,7 @@ from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.in_distribution import KSPACE_KEPT
 from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.load import FORMS_KEY, SOURCES_KEY
 from bundle.tat.transforms.upsample import FinerPlane
@@ -126,6 +128,7 @@ class SaveRestoredd(MapTransform):
                 n_outside_file_range=series.n_clipped,
                 unit=series.unit,
                 settings=settings,
+                kspace_kept=tuple(json.loads(image.meta.get(KSPACE_KEPT) or "[]")),
             )
             write_record(temporary, record)
 
