@@ -61,7 +61,8 @@ class NoiseTexture:
             np.where(frequency > 0, frequency, np.inf if self.rise == 0 else 0.0) ** self.rise
         )
         spectrum[frequency == 0] = 0.0
-        return spectrum * windows[self.window] ** 2
+        power: NDArray[np.float64] = spectrum * windows[self.window] ** 2
+        return power
 
 
 def textured_noise(shape: tuple[int, int], texture: NoiseTexture, *, seed: int) -> NDArray[np.float32]:
