@@ -6,21 +6,31 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from scripts.data.parts import Part
-from scripts.data.sources import SOURCES
+from scripts.data.sources import Source
 
 from bundle.tat.atomic import written_whole
 
 Entries = dict[str, dict[str, Any]]  # by the path of the clean volume
 
 
-def describe_run(sources: Path, seed: int) -> dict[str, Any]:
+class Listed(Protocol):
+    """What is listed: a part of prepared pairs, or of a real scan."""
+
+    @property
+    def split(self) -> str:
+        """``training``, ``validation`` or ``testing``."""
+
+    def path(self, kind: str) -> str:
+        """Name one of the files, ``low`` or ``full``, from the folder of the datalist."""
+
+
+def describe_run(sources: Path, seed: int, packages: Sequence[Source]) -> dict[str, Any]:
     """Say what the data depend on."""
-    packages = {name: version(name) for name in ("numpy", "scipy", "astra-toolbox")}
-    archives = {next(sources.glob(source.archive)).name: source.sha256 for source in SOURCES}
-    return {"seed": seed, "packages": packages, "sources": archives}
+    programs = {name: version(name) for name in ("numpy", "scipy", "astra-toolbox")}
+    archives = {next(sources.glob(source.archive)).name: source.sha256 for source in packages}
+    return {"seed": seed, "packages": programs, "sources": archives}
 
 
 def read_finished(path: Path, provenance: dict[str, Any]) -> Entries:
@@ -32,11 +42,11 @@ def read_finished(path: Path, provenance: dict[str, Any]) -> Entries:
     return {
         entry["label"]: entry
         for entry in entries
-        if all((path.parent / entry[key]).is_file() for key in ("image", "label"))
+        if all((path.parent / entry[key]).is_file() for key in ("image", "label") if key in entry)
     }
 
 
-def write_finished(path: Path, parts: Sequence[Part], entries: Entries, provenance: dict[str, Any]) -> None:
+def write_finished(path: Path, parts: Sequence[Listed], entries: Entries, provenance: dict[str, Any]) -> None:
     """Write the pairs as a datalist, by split and in the order of ``parts``, whole or not at all."""
     listed: dict[str, Any] = {"training": [], "validation": [], "testing": []}
     for part in parts:

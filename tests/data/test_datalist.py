@@ -47,6 +47,14 @@ def test_a_datalist_is_its_section(tmp_path, volume):
         find_scans(str(tmp_path / "list.json"), section="validation")
 
 
+def test_clean_scans_alone_are_listed_where_they_are_asked_for(tmp_path, volume):
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps({"training": [{"label": str(write_nifti(tmp_path / "a.nii.gz", volume))}]}))
+    assert [item.keys() for item in read_datalist(str(listed), "training", keys=["label"])] == [{"label"}]
+    with pytest.raises(ValueError, match="an entry without 'image'"):
+        read_datalist(str(listed), "training")
+
+
 def test_every_missing_file_of_a_datalist_is_named(tmp_path):
     (tmp_path / "list.json").write_text(json.dumps({"testing": [{"image": "a.nii", "label": "b.nii"}]}))
     with pytest.raises(ValueError, match=r"2 files .* do not exist: .*a\.nii, .*b\.nii"):

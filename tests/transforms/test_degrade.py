@@ -10,7 +10,13 @@ pytest.importorskip("astra")
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
-from bundle.tat.transforms.degrade import RandSimulateDegradationd, SimulateDegradationd, degrade, transaxial_axis
+from bundle.tat.transforms.degrade import (
+    LabelAsImaged,
+    RandSimulateDegradationd,
+    SimulateDegradationd,
+    degrade,
+    transaxial_axis,
+)
 from tests.helper import assert_same_geometry
 from tests.scans import blobs, oblique_affine
 
@@ -150,3 +156,13 @@ def test_absurd_options_are_refused(options, reason):
 def test_what_has_no_transaxial_slices_is_refused(label, modality, reason):
     with pytest.raises(RefusedInputError, match=reason):
         degraded(SimulateDegradationd(), modality, label)
+
+
+def test_a_clean_scan_stands_for_its_degraded_one_and_pairs_stay_pairs():
+    label = clean()
+    alone = LabelAsImaged()({"label": label})
+    assert torch.equal(alone["image"], label)
+    assert alone["image"] is not label
+    assert_same_geometry(alone["image"], label)
+    image = label + 1
+    assert LabelAsImaged()({"label": label, "image": image})["image"] is image

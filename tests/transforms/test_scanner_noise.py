@@ -42,6 +42,12 @@ def test_pairs_stay_where_nothing_is_to_be_drawn(modality, prob):
     assert RandScannerNoised(prob=prob)(data)["image"] is data["image"]
 
 
+def test_a_patch_that_nothing_degraded_is_always_made_anew():
+    patch = torch.full((1, 8, 8), 0.3)
+    item = {"image": patch.clone(), "label": patch, "modality": "CT"}
+    assert not torch.equal(RandScannerNoised(prob=0.0)(item)["image"], patch)
+
+
 def test_the_draws_follow_the_state():
     one, again, other = (draw("CT", 0.3, seed) for seed in (5, 5, 6))
     assert torch.equal(one, again)

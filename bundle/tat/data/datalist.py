@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -152,13 +152,14 @@ def find_scan_paths(folder: Path) -> dict[str, Path]:
     return {item[CASE_KEY]: Path(item[IMAGE_KEY]) for item in items}
 
 
-def read_datalist(datalist_file: str, section: str) -> list[Item]:
+def read_datalist(datalist_file: str, section: str, *, keys: Sequence[str] = (IMAGE_KEY,)) -> list[Item]:
     """Read one section of a MONAI datalist.
 
     Args:
         datalist_file: JSON of the form ``{"training": [{"image": ..., "label": ..., "modality": ...}], ...}``; paths
             are relative to its folder. ``image`` is the degraded scan, ``label`` the clean one.
         section: ``training``, ``validation`` or ``testing``.
+        keys: what each entry must have; ``("label",)`` for a list that holds clean scans alone, too.
 
     Returns:
         The entries, with absolute paths.
@@ -176,8 +177,9 @@ def read_datalist(datalist_file: str, section: str) -> list[Item]:
         raise RefusedInputError(f"the datalist {path} has no section {section!r}, only {sorted(content)}") from None
     for entry in entries:
         entry.update({key: str(path.parent / entry[key]) for key in ("image", "label") if key in entry})
-    if any("image" not in entry for entry in entries):
-        raise RefusedInputError(f"the datalist {path} has an entry without 'image' in section {section!r}")
+    for key in keys:
+        if any(key not in entry for entry in entries):
+            raise RefusedInputError(f"the datalist {path} has an entry without {key!r} in section {section!r}")
     missing = [entry[key] for entry in entries for key in ("image", "label") if not Path(entry.get(key, path)).exists()]
     if missing:
         raise RefusedInputError(f"{len(missing)} files of the datalist {path} do not exist: {', '.join(missing)}")

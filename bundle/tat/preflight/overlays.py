@@ -13,6 +13,9 @@ CHANGES_OF_TAT: Final = frozenset(
     f"ablations/{name}.json" for name in ("no_stop_gradient", "no_weight_generation", "reference_start", "static_twin")
 )
 LABEL: Final = "monai_label.json"
+# Training on prepared pairs and real scans: a list of scans and a recipe in one.
+SCANNERS: Final = "scanners.json"
+LISTS: Final = LAYOUTS | {LABEL, SCANNERS}
 SCORING: Final = frozenset({"evaluate.json", "multi_gpu_evaluate.json"})
 
 
@@ -26,7 +29,8 @@ class _Rule(NamedTuple):
 
 # One of each is too many.
 _APART: Final = (
-    _Rule(LAYOUTS | {LABEL}, LAYOUTS | {LABEL}, "both say which scans to train on"),
+    _Rule(LISTS, LISTS, "both say which scans to train on"),
+    _Rule(frozenset({"augmented.json"}), frozenset({SCANNERS}), "both say how pairs are varied"),
     _Rule(OTHER_NETWORKS, OTHER_NETWORKS | CHANGES_OF_TAT, "both say which network is trained"),
     _Rule(SCORING, frozenset({"multi_gpu_train.json", LABEL}), "one scores weights, the other trains"),
 )

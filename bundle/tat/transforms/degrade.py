@@ -115,6 +115,31 @@ class SimulateDegradationd(MapTransform):
         return np.random.default_rng([self.seed, zlib.crc32(name.encode()), draw])
 
 
+class LabelAsImaged(MapTransform):
+    """Let a clean scan that has no degraded one stand for it, until a random transform degrades its patches.
+
+    Pairs are left alone. ``RandKSpaceTruncationd`` and ``RandScannerNoised`` make the degraded patch.
+
+    Args:
+        keys: key of the clean image, one.
+        image_key: where the copy goes.
+
+    Shape:
+        any -> the same.
+    """
+
+    def __init__(self, keys: KeysCollection = "label", image_key: str = "image") -> None:
+        super().__init__(keys)
+        self.image_key = image_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add the image where there is none."""
+        d = dict(data)
+        if self.image_key not in d:
+            d[self.image_key] = d[self.first_key(d)].clone()
+        return d
+
+
 class RandSimulateDegradationd(RandomizableTransform, SimulateDegradationd):
     """``SimulateDegradationd`` with other dose, counts and noise each time, for as many pairs as there are steps.
 

@@ -35,7 +35,8 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
         ct_deviation: interval of the noise of CT [HU].
         pet_level: interval of the noise of PET over the uptake.
         pet_fwhm: interval of the width of its correlation along each axis [pixels].
-        prob: how often a patch is made anew; otherwise the pair stays as it is.
+        prob: how often a degraded patch is made anew; otherwise the pair stays as it is. A patch that equals the clean
+            one, as ``LabelAsImaged`` leaves it, is always made anew.
         label_key: key of the clean patch.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
@@ -67,9 +68,11 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
         d = dict(data)
         self.randomize(None)
         modality = Modality(d[self.modality_key])
-        if modality is Modality.MRI or not self._do_transform:
+        if modality is Modality.MRI:
             return d
         for key in self.key_iterator(d):
+            if not self._do_transform and not torch.equal(d[key], d[self.label_key]):
+                continue
             clean = torch.as_tensor(d[self.label_key])[0].numpy()
             noisy = self._with_ct_noise(clean) if modality is Modality.CT else self._with_pet_noise(clean)
             d[key] = torch.from_numpy(noisy)[None]

@@ -135,3 +135,10 @@ def test_tasks_are_chosen(tmp_path, tasks, kept):
     assert len(check_pairs(items, tasks=tasks)) == kept
     with pytest.raises(ValueError, match="none of 2 items is of the tasks MRI"):
         check_pairs(items, tasks="MRI")
+
+
+def test_the_image_of_a_pair_is_checked_where_clean_scans_are_allowed(tmp_path):
+    label, other = nifti(tmp_path), nifti(tmp_path, "b.nii.gz", VOLUME[:4])
+    assert len(check_pairs([{"label": label, "modality": "CT"}], ["label"])) == 1
+    with pytest.raises(RefusedInputError, match="differ in shape"):
+        check_pairs([{"label": label, "image": other, "modality": "CT"}], ["label"])

@@ -9,7 +9,7 @@ from typing import Final
 from monai.utils import ensure_tuple
 from tqdm import tqdm
 
-from bundle.tat.data.datalist import Item
+from bundle.tat.data.datalist import IMAGE_KEY, Item
 from bundle.tat.data.scan_info import ScanInfo, read_scan_info
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
@@ -28,7 +28,8 @@ def check_pairs(
 
     Args:
         items: from any of the listing functions.
-        keys: entries that every item must have; ``("label",)`` for clean scans that are degraded on the fly.
+        keys: entries that every item must have; ``("label",)`` for clean scans that are degraded on the fly. An
+            ``image`` that an item has all the same is checked, too.
         tasks: modalities to keep, one or several; ``None`` keeps all. A list of one is the task-specific setting.
 
     Returns:
@@ -69,7 +70,7 @@ def _check_item(item: Item, keys: Sequence[str]) -> Item:
     missing = [key for key in keys if key not in item]
     if missing:
         raise RefusedInputError(f"{_name(item)} has no {' and no '.join(missing)}: it is unpaired")
-    paths = [Path(item[key]) for key in keys]
+    paths = [Path(item[key]) for key in dict.fromkeys((*keys, *({IMAGE_KEY} & item.keys())))]
     headers = [read_scan_info(path) for path in paths]
     for path, header in zip(paths[1:], headers[1:], strict=True):
         _check_grids(paths[0], headers[0], path, header)
