@@ -28,7 +28,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+.PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -83,6 +83,11 @@ data/datalist.json: scripts/data/parts.py | $(READY)
 	$(BIN)/python -m scripts.data.prepare_data --out data
 
 data: data/datalist.json ## fetch the public scans and write the degraded pairs to data/ (about 10 minutes)
+
+data-real: data/real.json ## fetch real scans and make clean slices of them in data/ (about 10 minutes)
+
+data/real.json: scripts/data/real/parts.py scripts/data/real/scans.json | $(READY)
+	$(BIN)/python -m scripts.data.prepare_data --real --out data
 
 train: data ## train the small network on data/ (6,000 steps; models/model.pt has 37,000): runs/small/model.pt, goes on where it was stopped
 	$(BIN)/tat train --ckpt_dir runs/small --num_workers 1

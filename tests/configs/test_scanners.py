@@ -30,7 +30,9 @@ def both(tmp_path):
             pair = {kind: f"{name}_{modality}_{side}.nii.gz" for kind, side in (("image", "low"), ("label", "full"))}
             for section in SECTIONS:
                 shown = {"label": pair["label"]} if name == "real" and section == "training" else pair
-                lists[section].append({**shown, "modality": modality})
+                # Not every entry says the same: lists of different origin go into one batch.
+                said = {"subject": name, **({"noise_hu": 4.0} if name == "real" and modality == "CT" else {})}
+                lists[section].append({**shown, **said, "modality": modality})
         (folder / f"{name}.json").write_text(json.dumps(lists))
     return folder
 

@@ -85,7 +85,9 @@ def degrade(part: RealPart, clean: Volume, seed: int) -> NDArray[np.float32]:
     """Degrade each slice of a part as it says, with noise of its own."""
     sides = np.linalg.norm(clean.affine[:3, :2], axis=0)
     by_kind: dict[type, Callable[..., NDArray[np.float32]]] = {
-        ct.LowDose: lambda image, seed, dose: ct.reduce_dose(image, float(sides[0]), seed=seed, dose=dose),
+        ct.LowDose: lambda image, seed, dose: ct.reduce_dose(image, float(sides[0]), seed=seed, dose=dose).clip(
+            *SCANNER_RANGE
+        ),
         TexturedNoise: _add_textured_noise,
         mri.KSpaceCoverage: lambda image, seed, coverage: mri.acquire(image, seed=seed, coverage=coverage),
         CountNoise: lambda image, seed, noise: add_count_noise(
