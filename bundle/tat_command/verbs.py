@@ -8,6 +8,11 @@ from typing import Final, NamedTuple
 # What the help calls values that are taken as typed: paths, which are made absolute, and texts.
 PATHS: Final = ("DIR", "FILE", "PATH")
 TEXTS: Final = ("NAME", "TEXT")
+# Ids of the configs that are paths, though no help names them for every verb.
+PATH_IDS: Final = (
+    *("bundle_root", "cache_dir", "ckpt_dir", "ckpt_path", "compare_to", "datalist_file", "dataset_dir"),
+    *("output_dir", "pretrained"),
+)
 
 
 class Place(NamedTuple):
@@ -59,8 +64,7 @@ class Verb(NamedTuple):
 
 
 _SCANS: Final = (
-    "a NIfTI, NRRD or DICOM file, a folder of NIfTI and NRRD files, a folder with a DICOM series, "
-    "a study folder with a series in each subfolder, or a datalist JSON"
+    "the file of a scan, a folder of scans or DICOM series at any depth, a BIDS data set, or a datalist JSON"
 )
 _ALL_IDS: Final = "Every other id of {} is set in the same way, as --id value. docs/config-ids.md lists them all."
 
@@ -86,7 +90,11 @@ VERBS: Final = MappingProxyType(
             (
                 _MODALITY,
                 Option("mri_scale", "percentile|fixed", "how MRI is brought to the scale of training (percentile)"),
-                Option("pet_scale", "NUMBER", "factor that brings PET of NIfTI or NRRD to SUV (1); DICOM needs none"),
+                Option(
+                    "pet_scale",
+                    "NUMBER",
+                    "factor that brings PET to SUV (1); not for DICOM, nor where a sidecar tells",
+                ),
                 Option("any_resolution", "", "restore MRI of full resolution too, which is refused otherwise"),
                 Option("slice_axis", "0|1|2|-1", "array axis that the slices are stacked along (-1, the last)"),
                 Option(

@@ -73,5 +73,5 @@ def test_a_change_anywhere_shows_in_the_time(volume):
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(ValueError, match=r"cannot read .*nowhere"):
+    with pytest.raises(ValueError, match="nowhere does not exist"):
         fingerprint({"image": str(tmp_path / "nowhere")})

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.dicom.own_series import RECORD_NAME
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
-
-# Its presence marks a folder as a case that this program wrote, whole.
-RECORD_NAME: Final = "restoration.json"
 
 # Setting of a record that says which scan it is about, and entry of an item that tells it.
 SOURCE_KEY: Final = "fingerprint"

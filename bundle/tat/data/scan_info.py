@@ -20,6 +20,7 @@ from bundle.tat.dicom.study import Series, find_series
 from bundle.tat.formats import is_nifti, is_nrrd, is_pickle
 from bundle.tat.modality import INTENSITY_RANGES, Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.walk import check_there
 
 # Terms of Units (0054,1001), PS3.3 C.8.9.1, in the words of people; other terms are told as they stand.
 _PET_UNITS: Final = MappingProxyType({"BQML": "Bq/ml", "CNTS": "counts", "GML": "SUV"})
@@ -78,8 +79,7 @@ def read_scan_info(source: Path | Sequence[Path]) -> ScanInfo:
         RefusedInputError: the path does not exist, is of another format, or its header cannot be read.
     """
     path = source if isinstance(source, Path) else source[0]
-    if not path.exists():
-        raise RefusedInputError(f"{path} does not exist")
+    check_there(path)
     try:
         if is_nifti(path):
             return _nifti_info(path)

@@ -13,6 +13,7 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from bundle.tat.atomic import write_json
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.evaluation.baseline_filters import find_filters
 from bundle.tat.evaluation.cases import Case
 from bundle.tat.evaluation.scoring import (
@@ -76,7 +77,7 @@ class EvaluationReport:
         compare_to: str | None = None,
         seed: int = 0,
     ) -> None:
-        self.output_dir = Path(output_dir).expanduser()
+        self.output_dir = resolve_path(output_dir)
         self.ckpt_path = Path(ckpt_path).expanduser()
         self.datalist_name = Path(datalist_file).name
         self.section = section

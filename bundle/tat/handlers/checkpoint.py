@@ -12,6 +12,7 @@ from monai.engines import Evaluator, Trainer
 from torch import nn
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.data.sampler import TaskBalancedBatchSampler
 from bundle.tat.refusal import RefusedInputError
 
@@ -53,7 +54,7 @@ class TrainingCheckpoint:
         evaluator: Evaluator,
         is_writer: bool = True,
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.objects = objects
         self.sampler = sampler
         self.evaluator = evaluator
@@ -123,7 +124,7 @@ class BestWeights:
     """
 
     def __init__(self, path: str, network: nn.Module, is_writer: bool = True) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.network = network
         self.is_writer = is_writer
 

@@ -2,13 +2,13 @@
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys, path_to_sqlite_uri
 
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.refusal import RefusedInputError
 
 EXPERIMENT: Final = "tat_medical_image_restoration"
@@ -34,7 +34,7 @@ class MLflowTracker(MLFlowHandler):
 
     def __init__(self, path: str, evaluator: Engine, *, interval: int = 100) -> None:
         import_mlflow()
-        store = Path(path).expanduser()
+        store = resolve_path(path)
         store.parent.mkdir(parents=True, exist_ok=True)
         self.evaluator = evaluator
         super().__init__(

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.losses import PlainL1Loss, TaskAdaptiveLoss
 
 # What a row says about its task, and about the whole step; the latter is in the rows of all tasks.
@@ -46,7 +46,7 @@ class TrainingLog:
         task_key: str = "modality",
         is_writer: bool = True,
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.loss = loss
         self.optimizer = optimizer
         self.interval = interval

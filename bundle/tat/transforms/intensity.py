@@ -21,6 +21,7 @@ from bundle.tat.modality import (
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.padding import N_PADDING
+from bundle.tat.transforms.pet_scale import resolve_pet_scale
 from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
 from bundle.tat.transforms.sparse_voxels import SparseVoxels
 from bundle.tat.transforms.volume import iter_chunks, memory_order, plain_tensor, slowest_axis
@@ -131,7 +132,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         mri_scale: ``percentile`` brings each MRI volume to the training scale by its bright foreground; ``fixed``
             takes the intensities as they are, [0, 4095] as in the paper.
-        pet_scale: factor that brings PET to SUV, for files in another unit; DICOM is in SUV when it has been read.
+        pet_scale: factor that brings PET to SUV, for files in another unit, see ``resolve_pet_scale``.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
@@ -178,11 +179,8 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         """Factor that brings an image to the unit of its range."""
         if modality is Modality.MRI and self.mri_scale == "percentile":
             return mri_scale_factor(image)
-        if modality is Modality.PET and self.pet_scale != 1.0:
-            # Only DICOM tells its modality.
-            if isinstance(image, MetaTensor) and image.meta.get("modality"):
-                raise RefusedInputError(f"pet_scale is {self.pet_scale}: DICOM is brought to SUV by its own header")
-            return self.pet_scale
+        if modality is Modality.PET:
+            return resolve_pet_scale(image, self.pet_scale)
         return 1.0
 
     def _forward(self, image: MetaTensor, modality: Modality, scale: float) -> MetaTensor:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
 from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, write_record
-from bundle.tat.data.datalist import CASE_KEY
+from bundle.tat.data.datalist import CASE_KEY, resolve_path
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import source_files
@@ -76,7 +76,7 @@ class SaveRestoredd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.output_dir = Path(str(output_dir)).expanduser()
+        self.output_dir = resolve_path(output_dir)
         self.weights = None if weights is None else Path(str(weights)).expanduser()
         self.nifti = nifti
         # What looks like a number on the command line comes as one.
