@@ -29,6 +29,7 @@ class CaseRecord:
         n_outside_file_range: values that lay outside the range that the saved files can store, and were clipped to it.
         unit: of the saved values, as DICOM names it; empty where the scan's file names none.
         settings: what else changes the result, by name.
+        assumptions: what was taken for granted where the scan's header does not tell, a sentence each.
     """
 
     case: str
@@ -38,6 +39,7 @@ class CaseRecord:
     n_outside_file_range: int
     unit: str
     settings: Mapping[str, Setting]
+    assumptions: tuple[str, ...] = ()
 
 
 def write_record(folder: Path, record: CaseRecord) -> None:
@@ -80,6 +82,7 @@ def _content(record: CaseRecord) -> dict[str, Any]:
         "n_outside_network_range": record.n_outside_network_range,
         "n_outside_file_range": record.n_outside_file_range,
         "unit": record.unit,
+        "assumptions": list(record.assumptions),
         "settings": dict(record.settings),
     }
 
@@ -95,6 +98,7 @@ def _record(content: dict[str, Any]) -> CaseRecord:
         n_outside_file_range=int(content["n_outside_file_range"]),
         unit=str(content["unit"]),
         settings=dict(content["settings"]),
+        assumptions=tuple(str(sentence) for sentence in content.get("assumptions", ())),
     )
 
 

@@ -125,11 +125,12 @@ def _nrrd_info(path: Path) -> ScanInfo:
     )
 
 
-def series_info(series: Series) -> ScanInfo:
+def series_info(series: Series, *, allow_uneven: bool = False) -> ScanInfo:
     """What is to be known of a DICOM series that was found; nothing is read again.
 
     Args:
         series: what the search found.
+        allow_uneven: take slices whose distances vary; the affine has their mean distance.
 
     Returns:
         The header.
@@ -137,7 +138,7 @@ def series_info(series: Series) -> ScanInfo:
     Raises:
         RefusedInputError: see ``Series.slices``.
     """
-    images = series.slices()
+    images = series.slices(allow_uneven=allow_uneven)
     first = images[0]
     modality = parse_modality(first.modality) if first.modality else None
     unit = INTENSITY_RANGES[modality].unit if modality else None

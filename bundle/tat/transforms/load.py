@@ -42,6 +42,8 @@ class LoadScand(MapTransform):
 
     Args:
         keys: keys that hold paths.
+        allow_uneven: take a DICOM series whose slices are not evenly spaced, which no NIfTI can hold. Its affine has
+            their mean distance.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
@@ -51,8 +53,9 @@ class LoadScand(MapTransform):
         RefusedInputError: the path does not exist, is of another format, or cannot be decoded.
     """
 
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
+    def __init__(self, keys: KeysCollection, *, allow_uneven: bool = False, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.allow_uneven = allow_uneven
         with warnings.catch_warnings():
             # LoadImage sets up every reader that it knows, and tells twice that a decoder for NVIDIA cards is missing.
             warnings.simplefilter("ignore")
@@ -71,7 +74,7 @@ class LoadScand(MapTransform):
                 if series is None:
                     d[key] = self._load(path)
                 else:
-                    read = read_series(series)
+                    read = read_series(series, allow_uneven=self.allow_uneven)
                     d[key] = _as_tensor(read, path)
                     if known:
                         d[SOURCES_KEY] = deque(read.sources)
