@@ -115,12 +115,13 @@ def _check_distances(
         raise RefusedInputError(
             f"{path} holds slices beside each other in one plane: pass one series of stacked slices"
         )
-    uneven = np.flatnonzero(np.abs(gaps - median) > _tolerance(images, SPACING_TOLERANCE, median))
-    for where in uneven:
+    # What is missing makes a gap of two distances or more.
+    for where in np.flatnonzero(gaps > (2 - MOST_OF_ROUNDING) * gaps.min()):
         n_missing, usual = _count_missing(images, gaps, int(where))
         if n_missing:
             missing = "1 slice is missing" if n_missing == 1 else f"{n_missing} slices are missing"
             raise RefusedInputError(f"{_apart(path, gaps, int(where), usual)}: {missing} between them")
+    uneven = np.flatnonzero(np.abs(gaps - median) > _tolerance(images, SPACING_TOLERANCE, median))
     if uneven.size and not allow_uneven:
         raise RefusedInputError(f"{_apart(path, gaps, int(uneven[0]), median)}: {_ONE_EVEN_SERIES}")
 
@@ -133,17 +134,15 @@ def _apart(path: Path, gaps: NDArray[np.float64], where: int, usual: float) -> s
 
 def _count_missing(images: Sequence[DicomHeader], gaps: NDArray[np.float64], where: int) -> tuple[int, float]:
     """How many slices of one thickness are missing in a gap, and the distance of the others of that thickness [mm]."""
-    alike = np.array([_same_thickness(images[where], image) for image in images])
+    thickness = np.array([image.thickness for image in images])
+    alike = np.isclose(thickness, thickness[where], rtol=THICKNESS_TOLERANCE)
     if not alike[where + 1]:
         return 0, 0.0
-    usual = float(np.median(gaps[alike[:-1] & alike[1:]]))
+    # Of two distances the lower one: the other may be the gap.
+    usual = float(np.quantile(gaps[alike[:-1] & alike[1:]], 0.5, method="lower"))
     n_steps = round(float(gaps[where]) / usual)
     whole = n_steps > 1 and abs(gaps[where] - n_steps * usual) <= _tolerance(images, SPACING_TOLERANCE, usual)
     return (n_steps - 1 if whole else 0), usual
-
-
-def _same_thickness(one: DicomHeader, other: DicomHeader) -> bool:
-    return math.isclose(one.thickness, other.thickness, rel_tol=THICKNESS_TOLERANCE)
 
 
 def _tolerance(images: Sequence[DicomHeader], part: float, distance: float) -> float:

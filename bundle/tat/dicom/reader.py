@@ -135,7 +135,8 @@ def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
         with refusing_damage(header.path):
             if (declared := padding_range(image)) is not None:
                 padding.add(declared)
-            assumptions.update(dict.fromkeys(suv_assumptions(image)))
+            if header.modality == "PT":
+                assumptions.update(dict.fromkeys(suv_assumptions(image)))
             forget_shared_uid(image, shared)
             sources.append(keep_for_writing(image))
     for assumption in assumptions:

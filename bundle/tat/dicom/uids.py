@@ -1,10 +1,16 @@
 """UIDs of a derived series: new each time, or the same for the same source, weights and seed."""
 
+from __future__ import annotations
+
 import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,19 @@ class SeriesIdentities:
         self._series_uid = ""
         self._seen: set[str] = set()
         self._n_derived = 0
+        self._of_first: dict[str, str] = {}
+
+    def join(self, image: Dataset) -> None:
+        """Give an image the study and the frame of reference of the first one, where anonymisation drew new ones.
+
+        A series lies in one study and has one frame of reference, PS3.3 A.1.2.
+
+        Args:
+            image: data set of a source image; changed in place. What it lacks it goes on lacking.
+        """
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+            if uid := str(image.get(keyword) or ""):
+                setattr(image, keyword, self._of_first.setdefault(keyword, uid))
 
     def derive(self, source_uid: str, pixels: bytes) -> Identity:
         """The UIDs of the image that is derived from a source image.

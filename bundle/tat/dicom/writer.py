@@ -182,6 +182,7 @@ def _derive(
     if (image.get("Rows"), image.get("Columns")) != values.shape:
         raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
     n_clipped = set_pixels(image, values, factor)
+    identities.join(image)
     describe(image, identities.derive(image.get("SOPInstanceUID") or "", image.PixelData), provenance, now)
     return n_clipped
 

@@ -60,12 +60,12 @@ def suv_assumptions(image: Dataset) -> tuple[str, ...]:
     """What ``suv_factor`` takes for granted where a header does not tell, a sentence each.
 
     Args:
-        image: pydicom data set of one image; of others than PET nothing is assumed.
+        image: pydicom data set of one PET image.
 
     Raises:
         RefusedInputError: see ``suv_factor``.
     """
-    return _factor(image).assumptions if image.get("Modality") == "PT" else ()
+    return _factor(image).assumptions
 
 
 class _Factor(NamedTuple):
