@@ -47,7 +47,7 @@ def study(tmp_path):
         ("ConvolutionKernel", ("B30f", "B70f"), ("kernel1", "kernel2")),
         ("DiffusionBValue", (0.0, 1000.0), ("diffusion1", "diffusion2")),
         ("FrameReferenceTime", (30000.0, 90000.0), ("time1", "time2")),
-        ("ContentTime", ("110000", "110700"), ("time110000", "time110700")),
+        ("ContentTime", ("110000", "110700"), ("time1", "time2")),
     ],
 )
 def test_images_at_one_place_are_told_apart(study, keyword, values, names):

@@ -188,7 +188,7 @@ def processed_later(scan_time: datetime) -> Dataset:
 
 
 @pytest.mark.parametrize("days", [-27, 0, 3])
-def test_ges_own_scan_time_is_believed_with_any_date(days):
+def test_the_scan_time_of_ge_is_believed_with_any_date(days):
     image = processed_later(SCAN + timedelta(days=days))
     assert suv_factor(image) == pytest.approx(AN_HOUR_LATER, rel=1e-9)
     assert bool(suv_assumptions(image)) == (days != 0)

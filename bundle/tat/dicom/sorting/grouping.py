@@ -7,13 +7,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from bundle.tat.dicom.geometry import SAME_PLACE_TOLERANCE, is_even, share_plane, slice_normal
 from bundle.tat.dicom.header import DicomHeader
-from bundle.tat.dicom.sorting.marks import MARKS, TIMES
+from bundle.tat.dicom.sorting.marks import MARKS, NUMBERS, TIMES
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ LEAST_JOINED: Final = 3
 TOUCHING: Final = 1.5
 # Each of several volumes at one place has at least this part of the places: a repeated slice is no volume.
 LEAST_PART: Final = 0.5
+
+_INDICES: Final = MappingProxyType({keyword: index for index, keyword in enumerate(MARKS)})
 
 Group = list[DicomHeader]
 
@@ -99,8 +102,7 @@ def _key_without_frame(image: DicomHeader) -> Hashable:
 
 
 def _key_without_series(image: DicomHeader) -> Hashable:
-    description = image.marks[list(MARKS).index("SeriesDescription")] if image.marks else ""
-    return image.path.parent, image.series_number, image.made, description, _kind(image)
+    return image.path.parent, image.series_number, image.made, _mark(image, "SeriesDescription"), _kind(image)
 
 
 def _join_by(groups: Sequence[Group], key: Callable[[DicomHeader], Hashable]) -> tuple[list[Group], list[Group]]:
@@ -158,8 +160,8 @@ def _split_crowded(group: Group, places: Sequence[Group]) -> Iterator[tuple[str,
         return
     helpful = list(_helpful_marks(group, places))
     complete = (one for one in helpful if all(len(_places(part)) == len(part) for part in one[1].values()))
-    name, parts = next(complete, helpful[0] if helpful else ("", {}))
-    for label, part in _named(name, parts):
+    keyword, parts = next(complete, helpful[0] if helpful else ("", {}))
+    for label, part in _named(keyword, parts):
         for inner, volume in _split(part):
             yield "_".join(filter(None, (label, inner))), volume
     if not helpful:
@@ -169,10 +171,10 @@ def _split_crowded(group: Group, places: Sequence[Group]) -> Iterator[tuple[str,
 def _helpful_marks(group: Group, places: Sequence[Group]) -> Iterator[tuple[str, dict[str, Group]]]:
     """Marks that tell the images of every crowded place apart, and do not have more values than a place has images."""
     most = max(len(place) for place in places)
-    for index, name in enumerate(MARKS.values()):
-        parts = _parts_by_mark(group, index)
+    for keyword in MARKS:
+        parts = _parts_by_mark(group, keyword)
         if 1 < len(parts) <= most and _tells(parts, places):
-            yield name, parts
+            yield keyword, parts
 
 
 def _tells(parts: dict[str, Group], places: Sequence[Group]) -> bool:
@@ -186,8 +188,7 @@ def _split_by_rank(group: Group, places: Sequence[Group]) -> Iterator[tuple[str,
     """Tell images apart that were measured one after the other at each place: each slice has its own times."""
     n_times = len(places[0])
     for keyword in TIMES:
-        index = list(MARKS).index(keyword)
-        times = [[_number(image.marks[index] if image.marks else "") for image in place] for place in places]
+        times = [[_number(_mark(image, keyword)) for image in place] for place in places]
         if all(len(set(one)) == n_times == len(one) and not any(math.isnan(t) for t in one) for one in times):
             ordered = [[place[where] for where in np.argsort(one)] for place, one in zip(places, times, strict=True)]
             yield from ((f"{MARKS[keyword]}{rank + 1}", [place[rank] for place in ordered]) for rank in range(n_times))
@@ -197,10 +198,10 @@ def _split_by_rank(group: Group, places: Sequence[Group]) -> Iterator[tuple[str,
 
 def _split_shifted(group: Group) -> Iterator[tuple[str, Group]]:
     """Tell volumes apart that lie between each other's slices, as phases of a breathing patient do."""
-    for index, name in enumerate(MARKS.values()):
-        parts = _parts_by_mark(group, index)
+    for keyword in MARKS:
+        parts = _parts_by_mark(group, keyword)
         if len(parts) > 1 and all(_is_volume(part) for part in parts.values()) and _overlap(list(parts.values())):
-            yield from _named(name, parts)
+            yield from _named(keyword, parts)
             return
     yield "", group
 
@@ -235,17 +236,22 @@ def _parts(group: Group, mark: Callable[[DicomHeader], str]) -> dict[str, Group]
     return parts
 
 
-def _parts_by_mark(group: Group, index: int) -> dict[str, Group]:
+def _parts_by_mark(group: Group, keyword: str) -> dict[str, Group]:
     """Images that share one of ``MARKS``."""
-    return _parts(group, lambda image: image.marks[index] if image.marks else "")
+    return _parts(group, lambda image: _mark(image, keyword))
 
 
-def _named(name: str, parts: dict[str, Group]) -> Iterator[tuple[str, Group]]:
-    """Parts in the order of their marks: each has its number in its label, or else its rank."""
+def _mark(image: DicomHeader, keyword: str) -> str:
+    """The value of one of ``MARKS``."""
+    return image.marks[_INDICES[keyword]] if image.marks else ""
+
+
+def _named(keyword: str, parts: dict[str, Group]) -> Iterator[tuple[str, Group]]:
+    """Parts in the order of one of ``MARKS``: each has its number in its label, or else its rank."""
     values = sorted(parts, key=_order)
-    are_numbers = all(value.isdigit() for value in values)
+    are_numbers = keyword in NUMBERS and all(value.isdigit() for value in values)
     for rank, value in enumerate(values):
-        yield f"{name}{int(value) if are_numbers else rank + 1}", parts[value]
+        yield f"{MARKS[keyword]}{int(value) if are_numbers else rank + 1}", parts[value]
 
 
 def _order(value: str) -> tuple[bool, float, str]:

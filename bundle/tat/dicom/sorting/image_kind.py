@@ -24,7 +24,7 @@ _NO_INTENSITY: Final = "whose values are no intensities of the scan"
 _KINDS: Final = MappingProxyType(
     {
         f"a localizer (scout), {_NO_SLICE}": r"LOCALI[SZ]ER|SCOUT|TOPOGRAM|SURVIEW|SCANOGRAM",
-        f"a projection, {_NO_SLICE}": r"M(AX|IN|N)?IP|M(AX|IN) IP|PROJECTION|ROTAT|RAYSUM",
+        f"a projection, {_NO_SLICE}": r"M(AX|IN|N)?IP|M(AX|IN) IP|PROJECTION|ROTATE|ROTATING|ROTATION|RAYSUM",
         f"a rendered image, {_NO_SLICE}": r"\bVRT?\b|\bSSD\b|RENDER|SHADED|3D EDITOR",
         f"a fusion of two scans, {_NO_SLICE}": r"\bFUSION|\bFUSED",
         f"a report or capture, {_NO_SLICE}": r"SCREEN|CAPTURE|\bPROT\b|DOSE (INFO|REPORT)|BLACK IMAGE",

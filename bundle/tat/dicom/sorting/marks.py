@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Keyword -> what the name of a volume has in front of the value. Numbers that say it outright stand before what differs
+# Keyword -> what the name of a volume has in front of a number. Numbers that say it outright stand before what differs
 # by the way; times stand last, since every slice of a volume may have its own.
 MARKS: Final = MappingProxyType(
     {
@@ -30,6 +30,8 @@ MARKS: Final = MappingProxyType(
         "ContentTime": "time",
     }
 )
+# Of them, those whose own number stands in the name; of others it is the rank, as a time of day may tell of a patient.
+NUMBERS: Final = frozenset({"TemporalPositionIdentifier", "AcquisitionNumber", "EchoNumbers"})
 # Of them, those that order what was measured one after the other.
 TIMES: Final = ("FrameReferenceTime", "TriggerTime", "AcquisitionTime", "ContentTime")
 
