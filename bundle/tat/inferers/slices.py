@@ -49,7 +49,7 @@ class RestorationSliceInferer(Inferer):
         ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network.
 
     Raises:
-        RefusedInputError: ``slice_axis`` is no axis of a volume, or ``slice_batch_size`` or ``workers`` is not positive.
+        RefusedInputError: ``slice_axis`` is no axis of a volume; ``slice_batch_size`` or ``workers`` is not positive.
     """
 
     def __init__(
