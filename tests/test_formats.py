@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.tat.formats import case_name, header_file, is_volume_file, is_voxel_file
+from bundle.tat.formats import case_name, files_of, header_file, is_volume_file, is_voxel_file
 
 ALONE = ("a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a.mgz", "a.mgh", "a.NII", "a.MHA")
 PAIRS = (
@@ -29,6 +29,7 @@ def test_a_header_and_its_voxels_are_one_scan(tmp_path, header, voxels):
     assert is_voxel_file(tmp_path / voxels)
     assert header_file(tmp_path / voxels) == header_file(tmp_path / header) == tmp_path / header
     assert case_name(tmp_path / header) == "a"
+    assert files_of(tmp_path / voxels) == files_of(tmp_path / header) == [tmp_path / header, tmp_path / voxels]
 
 
 def test_voxels_without_a_header_are_not_dropped_without_a_word(tmp_path):

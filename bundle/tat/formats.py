@@ -1,7 +1,6 @@
 """Which files are scans, and what a scan is called, told by their names."""
 
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 NIFTI_SUFFIXES: Final = (".nii", ".nii.gz")
@@ -19,14 +18,14 @@ FORMATS: Final = (
     "or DICOM"
 )
 
-# Headers whose voxels lie in a file beside them, with the suffixes of that file.
-_DETACHED: Final = MappingProxyType(
-    {
-        ".hdr": (".img",),
-        ".hdr.gz": (".img.gz",),
-        ".mhd": (".raw", ".zraw"),
-        ".nhdr": (".raw", ".raw.gz"),
-    }
+# Suffixes of a header and of the file beside it that holds its voxels.
+_PARTS: Final = (
+    (".hdr", ".img"),
+    (".hdr.gz", ".img.gz"),
+    (".mhd", ".raw"),
+    (".mhd", ".zraw"),
+    (".nhdr", ".raw"),
+    (".nhdr", ".raw.gz"),
 )
 
 
@@ -60,6 +59,11 @@ def is_pickle(path: Path) -> bool:
     return path.name.lower().endswith(PICKLE_SUFFIXES)
 
 
+def is_volume(path: Path) -> bool:
+    """Whether the name is that of a volume, DICOM apart; of a pair, either file."""
+    return path.name.lower().endswith(VOLUME_SUFFIXES)
+
+
 def is_volume_file(path: Path) -> bool:
     """Whether a file is to be listed as a scan of its own, DICOM apart.
 
@@ -69,7 +73,7 @@ def is_volume_file(path: Path) -> bool:
     Returns:
         Whether its name is that of a volume. A header and its voxels are one scan, named by the header.
     """
-    return path.name.lower().endswith(VOLUME_SUFFIXES) and not is_voxel_file(path)
+    return is_volume(path) and not is_voxel_file(path)
 
 
 def is_voxel_file(path: Path) -> bool:
@@ -82,19 +86,31 @@ def is_voxel_file(path: Path) -> bool:
 
 
 def header_file(path: Path) -> Path:
-    """The file that stands for a pair.
+    """The file that stands for a header and its voxels.
 
     Args:
-        path: of a volume.
+        path: of a volume, or of the voxels of one.
 
     Returns:
         ``a.hdr`` for ``a.img`` where that exists, or else ``path``.
     """
-    for header, of_header in _DETACHED.items():
-        for voxels in of_header:
-            if path.name.lower().endswith(voxels) and _with_suffix(path, voxels, header).is_file():
-                return _with_suffix(path, voxels, header)
-    return path
+    headers = [_with_suffix(path, voxels, header) for header, voxels in _PARTS if _ends(path, voxels)]
+    return next((header for header in headers if header.is_file()), path)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a volume is read from, as far as names tell.
+
+    Args:
+        path: of a volume; of a header and its voxels, either.
+
+    Returns:
+        The file; or the header, then the voxels beside it. Voxels that an ``.nhdr`` or ``.mhd`` names otherwise are
+        missing here.
+    """
+    first = header_file(path)
+    beside = [_with_suffix(first, header, voxels) for header, voxels in _PARTS if _ends(first, header)]
+    return [first, *(voxels for voxels in beside if voxels.is_file())]
 
 
 def case_name(path: Path) -> str:
@@ -111,6 +127,10 @@ def case_name(path: Path) -> str:
         if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
             return path.name[: -len(suffix)]
     return path.name
+
+
+def _ends(path: Path, suffix: str) -> bool:
+    return path.name.lower().endswith(suffix)
 
 
 def _with_suffix(path: Path, suffix: str, other: str) -> Path:

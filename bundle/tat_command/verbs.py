@@ -75,6 +75,9 @@ _FULL: Final = Option("full", "", "the paper's network of 41.7 million parameter
 _LAYOUT: Final = Option("layout", "NAME", "how it is laid out: folders, ixi, aapm, reference or clean (docs/data.md)")
 _MEASURED: Final = Option("measured", "", "the scans are measured: leave out the note that they are simulated")
 _MODALITY: Final = Option("modality", "CT|MRI|PET", "what the scans are, for files that do not tell; DICOM does")
+_MRI_SCALE: Final = Option(
+    "mri_scale", "percentile|fixed", "bring MRI to the scale of training, or take it as it is, on [0, 4095] (fixed)"
+)
 _SECTION: Final = Option("section", "NAME", "the section of a datalist JSON (testing)")
 _VERBOSE: Final = Option("verbose", "", "print all that MONAI and Ignite log")
 _WEIGHTS: Final = Option("ckpt_path", "FILE", "other weights than the shipped ones")
@@ -135,6 +138,7 @@ VERBS: Final = MappingProxyType(
                 Option("ckpt_dir", "DIR", "folder for model.pt and checkpoint.pt (runs/)"),
                 Option("pretrained", "FILE", "weights to start from"),
                 Option("tasks", "CT,MRI,PET", "the tasks to train (all)"),
+                _MRI_SCALE,
                 Option("epochs", "N", "number of epochs, of epoch_length steps each"),
                 Option("n_per_task", "N", "samples of each task in a step"),
                 Option("learning_rate", "NUMBER", "learning rate at the start; a cosine lowers it"),
@@ -160,6 +164,7 @@ VERBS: Final = MappingProxyType(
                 Option("output_dir", "DIR", "folder for the tables and the summary (eval/)"),
                 Option("baselines", "NAMES", "filters to compare with, such as gaussian,bilateral (gaussian)"),
                 Option("compare_to", "FILE", "slices.csv of an earlier evaluation"),
+                _MRI_SCALE,
                 _SECTION,
                 _DEVICE,
                 _VERBOSE,
@@ -175,7 +180,7 @@ VERBS: Final = MappingProxyType(
                 Place("RESTORED", "restored", "folder that tat restore wrote to"),
                 Place("TABLE", "table", "CSV file to write"),
             ),
-            (_SECTION,),
+            (_SECTION, _MRI_SCALE),
             "Beside them, the input itself and the best plain Gaussian filter are scored.",
         ),
         "compare": Verb(
@@ -198,6 +203,7 @@ VERBS: Final = MappingProxyType(
                 Option("scan", "PATH", "scans without a clean image: what tat restore was given"),
                 _SECTION,
                 _MODALITY,
+                _MRI_SCALE,
                 Option("note", "TEXT", "line below the title of the pictures of --scan"),
                 _MEASURED,
             ),
@@ -219,6 +225,7 @@ VERBS: Final = MappingProxyType(
                 Option("twin_config", "FILES", "configs that the twin was trained with, laid over the others"),
                 Option("n_batches", "N", "training batches to draw (8)"),
                 Option("seed", "N", "seed of the draw (0)"),
+                _MRI_SCALE,
                 _MEASURED,
             ),
             "What the files mean: docs/diagnosis.md.",

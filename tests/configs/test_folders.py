@@ -125,7 +125,7 @@ def test_every_file_that_says_it_is_an_image_has_a_row(foreign_directory, capsys
     assert "3 cases failed (4d, lost, old.mnc)" in str(refusal)
     said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "fetch its content (git-annex: git annex get)" in said["lost"]
-    assert "is neither NIfTI" in said["old.mnc"]
+    assert "convert it to NIfTI" in said["old.mnc"]
     assert {"a_x", "b_x", "4d", "lost", "old.mnc"} <= set(said)
     assert not {"notes.txt", "table.tsv", "plot.png"} & set(said)
     assert "restored" in said["a_x"]

@@ -8,6 +8,7 @@ from typing import Any
 from bundle.tat.data.datalist import IMAGE_KEY, series_of
 from bundle.tat.data.sidecar import sidecar_of
 from bundle.tat.file_digest import sampled_digest
+from bundle.tat.formats import files_of
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.walk import check_there
 
@@ -24,8 +25,7 @@ def n_bytes(item: Mapping[str, Any]) -> int:
     series = series_of(item)
     if series is not None:
         return sum(header.n_bytes for header in series.headers)
-    path = Path(str(item[IMAGE_KEY]))
-    return path.stat().st_size if path.exists() else 0
+    return sum(file.stat().st_size for file in files_of(Path(str(item[IMAGE_KEY]))) if file.exists())
 
 
 def fingerprint(item: Mapping[str, Any]) -> str:
@@ -45,12 +45,14 @@ def fingerprint(item: Mapping[str, Any]) -> str:
     series = series_of(item)
     if series is not None:
         return hashlib.sha256("".join(header.digest for header in series.headers).encode()).hexdigest()
-    path = Path(str(item[IMAGE_KEY]))
-    check_there(path)
+    check_there(Path(str(item[IMAGE_KEY])))
+    digests = []
     try:
-        with path.open("rb") as file:
-            digest = sampled_digest(file)
+        for path in files_of(Path(str(item[IMAGE_KEY]))):
+            with path.open("rb") as file:
+                digests.append(sampled_digest(file))
     except OSError as error:
         raise RefusedInputError(f"cannot read {error.filename}: {error.strerror or error}") from error
-    sidecar = sidecar_of(item)
-    return digest if sidecar is None else hashlib.sha256(f"{digest}{sidecar.digest}".encode()).hexdigest()
+    if (sidecar := sidecar_of(item)) is not None:
+        digests.append(sidecar.digest)
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

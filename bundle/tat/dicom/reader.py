@@ -14,6 +14,7 @@ from monai.data import ImageReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
+from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES, acquired_shares
 from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps, is_even
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
 from bundle.tat.dicom.padding import PADDING
@@ -97,6 +98,7 @@ class SeriesVolume(NamedTuple):
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
             ASSUMPTIONS: json.dumps(self.assumptions),
+            ACQUIRED_SHARES: json.dumps(acquired_shares(self.sources[0])),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
         }
 

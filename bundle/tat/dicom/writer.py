@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
 from bundle.tat.dicom.derivation import Derivation, describe
+from bundle.tat.dicom.geometry import refine_plane
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
 from bundle.tat.dicom.pixels import set_pixels, unit_factor
 from bundle.tat.dicom.uids import SeriesIdentities, shared_uids
+from bundle.tat.kspace.fourier_grid import FourierGrid
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def write_series(
     *,
     provenance: Derivation,
     uid_seed: str | None = None,
+    finer: tuple[FourierGrid, FourierGrid] | None = None,
 ) -> WrittenSeries:
     """Write one DICOM file for each source image, ``IM0001.dcm`` and so on in the order of the slices.
 
@@ -130,6 +133,7 @@ def write_series(
         provenance: what made the volume.
         uid_seed: text that the new UIDs are computed from, with the sources' UIDs and the provenance; ``None`` draws
             new ones each time.
+        finer: the grids of the volume's first and second axis, where they are finer than those of the sources.
 
     Returns:
         What it became.
@@ -151,6 +155,8 @@ def write_series(
     for image in sources:
         if n_written < volume.shape[2]:
             with refusing_damage(_path_of(image)):
+                if finer is not None:
+                    refine_plane(image, rows=finer[1], columns=finer[0])
                 unit, factor = _unit(image), unit_factor(image)
                 n_clipped += _derive(image, volume[:, :, n_written].T, factor, identities, provenance, now)
                 unit_factors.append(factor)

@@ -18,10 +18,10 @@ from bundle.tat.dicom.study import Series
 from bundle.tat.dicom.suv.factor import suv_factor
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.load import check_real
 from bundle.tat.transforms.modality import modality_beside, resolve_modality
 from bundle.tat.transforms.pet_scale import NOT_SET
 from bundle.tat.transforms.volume import check_shape
+from bundle.tat.volume_files.volume_file import check_real
 
 # Runs the preprocessing on an item, and returns its warnings.
 VoxelCheck = Callable[[Mapping[str, Any]], Sequence[str]]
@@ -40,7 +40,7 @@ class ScanDescription:
         result: what would become of it.
         reason: why it would be refused; empty otherwise.
         notes: warnings of the checks on its voxels.
-        format: ``NIfTI``, ``NRRD`` or ``DICOM``; empty, as all that follows, where the header cannot be read.
+        format: as ``ScanInfo`` has it; empty, as all that follows, where the header cannot be read.
         modality: ``CT``, ``MRI`` or ``PET``.
         modality_from: who says so.
         shape: sizes of the array axes.
@@ -144,7 +144,7 @@ def _with_unit(scan: ScanDescription, sidecar: Sidecar | None) -> ScanDescriptio
 
 def _check_header(path: Path, series: Series | None, info: ScanInfo) -> None:
     """Refuse what can be refused without voxels."""
-    check_real(path)
+    check_real(path, info.dtype)
     *spatial, last = info.shape
     check_shape((info.n_values, *info.shape) if len(info.shape) <= _N_AXES else (last, *spatial))
     if series is not None and info.modality is Modality.PET:

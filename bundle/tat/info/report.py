@@ -20,6 +20,7 @@ from bundle.tat.formats import case_name
 from bundle.tat.info.describe import ScanDescription, VoxelCheck, describe
 from bundle.tat.preflight import check_ids
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.in_distribution import KSPACE_KEPT, shares_in_words
 from bundle.tat.transforms.pet_scale import NOT_SET
 
 _COLUMNS: Final = ("scan", "files", "format", "modality", "matrix", "slices", "voxel [mm]", "axes", "unit", "type")
@@ -116,7 +117,8 @@ def _voxel_check(config_file: str, ids: Mapping[str, Any]) -> VoxelCheck:
                 if reason is None:
                     raise
                 raise RefusedInputError(reason) from error
-        return told
+        kept = json.loads(data[IMAGE_KEY].meta.get(KSPACE_KEPT) or "[]")
+        return [*told, *([f"holds {shares_in_words(kept)} of k-space"] if kept else [])]
 
     return check
 

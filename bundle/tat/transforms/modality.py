@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from monai.config import KeysCollection
 from monai.data import MetaTensor
@@ -17,6 +17,9 @@ from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.pet_scale import note_suv_factor
 
+SAY_MODALITY: Final = "pass --modality CT, --modality MRI or --modality PET"
+NAME_IN_LIST: Final = "name it in the list, as CT, MRI or PET"
+
 
 class ResolveModalityd(MapTransform):
     """Settle the modality of a scan from its datalist entry, header, sidecar or BIDS name, or the user's word.
@@ -29,6 +32,8 @@ class ResolveModalityd(MapTransform):
             (0008,0060)). An item that has an ``image`` may bring its sidecar along.
         modality: what the user says, for files that do not tell; ``None`` when nothing is said.
         modality_key: where a datalist names the modality and where the answer goes.
+        from_list: whether scans come from a list that names their modality, as in training, where no one word can be
+            right for all: the remedy is to name it there.
         allow_missing_keys: skip a key that is absent.
 
     Raises:
@@ -41,10 +46,12 @@ class ResolveModalityd(MapTransform):
         keys: KeysCollection,
         modality: str | None = None,
         modality_key: str = "modality",
+        from_list: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.modality = modality
+        self.remedy = NAME_IN_LIST if from_list else SAY_MODALITY
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -60,7 +67,8 @@ class ResolveModalityd(MapTransform):
                     **modality_beside(_path(image), sidecar),
                     "--modality": self.modality,
                 }
-                modality = resolve_modality({who: str(word) for who, word in told.items() if word})
+                said = {who: str(word) for who, word in told.items() if word}
+                modality = resolve_modality(said, remedy=self.remedy)
                 if modality is Modality.PET and sidecar is not None:
                     note_suv_factor(image, sidecar)
             d[self.modality_key] = modality.value
@@ -99,11 +107,12 @@ def _path(image: object) -> Path | None:
     return Path(str(name)) if name else None
 
 
-def resolve_modality(told: Mapping[str, str]) -> Modality:
+def resolve_modality(told: Mapping[str, str], *, remedy: str = SAY_MODALITY) -> Modality:
     """The one modality that all sources name.
 
     Args:
         told: source -> its word.
+        remedy: what to do where nothing tells.
 
     Returns:
         The modality.
@@ -112,8 +121,7 @@ def resolve_modality(told: Mapping[str, str]) -> Modality:
         RefusedInputError: no source, sources that disagree, or an unknown word.
     """
     if not told:
-        *most, last = (f"--modality {modality.value}" for modality in Modality)
-        raise RefusedInputError(f"nothing tells the modality of this scan: pass {', '.join(most)} or {last}")
+        raise RefusedInputError(f"nothing tells the modality of this scan: {remedy}")
     modalities = {who: parse_modality(word) for who, word in told.items()}
     if len(set(modalities.values())) > 1:
         claims = ", ".join(f"{who} says {modality.value}" for who, modality in modalities.items())
