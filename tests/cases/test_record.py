@@ -48,7 +48,16 @@ def test_the_file_is_for_people_too(tmp_path):
     write_record(tmp_path, RECORD)
     content = json.loads((tmp_path / "restoration.json").read_text())
     counts = ["n_outside_network_range", "n_outside_file_range"]
-    assert list(content) == ["case", "modality", "version", "weights_sha256", *counts, "unit", "settings"]
+    assert list(content) == [
+        "case",
+        "modality",
+        "version",
+        "weights_sha256",
+        *counts,
+        "unit",
+        "assumptions",
+        "settings",
+    ]
     assert (content["version"], content["weights_sha256"]) == ("0.1.0", "ab" * 32)
     assert content["settings"]["slice_axis"] == -1
     assert [path.name for path in tmp_path.iterdir()] == ["restoration.json"]

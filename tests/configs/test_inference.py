@@ -5,6 +5,7 @@ import sys
 import itk
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
@@ -20,6 +21,7 @@ from tests.configs.conftest import CONFIGS, ROOT, content, run_config
 from tests.helper import assert_same_geometry
 from tests.scans import (
     blobs,
+    edit_dicom,
     empty_folder,
     four_dimensional,
     oblique_affine,
@@ -63,6 +65,39 @@ def test_the_walk_there_and_back_changes_nothing(foreign_directory, modality, sh
         np.testing.assert_allclose(result[0].numpy()[inside], volume[inside], atol=37e-5)
     else:
         np.testing.assert_allclose(result[0].numpy(), volume, atol=bounds.width * 2e-7)
+
+
+def write_head(folder):
+    """Six slices of 2.5 mm through the base of the skull, three of 7.5 mm above; returns where they lie [mm]."""
+    heights = [0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 17.5, 25.0, 32.5]
+    stored = blobs((9, 16, 24), -900, 900).astype(np.int16)
+    for index, path in enumerate(write_dicom_series(folder, stored)):
+        thickness = 2.5 if index < 6 else 7.5
+        edit_dicom(path, ImagePositionPatient=[0, 0, heights[index]], SliceThickness=thickness)
+    return heights, stored
+
+
+def test_an_uneven_series_is_restored_slice_by_slice(foreign_directory):
+    heights, stored = write_head(foreign_directory / "head")
+    restore(foreign_directory / "head", foreign_directory / "out", **IDENTITY)
+    images = [pydicom.dcmread(path) for path in sorted((foreign_directory / "out" / "head").glob("IM*.dcm"))]
+    assert [image.ImagePositionPatient[2] for image in images] == heights
+    np.testing.assert_array_equal([image.pixel_array for image in images], stored)
+    record = json.loads((foreign_directory / "out" / "head" / "restoration.json").read_text())
+    assert record["assumptions"] == [
+        "the slices are not evenly spaced: each was restored by itself, and lies where its source does"
+    ]
+
+
+@pytest.mark.parametrize("overrides", [{"nifti": True}, {"slice_axis": 0}])
+def test_an_uneven_series_is_refused_before_the_network_where_it_must_be_even(foreign_directory, overrides):
+    write_head(foreign_directory / "head")
+    fails_on_any_slice = {"_target_": "torch.nn.Linear", "in_features": 5, "out_features": 1}
+    overrides = {**IDENTITY, "network_def": fails_on_any_slice, **overrides}
+    with pytest.raises(RuntimeError) as error:
+        restore(foreign_directory / "head", foreign_directory / "out", **overrides)
+    assert "have it restored to DICOM alone, without NIfTI" in str(find_refusal(error.value))
+    assert not (foreign_directory / "out" / "head").exists()
 
 
 @pytest.mark.parametrize("slice_axis", [0, 1, 2, -1])

@@ -29,8 +29,10 @@ def test_each_scan_is_named_by_its_path_unless_it_has_a_name():
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([{"image": "a/x.nii"}, {"image": "a/x.nii.gz"}], "a/x.nii and a/x.nii.gz are both named x: rename one"),
-        ([{"image": "a/x.nii"}, {"image": "y.nii", "case": "x"}], "both named x"),
+        (
+            [{"image": "a/x.nii", "case": "z"}, {"image": "y.nii", "case": "z"}],
+            "a/x.nii and y.nii are both named z: rename one",
+        ),
         ([{"label": "a/x.nii"}], "has no 'image'"),
         ([{"image": ""}], "has no 'image'"),
     ],
@@ -38,6 +40,19 @@ def test_each_scan_is_named_by_its_path_unless_it_has_a_name():
 def test_scans_without_a_name_of_their_own_are_refused(items, message):
     with pytest.raises(RefusedInputError, match=message):
         name_cases(items)
+
+
+@pytest.mark.parametrize(
+    ("items", "names"),
+    [
+        ([{"image": "a/x.nii"}, {"image": "a/x.nii.gz"}], ["x", "x_2"]),
+        ([{"image": "a/x.nii"}, {"image": "y.nii", "case": "x"}], ["x_2", "x"]),
+        ([{"image": "a/x.nii"}, {"image": "a/x.nrrd"}, {"image": "z.nii", "case": "x_2"}], ["x", "x_3", "x_2"]),
+        ([{"image": f"{path}.nii"} for path in ("p/a/b_c", "q/b_c", "p/a_b/c", "q/c")], ["p_a_b_c", "q_b_c", "p_a_b_c_2", "q_c"]),
+    ],
+)
+def test_a_clash_of_names_stops_nothing(items, names):
+    assert [item["case"] for item in name_cases(items)] == names
 
 
 @pytest.mark.parametrize(

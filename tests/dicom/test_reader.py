@@ -1,4 +1,5 @@
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -148,7 +149,10 @@ def beside(path):
         ({"NumberOfFrames": 3}, "cannot be restored: multi-frame"),
         ({"RescaleSlope": 0}, "cannot be restored: RescaleSlope 0"),
         ({"RescaleIntercept": None}, r"holds images in several units \(rescale, Units\)"),
-        ({"SOPInstanceUID": "1.2.3.2"}, r"0010\.dcm and 0017\.dcm are copies of one image \(one SOP Instance UID\)"),
+        (
+            {"SOPInstanceUID": "1.2.3.2", "ImagePositionPatient": [-10.0, -20.0, 32.5]},
+            r"0010\.dcm and 0017\.dcm are copies of one image \(one SOP Instance UID\)",
+        ),
         ({"PixelData": b"\0\0"}, r"the pixels of .*0017\.dcm cannot be decoded"),
     ],
 )
@@ -189,6 +193,55 @@ def test_differences_that_add_up_are_refused(tmp_path):
         read(tmp_path)
 
 
+def place(folder: Path, heights, *, thicknesses=None) -> Path:
+    """A series with slices at these heights [mm]."""
+    for index, path in enumerate(write_dicom_series(folder, stored_pixels(len(heights)))):
+        thickness = thicknesses[index] if thicknesses else 2.5
+        edit_dicom(path, ImagePositionPatient=[0, 0, heights[index]], SliceThickness=thickness)
+    return folder
+
+
+@pytest.mark.parametrize("step", [0.5, 0.625, 0.75, 1.25, 3.27])
+def test_positions_that_are_rounded_to_tenths_are_even(tmp_path, step):
+    heights = [round(step * index, 1) for index in range(20)]
+    assert read(place(tmp_path, heights))[1]["affine"][2, 2] == pytest.approx(heights[-1] / 19)
+
+
+def test_rounding_hides_no_missing_slice(tmp_path):
+    heights = [round(0.625 * index, 1) for index in range(20) if index != 9]
+    with pytest.raises(ValueError, match="1 slice is missing between them"):
+        read(place(tmp_path, heights))
+
+
+SKULL_BASE, ABOVE = [0.0, 2.5, 5.0, 7.5, 10.0], [15.0, 22.5, 30.0, 37.5]
+HEAD = {"heights": SKULL_BASE + ABOVE, "thicknesses": [2.5] * 5 + [7.5] * 4}
+
+
+def test_a_head_with_two_thicknesses_is_read_where_it_may_be_uneven(tmp_path):
+    series = find_series([place(tmp_path, **HEAD)])
+    with pytest.raises(ValueError, match=r"mm apart, .*: pass one series of evenly spaced slices, or have"):
+        read_series(series)
+    volume = read_series(series, allow_uneven=True)
+    assert [header.position[2] for header in series.slices(allow_uneven=True)] == HEAD["heights"]
+    assert volume.affine[2, 2] == pytest.approx(37.5 / 8)  # the mean distance
+    assert volume.assumptions == (
+        "the slices are not evenly spaced: each was restored by itself, and lies where its source does",
+    )
+
+
+@pytest.mark.parametrize("missing", [2, 6])
+def test_a_missing_slice_is_found_among_uneven_ones(tmp_path, missing):
+    heights, thicknesses = ([one for index, one in enumerate(values) if index != missing] for values in HEAD.values())
+    series = find_series([place(tmp_path, heights, thicknesses=thicknesses)])
+    with pytest.raises(ValueError, match="1 slice is missing between them"):
+        read_series(series, allow_uneven=True)
+
+
+def test_an_even_series_assumes_nothing(tmp_path):
+    write_dicom_series(tmp_path, stored_pixels())
+    assert read_series(find_series([tmp_path]), allow_uneven=True).assumptions == ()
+
+
 def test_small_differences_are_not(tmp_path):
     for index, path in enumerate(write_dicom_series(tmp_path, stored_pixels(9))):
         edit_dicom(path, ImagePositionPatient=[0, 0, round(index * 2.5 + 0.05 * (index % 2), 2)])
@@ -197,6 +250,7 @@ def test_small_differences_are_not(tmp_path):
 
 def test_pet_is_brought_to_suv_slice_by_slice(tmp_path, monkeypatch):
     monkeypatch.setattr("bundle.tat.dicom.pixels.suv_factor", lambda image: 0.5 * image.InstanceNumber)
+    monkeypatch.setattr("bundle.tat.dicom.reader.suv_assumptions", lambda _: ())
     stored = stored_pixels(3)
     write_dicom_series(tmp_path, stored, modality="PT", slopes=(1.0, 2.0, 4.0), units="BQML")
     factors = np.array([0.5, 2.0, 6.0], dtype=np.float32)

@@ -372,30 +372,68 @@ def test_uids_come_from_the_seed_the_source_and_what_made_it(tmp_path):
         assert not set(uids(**options)) & set(first)
 
 
-def test_sources_of_one_uid_are_refused(tmp_path):
-    def change(image: Dataset, index: int) -> None:
-        image.SOPInstanceUID = "1.2.3"
+def without_uid(image: Dataset, index: int) -> None:
+    """Written with a UID that ``forget_uids`` takes out again, of the data set and of the file."""
+    image.SOPInstanceUID = f"1.2.3.{index}"
 
+
+def one_uid(image: Dataset, index: int) -> None:
+    image.SOPInstanceUID = "1.2.3"
+
+
+def forget_uids(paths: list[Path]) -> None:
+    for path in paths:
+        image = pydicom.dcmread(path)
+        del image.SOPInstanceUID, image.file_meta.MediaStorageSOPInstanceUID
+        image.save_as(path)
+
+
+@pytest.mark.parametrize("change", [one_uid, without_uid])
+def test_images_without_uids_of_their_own_get_derived_ones(tmp_path, change):
     sources = write_source(tmp_path / "source", stored_values("MR"), "MR", change=change)
-    with pytest.raises(ValueError, match=r"099\.dcm: two images have the same SOPInstanceUID"):
-        derive(sources)
+    if change is without_uid:
+        forget_uids(sources)
+    derived = derive(sources)
+    assert len(set(elements(derived, "SOPInstanceUID"))) == 3
+    # A reference to a UID that names all three, or none, would lead nowhere.
+    assert elements(derived, "SourceImageSequence") == [None] * 3
+
+
+def test_a_seed_makes_other_uids_of_other_pixels_without_uids(tmp_path):
+    uids = []
+    for name, added in (("a", 0), ("b", 0), ("c", 1)):
+        values = stored_values("MR") + np.uint16(added)
+        sources = write_source(tmp_path / name / "source", values, "MR", change=one_uid)
+        uids.append(elements(derive(sources, uid_seed="seed"), "SOPInstanceUID"))
+    assert uids[0] == uids[1]
+    assert not set(uids[0]) & set(uids[2])
+
+
+def test_uids_of_the_file_serve_where_those_of_the_data_set_are_empty(tmp_path):
+    sources = write_source(tmp_path / "source", stored_values("CT"), "CT")
+    before = elements(sources, "SOPInstanceUID")
+    for path in sources:
+        image = pydicom.dcmread(path)
+        del image.SOPInstanceUID, image.SOPClassUID
+        image.save_as(path)
+    derived = [pydicom.dcmread(path) for path in derive(sources)]
+    assert [image.SourceImageSequence[0].ReferencedSOPInstanceUID for image in derived] == before
+    assert {str(image.SOPClassUID) for image in derived} == {"1.2.840.10008.5.1.4.1.1.2"}
+
+
+def test_a_series_has_one_study_and_one_frame_of_reference(tmp_path):
+    def change(image: Dataset, index: int) -> None:
+        image.StudyInstanceUID, image.FrameOfReferenceUID = f"1.5.{index}", f"1.6.{index}"
+
+    derived = derive(write_source(tmp_path / "source", stored_values("CT"), "CT", change=change))
+    assert elements(derived, "StudyInstanceUID") == ["1.5.0"] * 3
+    assert elements(derived, "FrameOfReferenceUID") == ["1.6.0"] * 3
 
 
 def test_a_source_of_another_size_is_refused(tmp_path):
     sources = write_source(tmp_path / "source", stored_values("MR"), "MR")
     with pytest.raises(ValueError, match=r"100\.dcm: it is not of the volume's 12 columns and 10 rows"):
         derive(sources, np.zeros((12, 10, 3), np.float32))
-
-
-def test_a_source_without_uid_is_refused(tmp_path):
-    sources = write_source(tmp_path / "source", stored_values("MR"), "MR")
-    content = sources[0].read_bytes()
-    tag = b"\x08\x00\x18\x00UI"
-    start = content.index(tag)
-    length = int.from_bytes(content[start + 6 : start + 8], "little")
-    sources[0].write_bytes(content[: start + 6] + b"\0\0" + content[start + 8 + length :])
-    with pytest.raises(ValueError, match="has no SOPInstanceUID"):
-        derive(sources)
 
 
 def test_a_damaged_header_is_refused_without_its_values(tmp_path):

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.tat.engines.trainer import DivergedError, RestorationTrainer
+from bundle.tat.engines.trainer import RestorationTrainer
 from bundle.tat.handlers.optimisation import GradientClipper, LearningRateStepper
 from bundle.tat.losses import PlainL1Loss
+from bundle.tat.losses.sample import DivergedError
 
 
 def batches(n: int) -> list[dict]:

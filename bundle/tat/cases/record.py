@@ -29,6 +29,7 @@ class CaseRecord:
         n_outside_file_range: values that lay outside the range that the saved files can store, and were clipped to it.
         unit: of the saved values, as DICOM names it; empty where the scan's file names none.
         settings: what else changes the result, by name.
+        assumptions: what was taken for granted where the scan's header does not tell, a sentence each.
         kspace_kept: of MRI, which share of k-space the two axes of its slices held before restoration, in the order of
             the array's axes; ``None`` for an axis that does not tell, and empty for other modalities.
     """
@@ -40,6 +41,7 @@ class CaseRecord:
     n_outside_file_range: int
     unit: str
     settings: Mapping[str, Setting]
+    assumptions: tuple[str, ...] = ()
     kspace_kept: tuple[float | None, ...] = ()
 
 
@@ -83,6 +85,7 @@ def _content(record: CaseRecord) -> dict[str, Any]:
         "n_outside_network_range": record.n_outside_network_range,
         "n_outside_file_range": record.n_outside_file_range,
         "unit": record.unit,
+        "assumptions": list(record.assumptions),
         **({"kspace_kept": list(record.kspace_kept)} if record.kspace_kept else {}),
         "settings": dict(record.settings),
     }
@@ -99,6 +102,7 @@ def _record(content: dict[str, Any]) -> CaseRecord:
         n_outside_file_range=int(content["n_outside_file_range"]),
         unit=str(content["unit"]),
         settings=dict(content["settings"]),
+        assumptions=tuple(str(sentence) for sentence in content.get("assumptions", ())),
         kspace_kept=tuple(None if share is None else float(share) for share in content.get("kspace_kept", ())),
     )
 

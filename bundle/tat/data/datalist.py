@@ -1,5 +1,6 @@
 """Which scans to restore or to learn from."""
 
+import itertools
 import json
 import logging
 import os
@@ -56,7 +57,7 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
 
     Raises:
         RefusedInputError: the path does not exist, holds no scan, or both DICOM and scans in files of their own; or
-            nothing in their paths tells two scans apart.
+            a datalist gives two scans one name.
     """
     path = resolve_path(dataset_dir)
     if not path.exists():
@@ -81,26 +82,32 @@ def name_cases(items: Iterable[Mapping[str, Any]]) -> list[Item]:
 
     Returns:
         The entries, each with its ``case``: the one that it has, or else the name of its file or folder, with as much
-        of the path before it as tells it from the others, see ``name_apart``.
+        of the path before it as tells it from the others, see ``name_apart``. Where that is taken all the same, as by a
+        copy in another format beside it, the later one has a number.
 
     Raises:
-        RefusedInputError: an entry has no ``image``, or two scans have one name all the same, so that one result would
-            overwrite the other.
+        RefusedInputError: an entry has no ``image``, or two were given one ``case``, so that one result would overwrite
+            the other.
     """
     entries = [dict(item) for item in items]
     for item in entries:
         if not item.get(IMAGE_KEY):
             raise RefusedInputError(f"the item {item} has no 'image': name the scan's file or folder there")
-    unnamed = [item for item in entries if not item.get(CASE_KEY)]
-    for item, case in zip(unnamed, name_apart([_path_of_name(item) for item in unnamed]), strict=True):
-        item[CASE_KEY] = case
     places: dict[str, str] = {}
+    unnamed = []
     for item in entries:
+        if not item.get(CASE_KEY):
+            unnamed.append(item)
+            continue
         case, place = str(item[CASE_KEY]), _place(item)
         if case in places:
             raise RefusedInputError(f"{places[case]} and {place} are both named {case}: rename one")
         places[case] = place
         item[CASE_KEY] = case
+    for item, name in zip(unnamed, name_apart([_path_of_name(item) for item in unnamed]), strict=True):
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        item[CASE_KEY] = case = next(case for case in itertools.chain([name], numbered) if case not in places)
+        places[case] = _place(item)
     return entries
 
 

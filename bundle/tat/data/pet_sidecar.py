@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bundle.tat.data.sidecar import Sidecar
-from bundle.tat.dicom.suv.decay import (
+from bundle.tat.dicom.suv.nuclides import (
     HALF_LIFE_TOLERANCE,
     LONGEST_HALF_LIFE,
     MAX_HALF_LIVES,

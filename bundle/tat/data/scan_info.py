@@ -90,11 +90,12 @@ def read_scan_info(source: Path | Sequence[Path]) -> ScanInfo:
     return ScanInfo(volume.shape, volume.affine, volume.format, volume.dtype, n_values=volume.n_values)
 
 
-def series_info(series: Series) -> ScanInfo:
+def series_info(series: Series, *, allow_uneven: bool = False) -> ScanInfo:
     """What is to be known of a DICOM series that was found; nothing is read again.
 
     Args:
         series: what the search found.
+        allow_uneven: take slices whose distances vary; the affine has their mean distance.
 
     Returns:
         The header.
@@ -102,7 +103,7 @@ def series_info(series: Series) -> ScanInfo:
     Raises:
         RefusedInputError: see ``Series.slices``.
     """
-    images = series.slices()
+    images = series.slices(allow_uneven=allow_uneven)
     first = images[0]
     modality = parse_modality(first.modality) if first.modality else None
     unit = INTENSITY_RANGES[modality].unit if modality else None

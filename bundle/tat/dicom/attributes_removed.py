@@ -6,8 +6,8 @@ from collections.abc import Set
 from typing import TYPE_CHECKING, Any, Final
 
 from bundle.tat.dicom.private_elements import private_tags
-from bundle.tat.dicom.suv.decay import GE_SCAN_TIME
 from bundle.tat.dicom.suv.factor import ACTIVITY_SCALE_FACTOR, SUV_SCALE_FACTOR
+from bundle.tat.dicom.suv.scan_start import GE_SCAN_TIME
 
 if TYPE_CHECKING:
     from pydicom import Dataset

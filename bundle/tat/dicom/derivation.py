@@ -71,10 +71,13 @@ def describe(image: Dataset, identity: Identity, provenance: Derivation, now: da
 
 
 def _refer_to_source(image: Dataset) -> None:
-    """Name the source image, whose UID the image still has."""
+    """Name the source image, whose UID the image still has; one without a UID of its own cannot be referred to."""
     from pydicom.dataset import Dataset as Item
     from pydicom.sequence import Sequence
 
+    if not image.get("SOPInstanceUID"):
+        image.pop("SourceImageSequence", None)
+        return
     source = Item()
     source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
     source.SpatialLocationsPreserved = "YES"

@@ -26,10 +26,17 @@ SPACING_TOLERANCE: Final = 0.1
 PLACE_TOLERANCE: Final = 0.5
 # Slices no farther apart than this [mm] are at one place; the thinnest slices, of small animals, are five times it.
 SAME_PLACE_TOLERANCE: Final = 1e-3
+# Programs round positions to so much [mm]; more would hide a missing slice of thin ones.
+ROUNDED_TO: Final = 0.1
+# What rounding is granted, of the distance of the slices: a missing slice changes one by all of it.
+MOST_OF_ROUNDING: Final = 0.4
+# Thicknesses are equal that differ by less than this part.
+THICKNESS_TOLERANCE: Final = 0.1
 # Slices must be parallel: direction cosines may differ by this much.
 ORIENTATION_TOLERANCE: Final = 1e-3
 # Pixel spacings of one series may differ by this part, for programs that write them with other numbers of digits.
 PIXEL_SPACING_TOLERANCE: Final = 1e-4
+_ONE_EVEN_SERIES: Final = "pass one series of evenly spaced slices, or have it restored to DICOM alone, without NIfTI"
 # DICOM's axes point to the left, back and head of the patient; NIfTI's and MONAI's to the right, front and head.
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -80,83 +87,131 @@ def share_plane(one: DicomHeader, other: DicomHeader) -> bool:
     )
 
 
-def order_slices(images: Sequence[DicomHeader], path: Path) -> list[DicomHeader]:
+def order_slices(images: Sequence[DicomHeader], path: Path, *, allow_uneven: bool = False) -> list[DicomHeader]:
     """Order parallel slices along their normal and refuse gaps.
 
     Args:
         images: headers of one series, each with its geometry.
         path: where they come from, for the message.
+        allow_uneven: take slices whose distances vary, as in a head CT with thin slices at the skull base. A slice that
+            is missing is refused all the same.
 
     Returns:
         The headers, ordered by position; towards the head, the left or the back, whichever is the normal's sense.
 
     Raises:
-        RefusedInputError: slices are duplicate, missing, unevenly spaced or out of line.
+        RefusedInputError: slices are duplicate, missing, out of line, or unevenly spaced.
     """
     normal = slice_normal(images[0])
     ordered = sorted(images, key=lambda image: float(np.asarray(image.position) @ normal))
     _check_duplicates(ordered, path)
     if len(ordered) > 1:
         positions = np.array([image.position for image in ordered])
-        _check_distances(positions @ normal, path)
-        _check_line(positions, normal, path)
+        _check_distances(ordered, positions @ normal, path, allow_uneven=allow_uneven)
+        _check_line(ordered, positions, path, allow_uneven=allow_uneven)
     return ordered
 
 
+def is_even(images: Sequence[DicomHeader]) -> bool:
+    """Whether images are slices of one evenly spaced stack.
+
+    Args:
+        images: headers, each with its geometry.
+    """
+    try:
+        order_slices(images, Path())
+    except RefusedInputError:
+        return False
+    return True
+
+
 def _check_duplicates(images: Sequence[DicomHeader], path: Path) -> None:
-    """Refuse ordered slices that are there twice."""
-    seen: dict[str, Path] = {}
-    for image in images:
-        if image.instance_uid and image.instance_uid in seen:
-            names = f"{seen[image.instance_uid].name} and {image.path.name}"
+    """Refuse ordered slices that lie at one place."""
+    for index, (one, other) in enumerate(pairwise(images)):
+        if math.dist(one.position, other.position) > SAME_PLACE_TOLERANCE:
+            continue
+        names = f"{one.path.name} and {other.path.name}"
+        if one.instance_uid and one.instance_uid == other.instance_uid:
             raise RefusedInputError(
                 f"{path}: {names} are copies of one image (one SOP Instance UID): remove one of them"
             )
-        seen[image.instance_uid] = image.path
-    for index, (one, other) in enumerate(pairwise(images)):
-        if math.dist(one.position, other.position) <= SAME_PLACE_TOLERANCE:
-            raise RefusedInputError(
-                f"{path}: slices {index + 1} and {index + 2} of {len(images)} ({one.path.name} and {other.path.name}) "
-                "lie at one place: of several time points, echoes or b-values, pass each in a folder of its own"
-            )
+        raise RefusedInputError(
+            f"{path}: slices {index + 1} and {index + 2} of {len(images)} ({names}) "
+            "lie at one place: of several time points, echoes or b-values, pass each in a folder of its own"
+        )
 
 
-def _check_distances(along: NDArray[np.float64], path: Path) -> None:
-    """Refuse slices that are not evenly spaced along their normal [mm]."""
+def _check_distances(
+    images: Sequence[DicomHeader], along: NDArray[np.float64], path: Path, *, allow_uneven: bool
+) -> None:
+    """Refuse ordered slices that are missing or, unless they may be, not evenly spaced along their normal [mm]."""
     gaps = np.diff(along)
     median = float(np.median(gaps))
-    uneven = np.flatnonzero(np.abs(gaps - median) > SPACING_TOLERANCE * median)
     if median <= SAME_PLACE_TOLERANCE:
         raise RefusedInputError(
             f"{path} holds slices beside each other in one plane: pass one series of stacked slices"
         )
-    if not uneven.size:
-        return
-    where = int(uneven[0])
-    n_steps = round(float(gaps[where]) / median)
-    whole = n_steps > 1 and abs(gaps[where] - n_steps * median) <= SPACING_TOLERANCE * median
-    missing = "1 slice is missing" if n_steps == 2 else f"{n_steps - 1} slices are missing"
-    raise RefusedInputError(
-        f"{path}: slices {where + 1} and {where + 2} of {len(along)} are {gaps[where]:.3f} mm apart, the others "
-        f"{median:.3f} mm: {f'{missing} between them' if whole else 'pass one series of evenly spaced slices'}"
-    )
+    # What is missing makes a gap of two distances or more.
+    for where in np.flatnonzero(gaps > (2 - MOST_OF_ROUNDING) * gaps.min()):
+        n_missing, usual = _count_missing(images, gaps, int(where))
+        if n_missing:
+            missing = "1 slice is missing" if n_missing == 1 else f"{n_missing} slices are missing"
+            raise RefusedInputError(f"{_apart(path, gaps, int(where), usual)}: {missing} between them")
+    uneven = np.flatnonzero(np.abs(gaps - median) > _tolerance(images, SPACING_TOLERANCE, median))
+    if uneven.size and not allow_uneven:
+        raise RefusedInputError(f"{_apart(path, gaps, int(uneven[0]), median)}: {_ONE_EVEN_SERIES}")
 
 
-def _check_line(positions: NDArray[np.float64], normal: NDArray[np.float64], path: Path) -> None:
-    """Refuse positions [mm] that do not lie on one line, each at its place in an even stack."""
-    off = positions - np.linspace(positions[0], positions[-1], len(positions))
-    distance = float((positions[-1] - positions[0]) @ normal) / (len(positions) - 1)
-    along = off @ normal
-    sideways = np.linalg.norm(off - np.outer(along, normal), axis=1)
-    for deviation, bound, where in (
-        (sideways, SPACING_TOLERANCE, "beside the line of the others"),
-        (np.abs(along), PLACE_TOLERANCE, "from its place in an even stack"),
-    ):
-        if deviation.max() > bound * distance:
+def _apart(path: Path, gaps: NDArray[np.float64], where: int, usual: float) -> str:
+    """How far two slices are apart, for a sentence."""
+    place = f"slices {where + 1} and {where + 2} of {len(gaps) + 1}"
+    return f"{path}: {place} are {gaps[where]:.3f} mm apart, the others {usual:.3f} mm"
+
+
+def _count_missing(images: Sequence[DicomHeader], gaps: NDArray[np.float64], where: int) -> tuple[int, float]:
+    """How many slices of one thickness are missing in a gap, and the distance of the others of that thickness [mm]."""
+    thickness = np.array([image.thickness for image in images])
+    alike = np.isclose(thickness, thickness[where], rtol=THICKNESS_TOLERANCE)
+    if not alike[where + 1]:
+        return 0, 0.0
+    # Of two distances the lower one: the other may be the gap.
+    usual = float(np.quantile(gaps[alike[:-1] & alike[1:]], 0.5, method="lower"))
+    n_steps = round(float(gaps[where]) / usual)
+    whole = n_steps > 1 and abs(gaps[where] - n_steps * usual) <= _tolerance(images, SPACING_TOLERANCE, usual)
+    return (n_steps - 1 if whole else 0), usual
+
+
+def _tolerance(images: Sequence[DicomHeader], part: float, distance: float) -> float:
+    """How far a distance [mm] may be off: a part of it, or more where the positions were rounded.
+
+    Each coordinate of an even stack that is rounded has steps of two neighbouring values, so that a distance along the
+    normal is off by no more than the sum of the normal's components.
+    """
+    tenths = np.array([image.position for image in images]) / ROUNDED_TO
+    if not np.allclose(tenths, np.rint(tenths), rtol=0, atol=1e-6):
+        return part * distance
+    rounding = 1.001 * ROUNDED_TO * float(np.abs(slice_normal(images[0])).sum())
+    return max(part * distance, min(rounding, MOST_OF_ROUNDING * distance))
+
+
+def _check_line(
+    images: Sequence[DicomHeader], positions: NDArray[np.float64], path: Path, *, allow_uneven: bool
+) -> None:
+    """Refuse positions [mm] that do not lie on one line or, unless they may, not each at its place in an even stack."""
+    along = (positions - positions[0]) @ slice_normal(images[0])
+    distance = float(along[-1]) / (len(positions) - 1)
+    line = positions[0] + np.outer(along / along[-1], positions[-1] - positions[0])
+    sideways = np.linalg.norm(positions - line, axis=1)
+    from_place = np.abs(along - np.linspace(0.0, along[-1], len(along)))
+    checks = [(sideways, _tolerance(images, SPACING_TOLERANCE, distance), "beside the line of the others")]
+    if not allow_uneven:
+        checks.append((from_place, PLACE_TOLERANCE * distance, "from its place in an even stack"))
+    for deviation, bound, where in checks:
+        if deviation.max() > bound:
             index = int(deviation.argmax())
             raise RefusedInputError(
-                f"{path}: slice {index + 1} of {len(positions)} lies {deviation[index]:.3f} mm {where}: pass one "
-                "series of evenly spaced slices"
+                f"{path}: slice {index + 1} of {len(positions)} lies {deviation[index]:.3f} mm {where}: "
+                f"{_ONE_EVEN_SERIES}"
             )
 
 
@@ -168,7 +223,8 @@ def affine_lps(images: Sequence[DicomHeader]) -> NDArray[np.float64]:
 
     Returns:
         ``(4, 4)``; the slice step is the mean step from the first to the last slice, so that a slanted stack (a tilted
-        gantry) keeps its slant; a single slice steps along its normal by its thickness.
+        gantry) keeps its slant; a single slice steps along its normal by its thickness. Of uneven slices only the first
+        and the last one are where it says.
 
     Source:
         DICOM PS3.3 C.7.6.2.1.1, equation C.7.6.2.1-1.

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
+from bundle.tat.dicom.sorting.image_kind import KIND_TAGS, not_a_slice
+from bundle.tat.dicom.sorting.marks import MARKS, read_marks
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 MAX_SLICE_PIXELS: Final = 8192 * 8192
 # Direction cosines are written with few decimals; beyond this their axes are not of length 1 or not at right angles.
 ORTHONORMAL_TOLERANCE: Final = 1e-2
-# Words of Image Type (0008,0008), PS3.3 C.8.2.1.1.1 and what manufacturers write, of images that are no slices.
-NOT_IMAGES: Final = MappingProxyType(
-    {"LOCALIZER": "a localizer (scout)", "PROJECTION IMAGE": "a projection", "MIP": "a projection"}
-)
 # The elements that are looked at; nothing that names a patient is among them.
 HEADER_TAGS: Final = (
     "BitsAllocated",
@@ -32,7 +29,6 @@ HEADER_TAGS: Final = (
     "FrameOfReferenceUID",
     "ImageOrientationPatient",
     "ImagePositionPatient",
-    "ImageType",
     "Modality",
     "ModalityLUTSequence",
     "NumberOfFrames",
@@ -45,12 +41,15 @@ HEADER_TAGS: Final = (
     "SOPClassUID",
     "SOPInstanceUID",
     "SamplesPerPixel",
-    "SeriesDescription",
+    "SeriesDate",
     "SeriesInstanceUID",
     "SeriesNumber",
+    "SeriesTime",
     "SliceThickness",
     "StudyInstanceUID",
     "Units",
+    *KIND_TAGS,
+    *MARKS,
 )
 
 
@@ -72,11 +71,13 @@ class DicomHeader:
         spacing: distance of rows and of columns [mm], (0028,0030); likewise.
         thickness: of the slice [mm], (0018,0050); 1 if absent or not positive.
         unit: what the unit of the pixels depends on: presence of the two rescale elements, and Units (0054,1001).
-        not_an_image_reason: what the image is instead of a slice, by Image Type (0008,0008); ``None`` if it is one.
+        not_an_image_reason: what the image is instead of a slice, see ``not_a_slice``; ``None`` if it is one.
         reason: why the image can never be restored; ``None`` if nothing in the header speaks against it.
         stored_type: of the pixels, such as ``int16``.
         n_bytes: size of the file.
         digest: of the file, see ``sampled_digest``.
+        marks: values of ``MARKS``.
+        made: Series Date and Time (0008,0021), (0008,0031).
     """
 
     path: Path
@@ -97,6 +98,8 @@ class DicomHeader:
     stored_type: str = ""
     n_bytes: int = 0
     digest: str = ""
+    marks: tuple[str, ...] = ()
+    made: tuple[str, str] = ("", "")
 
     @property
     def is_image(self) -> bool:
@@ -113,11 +116,10 @@ def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = 
         n_bytes: size of the file.
         digest: of the file.
     """
-    image_type = [str(word).upper() for word in _values(image.get("ImageType") or ())]
     header = DicomHeader(
         path=path,
         kind=sop_class_name(image),
-        instance_uid=_text(image, "SOPInstanceUID"),
+        instance_uid=instance_uid(image),
         identity=(
             _text(image, "StudyInstanceUID"),
             _text(image, "SeriesInstanceUID"),
@@ -132,11 +134,13 @@ def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = 
         spacing=_numbers(image, "PixelSpacing", 2),
         thickness=next((value for value in _numbers(image, "SliceThickness", 1) if value > 0), 1.0),
         unit=("RescaleSlope" in image, "RescaleIntercept" in image, _text(image, "Units")),
-        not_an_image_reason=next((what for word, what in NOT_IMAGES.items() if word in image_type), None),
+        not_an_image_reason=not_a_slice(image, sop_class_name(image)),
         reason=None,
         stored_type=f"{'int' if _integer(image, 'PixelRepresentation') else 'uint'}{_integer(image, 'BitsAllocated')}",
         n_bytes=n_bytes,
         digest=digest,
+        marks=read_marks(image),
+        made=(_text(image, "SeriesDate"), _text(image, "SeriesTime")),
     )
     return replace(header, reason=next(_reasons_against(image, header), None))
 
@@ -160,15 +164,18 @@ def _reasons_of_kind(image: Dataset, header: DicomHeader) -> Iterator[str]:
     if _is_restored(image):
         yield "already restored by TAT: pass the series that it was made from"
     if header.not_an_image_reason:
-        yield f"{header.not_an_image_reason}, which is no slice of a volume"
+        yield header.not_an_image_reason
     frames = _integer(image, "NumberOfFrames")
     if "Enhanced" in header.kind or (frames or 1) != 1:
         yield f"multi-frame ({frames or 'unknown number of'} frames): export it as one file for each slice"
     colours = _text(image, "PhotometricInterpretation")
-    if colours != "MONOCHROME2" or image.get("SamplesPerPixel", 1) != 1:
+    if colours != "MONOCHROME2":
         yield f"{colours or 'unknown'} pixels: only MONOCHROME2 is restored"
-    if "Secondary Capture" in header.kind:
-        yield "a secondary capture, which is no measurement"
+    if not header.kind:
+        yield (
+            "no SOP Class UID (0008,0016), in the data set or in the file meta information: fill in that of its kind "
+            "(CT: 1.2.840.10008.5.1.4.1.1.2)"
+        )
 
 
 def _reasons_of_geometry(header: DicomHeader) -> Iterator[str]:
@@ -222,7 +229,7 @@ def _is_orthonormal(orientation: tuple[float, ...]) -> bool:
 
 
 def sop_class_name(image: Dataset) -> str:
-    """Name of the SOP class, (0008,0016).
+    """Name of the SOP class, (0008,0016), or where it is empty, (0002,0002).
 
     Args:
         image: pydicom data set.
@@ -232,10 +239,22 @@ def sop_class_name(image: Dataset) -> str:
     """
     from pydicom.uid import UID
 
-    # A DICOMDIR has it among the elements about the file only.
-    about_file: Dataset | None = getattr(image, "file_meta", None)
-    stands_in = _text(about_file, "MediaStorageSOPClassUID") if about_file is not None else ""
-    return UID(_text(image, "SOPClassUID") or stands_in).name
+    return UID(_text(image, "SOPClassUID") or _about_file(image, "MediaStorageSOPClassUID")).name
+
+
+def instance_uid(image: Dataset) -> str:
+    """SOP Instance UID (0008,0018), or where it is empty, (0002,0003); nothing if both are.
+
+    Args:
+        image: pydicom data set.
+    """
+    return _text(image, "SOPInstanceUID") or _about_file(image, "MediaStorageSOPInstanceUID")
+
+
+def _about_file(image: Dataset, name: str) -> str:
+    """An element about the file itself; a DICOMDIR has its class there only, and anonymisation may forget it there."""
+    meta: Dataset | None = getattr(image, "file_meta", None)
+    return "" if meta is None else _text(meta, name)
 
 
 def _values(value: object) -> tuple[Any, ...]:

@@ -14,9 +14,11 @@ from bundle.tat.dicom.header import (
     HEADER_TAGS,
     MAX_SLICE_PIXELS,
     DicomHeader,
+    instance_uid,
     parse_header,
     sop_class_name,
 )
+from bundle.tat.dicom.sorting.image_kind import PRIVATE_TAGS
 from bundle.tat.file_digest import sampled_digest
 from bundle.tat.formats import DICOM_SUFFIXES
 from bundle.tat.refusal import RefusedInputError
@@ -75,7 +77,7 @@ def read_image(path: Path) -> Dataset:
         path: a file.
 
     Returns:
-        pydicom data set.
+        pydicom data set. SOP Class and Instance UID, where they are missing, are those of the file meta information.
 
     Raises:
         RefusedInputError: the file is damaged.
@@ -83,7 +85,12 @@ def read_image(path: Path) -> Dataset:
     import pydicom
 
     with refusing_damage(path):
-        return pydicom.dcmread(path, force=True)
+        image = pydicom.dcmread(path, force=True)
+        if not image.get("SOPClassUID") and (found := image.file_meta.get("MediaStorageSOPClassUID")):
+            image.SOPClassUID = found
+        if not image.get("SOPInstanceUID") and (uid := instance_uid(image)):
+            image.SOPInstanceUID = uid
+        return image
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -148,6 +155,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
 def _read_elements(path: Path, file: BinaryIO) -> Dataset:
     """The elements of ``HEADER_TAGS``, of a file whose size once inflated is within bounds."""
     import pydicom
+    from pydicom.datadict import tag_for_keyword
     from pydicom.filereader import read_dataset, read_preamble
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -158,7 +166,8 @@ def _read_elements(path: Path, file: BinaryIO) -> Dataset:
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         _check_inflated_size(path, file)
     file.seek(0)
-    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(HEADER_TAGS))
+    wanted = [*(tag_for_keyword(name) for name in HEADER_TAGS), *PRIVATE_TAGS]
+    return pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=[tag for tag in wanted if tag])
 
 
 def _check_inflated_size(path: Path, file: BinaryIO) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -14,20 +15,28 @@ from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES, acquired_shares
-from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps
+from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps, is_even
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
 from bundle.tat.dicom.padding import PADDING
 from bundle.tat.dicom.pixels import padding_range, physical_pixels
 from bundle.tat.dicom.study import Series, find_series
-from bundle.tat.dicom.writer import keep_for_writing
+from bundle.tat.dicom.suv.factor import suv_assumptions
+from bundle.tat.dicom.uids import shared_uids
+from bundle.tat.dicom.writer import forget_shared_uid, keep_for_writing
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+logger = logging.getLogger(__name__)
+
+# Metadata entry with what was taken for granted, as JSON.
+ASSUMPTIONS: Final = "assumptions"
 # Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
 SOURCE_FILES: Final = "source_files"
+
+_UNEVEN: Final = "the slices are not evenly spaced: each was restored by itself, and lies where its source does"
 
 
 def source_files(meta: Mapping[str, Any]) -> list[Path]:
@@ -66,6 +75,7 @@ class SeriesVolume(NamedTuple):
         files: of the slices, first slice first.
         sources: data set of each slice, as ``write_series`` takes it.
         padding: ranges of declared padding, lowest and highest value each, in the unit of the values.
+        assumptions: what was taken for granted where the header does not tell, a sentence each.
     """
 
     values: NDArray[np.float32]
@@ -74,6 +84,7 @@ class SeriesVolume(NamedTuple):
     files: tuple[Path, ...]
     sources: tuple[Dataset, ...]
     padding: tuple[tuple[float, float], ...]
+    assumptions: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -86,12 +97,13 @@ class SeriesVolume(NamedTuple):
             "space": "RAS",
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
+            ASSUMPTIONS: json.dumps(self.assumptions),
             ACQUIRED_SHARES: json.dumps(acquired_shares(self.sources[0])),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
         }
 
 
-def read_series(series: Series) -> SeriesVolume:
+def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
     """Read the slices of a series; each file is opened once.
 
     Slices are ordered by their position along the slice normal, whatever their names and numbers. Rescale Slope and
@@ -100,6 +112,7 @@ def read_series(series: Series) -> SeriesVolume:
 
     Args:
         series: what the search found.
+        allow_uneven: take slices whose distances vary; the affine has their mean distance.
 
     Returns:
         The volume, its place, and what a derived series is written from.
@@ -110,18 +123,26 @@ def read_series(series: Series) -> SeriesVolume:
     Source:
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
     """
-    headers = series.slices()
+    headers = series.slices(allow_uneven=allow_uneven)
+    shared = shared_uids(header.instance_uid for header in headers)
     # Filled slice by slice: all files at once would need half as much memory again, or more.
     stack = np.empty((len(headers), headers[0].rows, headers[0].columns), dtype=np.float32)
     sources = []
     padding: set[tuple[float, float]] = set()
+    # In the order in which they come up.
+    assumptions = dict.fromkeys(filter(None, (series.assumption, "" if is_even(headers) else _UNEVEN)))
     for header, place in zip(headers, stack, strict=True):
         image = read_image(header.path)
         place[...] = physical_pixels(image, header.path)
         with refusing_damage(header.path):
             if (declared := padding_range(image)) is not None:
                 padding.add(declared)
+            if header.modality == "PT":
+                assumptions.update(dict.fromkeys(suv_assumptions(image)))
+            forget_shared_uid(image, shared)
             sources.append(keep_for_writing(image))
+    for assumption in assumptions:
+        logger.warning("%s: %s", series.place, assumption)
     return SeriesVolume(
         values=stack.transpose(2, 1, 0),
         affine=LPS_TO_RAS @ affine_lps(headers),
@@ -129,6 +150,7 @@ def read_series(series: Series) -> SeriesVolume:
         files=tuple(header.path for header in headers),
         sources=tuple(sources),
         padding=tuple(sorted(padding)),
+        assumptions=tuple(assumptions),
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tqdm import tqdm
 
-from bundle.tat.dicom.geometry import order_slices, share_plane
+from bundle.tat.dicom.geometry import order_slices
 from bundle.tat.dicom.header import DicomHeader
 from bundle.tat.dicom.open import read_dicom_header
+from bundle.tat.dicom.sorting.grouping import Volume, group_series
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.walk import Walked, walk
 
@@ -35,6 +36,7 @@ class Series:
         is_alone: whether the folder itself holds them, and neither it nor its subfolders any other image.
         damaged: files beside them that cannot be read, and what is wrong with each. Any may be a slice that the series
             lacks, so that reading the series is refused.
+        assumption: what was taken for granted to find it, as a sentence; empty where its UIDs tell all.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Series:
     folder: Path
     is_alone: bool
     damaged: Mapping[Path, str] = field(default_factory=dict)
+    assumption: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -53,8 +56,11 @@ class Series:
         """What messages name it by: its only file, or the folder of its files."""
         return self.files[0] if len(self.files) == 1 else self.folder
 
-    def slices(self) -> list[DicomHeader]:
+    def slices(self, *, allow_uneven: bool = False) -> list[DicomHeader]:
         """Its headers in the order of the slices, each of which may be restored, in one unit.
+
+        Args:
+            allow_uneven: take slices whose distances vary.
 
         Raises:
             RefusedInputError: a file is damaged or cannot be restored, units differ, or slices are missing, duplicate,
@@ -67,7 +73,7 @@ class Series:
                 raise RefusedInputError(f"{header.path} cannot be restored: {header.reason}")
         if len({header.unit for header in self.headers}) > 1:
             raise RefusedInputError(f"{self.place} holds images in several units (rescale, Units): pass one series")
-        return order_slices(self.headers, self.place)
+        return order_slices(self.headers, self.place, allow_uneven=allow_uneven)
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,11 @@ class StudyContents:
 def list_study(folder: Path, walked: Walked | None = None) -> StudyContents:
     """Find the DICOM series of a folder and its subfolders.
 
-    Images are of one series if they share study, series, frame of reference, modality, matrix size, orientation and
-    pixel spacing, whatever folders they are in; images without a Series Instance UID must share the folder too. Folders
-    that hold the same places each are copies, time points or echoes, and a series each. ``walk`` says what is left out.
+    Images are of one series if they share study, series, frame of reference, Series Number, modality, matrix size,
+    orientation and pixel spacing, whatever folders they are in; images without a Series Instance UID must share the
+    folder too. Images of one place are told apart by their folders, if each holds the same places, or by time point,
+    acquisition, echo and the other ``MARKS``; so are stacks between each other's slices. Single images of one folder
+    that have UIDs of their own each are one series if they make up an even stack. ``walk`` says what is left out.
 
     Args:
         folder: existing folder.
@@ -119,11 +127,12 @@ def list_study(folder: Path, walked: Walked | None = None) -> StudyContents:
         when it is read.
     """
     images, damaged, others = _look_into(walk(folder) if walked is None else walked)
-    groups = group_series(images)
-    series = _name_series([group for group in groups if any(image.reason is None for image in group)], images, damaged)
+    volumes = group_series(images)
+    to_restore = [volume for volume in volumes if any(image.reason is None for image in volume.headers)]
+    series = _name_series(to_restore, images, damaged)
     beside = {file for one in series for file in one.files}
     skipped = [
-        *_count_images(folder, (image for group in groups for image in group if image.path not in beside)),
+        *_count_images(folder, (image for volume in volumes for image in volume.headers if image.path not in beside)),
         *_count_files(folder, [*others, *((file, fault) for file, fault in damaged.items() if file not in beside)]),
     ]
     return StudyContents(tuple(series), tuple(sorted(skipped, key=lambda item: (item.name, item.reason))))
@@ -151,10 +160,10 @@ def find_series(paths: Sequence[Path]) -> Series:
         if header is None:
             raise RefusedInputError(f"{path} is not DICOM")
         headers.append(header)
-    n_series = len(group_series(headers))
-    if n_series > 1:
-        raise RefusedInputError(f"{place} holds {n_series} series: pass one")
-    return Series(place.name, tuple(headers), first.parent, is_alone=False)
+    volumes = group_series(headers)
+    if len(volumes) > 1:
+        raise RefusedInputError(f"{place} holds {len(volumes)} series: pass one")
+    return Series(place.name, tuple(headers), first.parent, is_alone=False, assumption=volumes[0].assumption)
 
 
 def _series_of_folder(folder: Path) -> Series:
@@ -173,61 +182,30 @@ def _series_of_folder(folder: Path) -> Series:
     return contents.series[0]
 
 
-def group_series(images: Iterable[DicomHeader]) -> list[list[DicomHeader]]:
-    """Put images together that are of one series, see ``list_study``.
-
-    Args:
-        images: headers, whether they may be restored or not.
-
-    Returns:
-        The groups, in the order of their first images.
-    """
-    alike: defaultdict[object, list[list[DicomHeader]]] = defaultdict(list)
-    for image in images:
-        place = None if image.identity[1] else image.path.parent
-        key = (image.identity, place, image.modality, image.rows, image.columns, image.not_an_image_reason)
-        for group in alike[key]:
-            if share_plane(group[0], image):
-                group.append(image)
-                break
-        else:
-            alike[key].append([image])
-    return [part for groups in alike.values() for group in groups for part in _split_copies(group)]
-
-
-def _split_copies(group: Sequence[DicomHeader]) -> Iterator[list[DicomHeader]]:
-    """Tell images apart by their folders, if each folder has all places: they cannot be of one volume."""
-    folders: defaultdict[Path, list[DicomHeader]] = defaultdict(list)
-    for image in group:
-        folders[image.path.parent].append(image)
-    places = {frozenset(image.position for image in images) for images in folders.values()}
-    yield from folders.values() if len(places) == 1 else [list(group)]
-
-
-def _name_series(
-    groups: Sequence[Sequence[DicomHeader]], images: Sequence[DicomHeader], damaged: Mapping[Path, str]
-) -> list[Series]:
+def _name_series(volumes: Sequence[Volume], images: Sequence[DicomHeader], damaged: Mapping[Path, str]) -> list[Series]:
     """Name series after their folders, and say what else is in there."""
-    located = [(_common_folder([image.path for image in group]), group) for group in groups]
-    located.sort(key=lambda one: (one[0], one[1][0].series_number or 0, one[1][0].path))
-    folders = [folder for folder, _ in located]
+    located = [(_common_folder([image.path for image in volume.headers]), volume) for volume in volumes]
+    located.sort(key=lambda one: (one[0], one[1].headers[0].series_number or 0, one[1].label, one[1].headers[0].path))
+    numbers: defaultdict[Path, set[Hashable]] = defaultdict(set)
+    for folder, volume in located:
+        numbers[folder].add((volume.headers[0].identity, volume.headers[0].series_number))
     n_below = _count_below(image.path for image in images)
     taken: set[tuple[Path, str]] = set()
     series = []
-    for folder, group in located:
-        stem = name = folder.name or "study"
-        if folders.count(folder) > 1 and group[0].series_number is not None:
-            stem = name = f"{stem}_{group[0].series_number}"
+    for folder, volume in located:
+        number = volume.headers[0].series_number
+        parts = [folder.name or "study", str(number) if len(numbers[folder]) > 1 and number is not None else ""]
+        stem = name = "_".join(filter(None, [*parts, volume.label]))
         n_more = 1
         while (folder, name) in taken:
             n_more += 1
             name = f"{stem}_{n_more}"
         taken.add((folder, name))
-        parents = {image.path.parent for image in group}
-        is_alone = parents == {folder} and n_below[folder] == len(group)
+        parents = {image.path.parent for image in volume.headers}
+        is_alone = parents == {folder} and n_below[folder] == len(volume.headers)
         beside = {file: fault for file, fault in damaged.items() if file.parent in parents}
-        headers = tuple(sorted(group, key=lambda image: image.path))
-        series.append(Series(name, headers, folder, is_alone, beside))
+        headers = tuple(sorted(volume.headers, key=lambda image: image.path))
+        series.append(Series(name, headers, folder, is_alone, beside, volume.assumption))
     return series
 
 

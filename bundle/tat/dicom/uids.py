@@ -1,10 +1,16 @@
 """UIDs of a derived series: new each time, or the same for the same source, weights and seed."""
 
+from __future__ import annotations
+
 import hashlib
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bundle.tat.refusal import RefusedInputError
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 @dataclass(frozen=True)
@@ -31,26 +37,48 @@ class SeriesIdentities:
         self._seed = seed
         self._series_uid = ""
         self._seen: set[str] = set()
+        self._n_derived = 0
+        self._of_first: dict[str, str] = {}
 
-    def derive(self, source_uid: str) -> Identity:
+    def join(self, image: Dataset) -> None:
+        """Give an image the study and the frame of reference of the first one, where anonymisation drew new ones.
+
+        A series lies in one study and has one frame of reference, PS3.3 A.1.2.
+
+        Args:
+            image: data set of a source image; changed in place. What it lacks it goes on lacking.
+        """
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+            if uid := str(image.get(keyword) or ""):
+                setattr(image, keyword, self._of_first.setdefault(keyword, uid))
+
+    def derive(self, source_uid: str, pixels: bytes) -> Identity:
         """The UIDs of the image that is derived from a source image.
 
         Args:
-            source_uid: SOP Instance UID of the source.
+            source_uid: SOP Instance UID of the source; empty where it has none of its own.
+            pixels: of the derived image. They stand in for a UID that is missing or was there before, together with
+                the number of the image, so that with a seed another result has other UIDs.
 
         Returns:
             UIDs; the series is one for all images, named after the first.
-
-        Raises:
-            RefusedInputError: the source has no UID, or one that another source has.
         """
-        if not source_uid:
-            raise RefusedInputError("an image has no SOPInstanceUID: nothing can refer to it, give it one")
-        if source_uid in self._seen:
-            raise RefusedInputError("two images have the same SOPInstanceUID: give each its own")
+        self._n_derived += 1
+        source = source_uid
+        if not source_uid or source_uid in self._seen:
+            source = f"{self._n_derived} {hashlib.sha256(pixels).hexdigest()}"
         self._seen.add(source_uid)
-        self._series_uid = self._series_uid or new_uid(self._seed, "series", source_uid)
-        return Identity(self._series_uid, new_uid(self._seed, "instance", source_uid))
+        self._series_uid = self._series_uid or new_uid(self._seed, "series", source)
+        return Identity(self._series_uid, new_uid(self._seed, "instance", source))
+
+
+def shared_uids(uids: Iterable[str]) -> frozenset[str]:
+    """UIDs that several images have, so that they identify none of them.
+
+    Args:
+        uids: SOP Instance UID of each image of a series.
+    """
+    return frozenset(uid for uid, n_images in Counter(uids).items() if n_images > 1)
 
 
 def new_uid(seed: str | None, *names: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,9 +16,9 @@ from bundle.tat.dicom.attributes_removed import remove_stale_attributes
 from bundle.tat.dicom.derivation import Derivation, describe
 from bundle.tat.dicom.geometry import refine_plane
 from bundle.tat.dicom.lossy import propagate_lossy_compression
-from bundle.tat.dicom.open import read_image, refusing_damage
+from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
 from bundle.tat.dicom.pixels import set_pixels, unit_factor
-from bundle.tat.dicom.uids import SeriesIdentities
+from bundle.tat.dicom.uids import SeriesIdentities, shared_uids
 from bundle.tat.kspace.fourier_grid import FourierGrid
 from bundle.tat.refusal import RefusedInputError
 
@@ -89,10 +89,25 @@ def read_sources(files: Iterable[Path]) -> Iterator[Dataset]:
     Raises:
         RefusedInputError: a file cannot be read.
     """
+    files = list(files)
+    headers = [read_dicom_header(file) for file in files]
+    shared = shared_uids(header.instance_uid for header in headers if header is not None)
     for file in files:
         with refusing_damage(file):
             source = keep_for_writing(read_image(file))
+            forget_shared_uid(source, shared)
         yield source
+
+
+def forget_shared_uid(image: Dataset, shared: Collection[str]) -> None:
+    """Take a SOP Instance UID (0008,0018) off an image if it identifies several, as anonymisation may leave it.
+
+    Args:
+        image: data set of a source image; changed in place.
+        shared: such UIDs, see ``shared_uids``.
+    """
+    if image.get("SOPInstanceUID") in shared:
+        image.SOPInstanceUID = ""
 
 
 def write_series(
@@ -173,7 +188,8 @@ def _derive(
     if (image.get("Rows"), image.get("Columns")) != values.shape:
         raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
     n_clipped = set_pixels(image, values, factor)
-    describe(image, identities.derive(image.get("SOPInstanceUID", "")), provenance, now)
+    identities.join(image)
+    describe(image, identities.derive(image.get("SOPInstanceUID") or "", image.PixelData), provenance, now)
     return n_clipped
 
 

@@ -8,13 +8,10 @@ from monai.engines import SupervisedTrainer
 from monai.utils import CommonKeys
 from torch import Tensor
 
+from bundle.tat.losses.sample import DivergedError
 from bundle.tat.refusal import RefusedInputError
 
 RestorationLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-class DivergedError(RefusedInputError, FloatingPointError):
-    """A training whose loss is no number; a ``FloatingPointError`` for whoever waits for one."""
 
 
 class RestorationTrainer(SupervisedTrainer):

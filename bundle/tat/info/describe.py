@@ -94,7 +94,7 @@ def describe(
         series = series_of(item)
         if series is not None:
             scan = replace(scan, n_files=len(series.files))
-        info = read_scan_info(files[0]) if series is None else series_info(series)
+        info = read_scan_info(files[0]) if series is None else series_info(series, allow_uneven=True)
         scan = _with_header(scan, info, slice_axis)
         sidecar = sidecar_of(item)
         scan = _with_modality(scan, item, {"the file": info.modality, **modality_beside(files[0], sidecar)}, modality)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ensure_tuple
@@ -44,6 +45,8 @@ class LoadScand(MapTransform):
 
     Args:
         keys: keys that hold paths.
+        allow_uneven: take a DICOM series whose slices are not evenly spaced, which no NIfTI can hold. Its affine has
+            their mean distance.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
@@ -52,6 +55,10 @@ class LoadScand(MapTransform):
     Raises:
         RefusedInputError: the path does not exist, is of another format, or cannot be decoded.
     """
+
+    def __init__(self, keys: KeysCollection, *, allow_uneven: bool = False, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.allow_uneven = allow_uneven
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace each path by the image it names."""
@@ -65,7 +72,7 @@ class LoadScand(MapTransform):
                 if series is None:
                     d[key] = _load(path)
                 else:
-                    read = read_series(series)
+                    read = read_series(series, allow_uneven=self.allow_uneven)
                     d[key] = _as_tensor(read.values, read.metadata, path)
                     if known:
                         d[SOURCES_KEY] = deque(read.sources)

@@ -21,7 +21,7 @@ from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_repla
 from bundle.tat.data.datalist import CASE_KEY, resolve_path
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
-from bundle.tat.dicom.reader import source_files
+from bundle.tat.dicom.reader import ASSUMPTIONS, source_files
 from bundle.tat.dicom.writer import WrittenSeries, read_sources, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
@@ -128,6 +128,7 @@ class SaveRestoredd(MapTransform):
                 n_outside_file_range=series.n_clipped,
                 unit=series.unit,
                 settings=settings,
+                assumptions=tuple(json.loads(image.meta.get(ASSUMPTIONS) or "[]")),
                 kspace_kept=tuple(json.loads(image.meta.get(KSPACE_KEPT) or "[]")),
             )
             write_record(temporary, record)

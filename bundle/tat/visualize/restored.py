@@ -98,7 +98,11 @@ def read_scans(path: Path, modality: str | None, restored: Path) -> Iterator[Sca
         if not result.exists():
             raise RefusedInputError(f"{result} does not exist: restore with --nifti True")
         loaded: dict[Hashable, Any] = dict([*item.items(), ("restored", str(result))])
-        for transform in (LoadScand(keys), ResolveModalityd("image", modality), EnsureScalarVolumed(keys)):
+        for transform in (
+            LoadScand(keys, allow_uneven=True),
+            ResolveModalityd("image", modality),
+            EnsureScalarVolumed(keys),
+        ):
             loaded = dict(transform(loaded))  # not composed: that would turn refusals into other errors
         (image, affine), (changed, changed_affine) = (
             (loaded[key][0].numpy(), loaded[key].affine.numpy()) for key in keys

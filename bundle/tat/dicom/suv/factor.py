@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bundle.tat.dicom.private_elements import PrivateElement, private_text
 from bundle.tat.dicom.suv.decay import decay_correction, remaining_activity
@@ -53,10 +53,31 @@ def suv_factor(image: Dataset) -> float:
     Source:
         QIBA, vendor-neutral pseudo-code for SUV calculation, 2018-06-26. DICOM PS3.3 C.8.9.1.
     """
+    return _factor(image).value
+
+
+def suv_assumptions(image: Dataset) -> tuple[str, ...]:
+    """What ``suv_factor`` takes for granted where a header does not tell, a sentence each.
+
+    Args:
+        image: pydicom data set of one PET image.
+
+    Raises:
+        RefusedInputError: see ``suv_factor``.
+    """
+    return _factor(image).assumptions
+
+
+class _Factor(NamedTuple):
+    value: float
+    assumptions: tuple[str, ...] = ()
+
+
+def _factor(image: Dataset) -> _Factor:
     units = read_text(image, "Units").upper()
     if units == "GML":
         _check_body_weight(image)
-        return 1.0
+        return _Factor(1.0)
     if units not in ("BQML", "CNTS"):
         raise refused(f"{TAGS['Units']} is {units or 'missing'}: pass PET in Bq/ml (BQML), in counts of Philips (CNTS)")
     if "ATTN" not in read_corrections(image):
@@ -76,11 +97,12 @@ def _check_body_weight(image: Dataset) -> None:
         )
 
 
-def _factor_of_activity(image: Dataset) -> float:
+def _factor_of_activity(image: Dataset) -> _Factor:
     """Factor from Bq/ml to SUV."""
     weight = read_within(image, "PatientWeight", LIGHTEST, HEAVIEST, "kg")
     dose = read_within(radiopharmaceutical(image), "RadionuclideTotalDose", LEAST_DOSE, GREATEST_DOSE, "Bq")
-    return activity_to_suv(weight, dose, remaining_activity(image))
+    remaining = remaining_activity(image)
+    return _Factor(activity_to_suv(weight, dose, remaining.share), remaining.assumptions)
 
 
 def activity_to_suv(weight: float, dose: float, share: float) -> float:
@@ -97,16 +119,17 @@ def activity_to_suv(weight: float, dose: float, share: float) -> float:
     return weight * GRAMS_A_KILOGRAM / (dose * share)
 
 
-def _factor_of_counts(image: Dataset) -> float:
+def _factor_of_counts(image: Dataset) -> _Factor:
     """Factor from counts to SUV, as Philips gives it."""
     # Philips' factor to SUV presumes values that are corrected for decay.
     is_corrected = decay_correction(image) != "NONE"
     to_suv = _philips_factor(image, SUV_SCALE_FACTOR)
     if to_suv and is_corrected:
-        return to_suv
+        return _Factor(to_suv)
     to_activity = _philips_factor(image, ACTIVITY_SCALE_FACTOR)
     if to_activity:
-        return to_activity * _factor_of_activity(image)
+        of_activity = _factor_of_activity(image)
+        return _Factor(to_activity * of_activity.value, of_activity.assumptions)
     usable = "SUV Scale Factor (7053,xx00) or " if is_corrected else ""
     raise refused(
         f"{TAGS['Units']} is CNTS, but no {usable}Activity Concentration Scale Factor (7053,xx09) of {PHILIPS} is "

@@ -33,9 +33,11 @@ TAGS: Final = MappingProxyType(
         "Units": "Units (0054,1001)",
         "SUVType": "SUV Type (0054,1006)",
         "DecayCorrection": "Decay Correction (0054,1102)",
+        "DecayFactor": "Decay Factor (0054,1321)",
         "FrameReferenceTime": "Frame Reference Time (0054,1300)",
     }
 )
+_ANY_DAY: Final = "20000102"
 # Years 1800 to 2999: what de-identification leaves, and far from the ends of ``datetime``.
 _DATE_AND_TIME: Final = re.compile(r"((?:1[89]|2\d)\d{6})T(\d{4})(?:(\d{2})(\.\d{1,6})?)?([+-]\d{4})?")
 
@@ -88,10 +90,21 @@ def read_within(holder: Dataset, keyword: str, low: float, high: float, unit: st
     return value
 
 
+def read_texts(holder: Dataset, keyword: str) -> set[str]:
+    """The values of an element as text, in capitals."""
+    value = holder.get(keyword) or []
+    return {str(name).strip().upper() for name in ([value] if isinstance(value, str) else value)}
+
+
+def read_duration(image: Dataset) -> float | None:
+    """Actual Frame Duration (0018,1242) [s], if it is known."""
+    milliseconds = read_number(image, "ActualFrameDuration")
+    return milliseconds / 1000 if milliseconds and milliseconds > 0 else None
+
+
 def read_corrections(image: Dataset) -> set[str]:
     """The corrections that Corrected Image (0028,0051) names."""
-    value = image.get("CorrectedImage") or []
-    return {str(name).strip().upper() for name in ([value] if isinstance(value, str) else value)}
+    return read_texts(image, "CorrectedImage")
 
 
 def radiopharmaceutical(image: Dataset) -> Dataset:
@@ -110,6 +123,11 @@ def radiopharmaceutical(image: Dataset) -> Dataset:
     return item
 
 
+def are_dates_removed(image: Dataset) -> bool:
+    """Whether neither the series nor the acquisition has a date, as de-identification leaves it."""
+    return not (read_text(image, "SeriesDate") or read_text(image, "AcquisitionDate"))
+
+
 def read_date_and_time(image: Dataset, event: str) -> datetime:
     """Date and time of an event.
 
@@ -118,12 +136,14 @@ def read_date_and_time(image: Dataset, event: str) -> datetime:
         event: ``Series`` or ``Acquisition``.
 
     Returns:
-        With the time zone if the data set names one.
+        With the time zone if the data set names one. Where the dates were removed, on a day that stands for any.
 
     Raises:
         RefusedInputError: one of the two is missing or unreadable.
     """
     date, time = read_text(image, f"{event}Date"), read_text(image, f"{event}Time")
+    if are_dates_removed(image):
+        date = _ANY_DAY
     if not (date and time):
         missing = TAGS[f"{event}Time" if date else f"{event}Date"]
         raise refused(
@@ -149,8 +169,19 @@ def parse_date_and_time(text: str, image: Dataset, name: str) -> datetime:
     return _parse(text[:8], text[8:], image, name)
 
 
+def clock_of(text: str) -> str:
+    """The time of day of a value of VR DT, without its time zone."""
+    return re.split(r"[+-]", text[8:])[0]
+
+
+def has_unknown_zone(text: str, image: Dataset) -> bool:
+    """Whether a value of VR DT has a time zone while the data set, hence the scan, has none."""
+    return clock_of(text) != text[8:] and not read_text(image, "TimezoneOffsetFromUTC")
+
+
 def _parse(date: str, time: str, image: Dataset, name: str) -> datetime:
-    match = _DATE_AND_TIME.fullmatch(f"{date}T{time}")
+    # ACR-NEMA, and so PS3.5 6.2 for reading, has points in dates and colons in times.
+    match = _DATE_AND_TIME.fullmatch(f"{date.replace('.', '')}T{time.replace(':', '')}")
     try:
         day, minutes, seconds, fraction, offset = match.groups() if match else ("",) * 5
         moment = datetime.strptime(f"{day}{minutes}{seconds or '00'}{fraction or '.0'}", "%Y%m%d%H%M%S.%f")
