@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.augment import RandKSpaceTruncationd as RandKSpaceTruncationd
     from bundle.tat.transforms.augment import RandNoiseLeveld as RandNoiseLeveld
     from bundle.tat.transforms.consistency import KspaceConsistencyd as KspaceConsistencyd
+    from bundle.tat.transforms.degrade import LabelAsImaged as LabelAsImaged
     from bundle.tat.transforms.degrade import RandSimulateDegradationd as RandSimulateDegradationd
     from bundle.tat.transforms.degrade import SimulateDegradationd as SimulateDegradationd
-    from bundle.tat.transforms.degrade import LabelAsImaged as LabelAsImaged
     from bundle.tat.transforms.in_distribution import CheckInDistributiond as CheckInDistributiond
     from bundle.tat.transforms.intensity import ScaleByModalityd as ScaleByModalityd
     from bundle.tat.transforms.load import LoadScand as LoadScand
