@@ -69,18 +69,19 @@ def order_slices(images: Sequence[DicomHeader], path: Path) -> list[DicomHeader]
 
 def _check_duplicates(images: Sequence[DicomHeader], path: Path) -> None:
     """Refuse ordered slices that are there twice."""
-    seen: dict[str, Path] = {}
+    seen: dict[tuple[str, int | None], Path] = {}
     for image in images:
-        if image.instance_uid and image.instance_uid in seen:
-            names = f"{seen[image.instance_uid].name} and {image.path.name}"
+        identity = image.instance_uid, image.frame
+        if image.instance_uid and identity in seen:
+            names = f"{seen[identity].name} and {image.path.name}"
             raise RefusedInputError(
                 f"{path}: {names} are copies of one image (one SOP Instance UID): remove one of them"
             )
-        seen[image.instance_uid] = image.path
+        seen[identity] = image.path
     for index, (one, other) in enumerate(pairwise(images)):
         if math.dist(one.position, other.position) <= SAME_PLACE_TOLERANCE:
             raise RefusedInputError(
-                f"{path}: slices {index + 1} and {index + 2} of {len(images)} ({one.path.name} and {other.path.name}) "
+                f"{path}: slices {index + 1} and {index + 2} of {len(images)} ({one.label} and {other.label}) "
                 "lie at one place: of several time points, echoes or b-values, pass each in a folder of its own"
             )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from bundle.tat.dicom.enhanced.contrast import not_anatomy, phase_of, volume_of
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
@@ -28,7 +29,9 @@ NOT_IMAGES: Final = MappingProxyType(
 HEADER_TAGS: Final = (
     "BitsAllocated",
     "Columns",
+    "ComplexImageComponent",
     "ContributingEquipmentSequence",
+    "DimensionIndexSequence",
     "FrameOfReferenceUID",
     "ImageOrientationPatient",
     "ImagePositionPatient",
@@ -36,6 +39,7 @@ HEADER_TAGS: Final = (
     "Modality",
     "ModalityLUTSequence",
     "NumberOfFrames",
+    "PerFrameFunctionalGroupsSequence",
     "PhotometricInterpretation",
     "PixelRepresentation",
     "PixelSpacing",
@@ -48,9 +52,12 @@ HEADER_TAGS: Final = (
     "SeriesDescription",
     "SeriesInstanceUID",
     "SeriesNumber",
+    "SharedFunctionalGroupsSequence",
     "SliceThickness",
     "StudyInstanceUID",
     "Units",
+    "VolumeBasedCalculationTechnique",
+    "VolumetricProperties",
 )
 
 
@@ -77,6 +84,9 @@ class DicomHeader:
         stored_type: of the pixels, such as ``int16``.
         n_bytes: size of the file.
         digest: of the file, see ``sampled_digest``.
+        frame: index of the frame in an Enhanced multi-frame object, from 0; ``None`` for a classic image.
+        volume: of a frame, see ``volume_of``.
+        phase: of a frame, see ``phase_of``.
     """
 
     path: Path
@@ -97,6 +107,14 @@ class DicomHeader:
     stored_type: str = ""
     n_bytes: int = 0
     digest: str = ""
+    frame: int | None = None
+    volume: tuple[str, ...] = ()
+    phase: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its file's name, and which of its frames it is, from 1."""
+        return self.path.name if self.frame is None else f"frame {self.frame + 1} of {self.path.name}"
 
     @property
     def is_image(self) -> bool:
@@ -141,6 +159,29 @@ def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = 
     return replace(header, reason=next(_reasons_against(image, header), None))
 
 
+def parse_frame(path: Path, view: Dataset, frame: int, pointers: tuple[int, ...], **of_file: Any) -> DicomHeader:
+    """Take the values out of one frame of an Enhanced object.
+
+    Args:
+        path: its file.
+        view: the frame as a classic image, see ``FrameViews``.
+        frame: its index, from 0.
+        pointers: of the object, see ``dimension_pointers``.
+        **of_file: as for ``parse_header``.
+    """
+    header = parse_header(path, view, **of_file)
+    what = header.not_an_image_reason or not_anatomy(view)
+    header = replace(
+        header,
+        frame=frame,
+        volume=volume_of(view),
+        phase=phase_of(view, pointers),
+        not_an_image_reason=what,
+        reason=None,
+    )
+    return replace(header, reason=next(_reasons_against(view, header), None))
+
+
 def _reasons_against(image: Dataset, header: DicomHeader) -> Iterator[str]:
     """Why an image can never be restored, the plainest reason first."""
     if not header.is_image:
@@ -162,8 +203,11 @@ def _reasons_of_kind(image: Dataset, header: DicomHeader) -> Iterator[str]:
     if header.not_an_image_reason:
         yield f"{header.not_an_image_reason}, which is no slice of a volume"
     frames = _integer(image, "NumberOfFrames")
-    if "Enhanced" in header.kind or (frames or 1) != 1:
-        yield f"multi-frame ({frames or 'unknown number of'} frames): export it as one file for each slice"
+    if header.frame is None and ("Enhanced" in header.kind or (frames or 1) != 1):
+        yield (
+            f"multi-frame ({frames or 'unknown number of'} frames) without functional groups of each frame: export it "
+            "as Enhanced CT, MR or PET, or as one file for each slice"
+        )
     colours = _text(image, "PhotometricInterpretation")
     if colours != "MONOCHROME2" or image.get("SamplesPerPixel", 1) != 1:
         yield f"{colours or 'unknown'} pixels: only MONOCHROME2 is restored"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,20 +14,24 @@ from monai.data import ImageReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
+from bundle.tat.dicom.enhanced.pixels import open_frames
+from bundle.tat.dicom.enhanced.source import EnhancedSource, keep_object
 from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps
+from bundle.tat.dicom.header import DicomHeader
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
 from bundle.tat.dicom.padding import PADDING
 from bundle.tat.dicom.pixels import padding_range, physical_pixels
 from bundle.tat.dicom.study import Series, find_series
-from bundle.tat.dicom.writer import keep_for_writing
+from bundle.tat.dicom.writer import Source, keep_for_writing, read_sources
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-
 # Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
 SOURCE_FILES: Final = "source_files"
+# Metadata entry with the frames that the slices are of their files, from 0; empty for classic images. JSON likewise.
+SOURCE_FRAMES: Final = "source_frames"
 
 
 def source_files(meta: Mapping[str, Any]) -> list[Path]:
@@ -39,6 +44,36 @@ def source_files(meta: Mapping[str, Any]) -> list[Path]:
         One path for each slice along the last axis, first slice first; nothing for an image that is not from DICOM.
     """
     return [Path(file) for file in json.loads(meta.get(SOURCE_FILES) or "[]")]
+
+
+def reread_sources(meta: Mapping[str, Any]) -> Iterator[Source]:
+    """Read what a derived series is written from, for volumes whose reader has not kept it.
+
+    Args:
+        meta: metadata of an image, or of what was made from it.
+
+    Yields:
+        What ``write_series`` takes.
+
+    Raises:
+        RefusedInputError: a file cannot be read.
+    """
+    files, frames = source_files(meta), json.loads(meta.get(SOURCE_FRAMES) or "[]")
+    if not frames:
+        yield from read_sources(files)
+        return
+    for file, slices in _slices_of_files(files).items():
+        with refusing_damage(file), open_frames(file) as opened:
+            of_file = tuple(int(frames[index]) for index in slices)
+            yield EnhancedSource(keep_object(opened.image, opened[of_file[0]]), of_file, slices)
+
+
+def _slices_of_files(files: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
+    """Which slices each file holds."""
+    slices: defaultdict[Path, list[int]] = defaultdict(list)
+    for index, file in enumerate(files):
+        slices[file].append(index)
+    return {file: tuple(of_file) for file, of_file in slices.items()}
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -63,7 +98,8 @@ class SeriesVolume(NamedTuple):
         affine: array indices to RAS millimetres, ``(4, 4)``.
         modality: as (0008,0060) has it.
         files: of the slices, first slice first.
-        sources: data set of each slice, as ``write_series`` takes it.
+        frames: that the slices are of their files, from 0; nothing for classic images.
+        sources: data set of each slice or of each Enhanced object, as ``write_series`` takes it.
         padding: ranges of declared padding, lowest and highest value each, in the unit of the values.
     """
 
@@ -71,7 +107,8 @@ class SeriesVolume(NamedTuple):
     affine: NDArray[np.float64]
     modality: str
     files: tuple[Path, ...]
-    sources: tuple[Dataset, ...]
+    frames: tuple[int, ...]
+    sources: tuple[Source, ...]
     padding: tuple[tuple[float, float], ...]
 
     @property
@@ -86,6 +123,7 @@ class SeriesVolume(NamedTuple):
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
+            SOURCE_FRAMES: json.dumps(self.frames),
         }
 
 
@@ -111,23 +149,51 @@ def read_series(series: Series) -> SeriesVolume:
     headers = series.slices()
     # Filled slice by slice: all files at once would need half as much memory again, or more.
     stack = np.empty((len(headers), headers[0].rows, headers[0].columns), dtype=np.float32)
-    sources = []
     padding: set[tuple[float, float]] = set()
-    for header, place in zip(headers, stack, strict=True):
-        image = read_image(header.path)
-        place[...] = physical_pixels(image, header.path)
-        with refusing_damage(header.path):
-            if (declared := padding_range(image)) is not None:
-                padding.add(declared)
-            sources.append(keep_for_writing(image))
+    read = _read_images if headers[0].frame is None else _read_frames
+    sources = tuple(read(headers, stack, padding))
     return SeriesVolume(
         values=stack.transpose(2, 1, 0),
         affine=LPS_TO_RAS @ affine_lps(headers),
         modality=headers[0].modality,
         files=tuple(header.path for header in headers),
-        sources=tuple(sources),
+        frames=tuple(header.frame for header in headers if header.frame is not None),
+        sources=sources,
         padding=tuple(sorted(padding)),
     )
+
+
+def _read_images(
+    headers: Sequence[DicomHeader], stack: NDArray[np.float32], padding: set[tuple[float, float]]
+) -> Iterator[Source]:
+    """Read classic images into a stack, and collect their padding; what is written from them is yielded."""
+    for header, place in zip(headers, stack, strict=True):
+        image = read_image(header.path)
+        _read_slice(image, header.path, place, padding)
+        with refusing_damage(header.path):
+            yield keep_for_writing(image)
+
+
+def _read_frames(
+    headers: Sequence[DicomHeader], stack: NDArray[np.float32], padding: set[tuple[float, float]]
+) -> Iterator[Source]:
+    """The same for frames of Enhanced objects, which are read one at a time."""
+    for file, slices in _slices_of_files([header.path for header in headers]).items():
+        frames = tuple(int(headers[index].frame or 0) for index in slices)
+        with refusing_damage(file), open_frames(file) as opened:
+            for frame, index in zip(frames, slices, strict=True):
+                _read_slice(opened[frame], file, stack[index], padding)
+            yield EnhancedSource(keep_object(opened.image, opened[frames[0]]), frames, slices)
+
+
+def _read_slice(
+    image: Dataset, path: Path, place: NDArray[np.float32], padding: set[tuple[float, float]]
+) -> None:
+    """Read the pixels of one slice into its place."""
+    place[...] = physical_pixels(image, path)
+    with refusing_damage(path):
+        if (declared := padding_range(image)) is not None:
+            padding.add(declared)
 
 
 class DicomSeriesReader(ImageReader):
@@ -158,6 +224,6 @@ class DicomSeriesReader(ImageReader):
 
         Returns:
             Array ``(columns, rows, slices)`` in float32 and a dictionary with ``affine`` (RAS, mm), ``modality``,
-            ``source_files``, ``spatial_shape`` and ``original_channel_dim``.
+            ``source_files``, ``source_frames``, ``spatial_shape`` and ``original_channel_dim``.
         """
         return img.values, img.metadata

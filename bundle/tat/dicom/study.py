@@ -12,9 +12,10 @@ from typing import Final
 
 from tqdm import tqdm
 
+from bundle.tat.dicom.enhanced.volumes import split_volumes
 from bundle.tat.dicom.geometry import order_slices, share_plane
 from bundle.tat.dicom.header import DicomHeader
-from bundle.tat.dicom.open import read_dicom_header
+from bundle.tat.dicom.open import read_dicom_headers
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Series:
     @property
     def files(self) -> tuple[Path, ...]:
         """Its files, damaged ones included, in the order of their paths."""
-        return tuple(sorted([*(header.path for header in self.headers), *self.damaged]))
+        return tuple(sorted({*(header.path for header in self.headers), *self.damaged}))
 
     @property
     def place(self) -> Path:
@@ -146,10 +147,10 @@ def find_series(paths: Sequence[Path]) -> Series:
     place = first.parent if more else first
     headers = []
     for path in paths:
-        header = read_dicom_header(path)
-        if header is None:
+        of_file = read_dicom_headers(path)
+        if not of_file:
             raise RefusedInputError(f"{path} is not DICOM")
-        headers.append(header)
+        headers.extend(of_file)
     n_series = len(group_series(headers))
     if n_series > 1:
         raise RefusedInputError(f"{place} holds {n_series} series: pass one")
@@ -184,14 +185,15 @@ def group_series(images: Iterable[DicomHeader]) -> list[list[DicomHeader]]:
     alike: defaultdict[object, list[list[DicomHeader]]] = defaultdict(list)
     for image in images:
         place = None if image.identity[1] else image.path.parent
-        key = (image.identity, place, image.modality, image.rows, image.columns, image.not_an_image_reason)
+        key = (image.identity, place, image.modality, image.rows, image.columns, image.not_an_image_reason, image.volume)
         for group in alike[key]:
             if share_plane(group[0], image):
                 group.append(image)
                 break
         else:
             alike[key].append([image])
-    return [part for groups in alike.values() for group in groups for part in _split_copies(group)]
+    parts = (part for groups in alike.values() for group in groups for part in _split_copies(group))
+    return [volume for part in parts for volume in (split_volumes(part) if part[0].frame is not None else [part])]
 
 
 def _split_copies(group: Sequence[DicomHeader]) -> Iterator[list[DicomHeader]]:
@@ -247,14 +249,14 @@ def _look_into(folder: Path) -> tuple[list[DicomHeader], dict[Path, str], list[t
     others = [(link, "a link to a folder is not followed: pass it by itself") for link in links]
     for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False, disable=None):
         try:
-            header = read_dicom_header(file)
+            headers = read_dicom_headers(file)
         except RefusedInputError as fault:
             damaged[file] = str(fault).removeprefix(f"{file} ")
             continue
-        if header is not None and header.is_image:
-            images.append(header)
+        if headers and headers[0].is_image:
+            images.extend(headers)
         else:
-            others.append((file, "not DICOM" if header is None else str(header.reason)))
+            others.append((file, str(headers[0].reason) if headers else "not DICOM"))
     return images, damaged, others
 
 
@@ -293,7 +295,7 @@ def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _relative(folder: Path, files: Sequence[Path]) -> str:
     """The path of a file, or the folder of several, from the folder that was searched."""
-    path = files[0] if len(files) == 1 else _common_folder(files)
+    path = files[0] if len(set(files)) == 1 else _common_folder(files)
     return folder.name if path == folder else str(path.relative_to(folder))
 
 

@@ -32,11 +32,12 @@ class SeriesIdentities:
         self._series_uid = ""
         self._seen: set[str] = set()
 
-    def derive(self, source_uid: str) -> Identity:
+    def derive(self, source_uid: str, part: str = "") -> Identity:
         """The UIDs of the image that is derived from a source image.
 
         Args:
             source_uid: SOP Instance UID of the source.
+            part: which of the frames of the source it is derived from; empty for all of them.
 
         Returns:
             UIDs; the series is one for all images, named after the first.
@@ -46,11 +47,12 @@ class SeriesIdentities:
         """
         if not source_uid:
             raise RefusedInputError("an image has no SOPInstanceUID: nothing can refer to it, give it one")
-        if source_uid in self._seen:
+        source = f"{source_uid}{part}"
+        if source in self._seen:
             raise RefusedInputError("two images have the same SOPInstanceUID: give each its own")
-        self._seen.add(source_uid)
-        self._series_uid = self._series_uid or new_uid(self._seed, "series", source_uid)
-        return Identity(self._series_uid, new_uid(self._seed, "instance", source_uid))
+        self._seen.add(source)
+        self._series_uid = self._series_uid or new_uid(self._seed, "series", source)
+        return Identity(self._series_uid, new_uid(self._seed, "instance", source))
 
 
 def new_uid(seed: str | None, *names: str) -> str:

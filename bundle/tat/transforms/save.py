@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import nibabel
 import numpy as np
@@ -21,8 +21,8 @@ from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_repla
 from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
-from bundle.tat.dicom.reader import source_files
-from bundle.tat.dicom.writer import WrittenSeries, read_sources, write_series
+from bundle.tat.dicom.reader import reread_sources, source_files
+from bundle.tat.dicom.writer import Source, WrittenSeries, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
@@ -30,9 +30,6 @@ from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.load import SOURCES_KEY
 from bundle.tat.version import VERSION
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 # Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
 AFFINE_TOLERANCE: Final = 1e-3
@@ -106,7 +103,7 @@ class SaveRestoredd(MapTransform):
             series = WrittenSeries(0, "", ())
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
-                sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else read_sources(files)
+                sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
                 series = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
             if self.nifti or not files:
                 write_nifti(
@@ -136,7 +133,7 @@ class SaveRestoredd(MapTransform):
         return f"{modality or 'Image'} restored by a neural network ({MODEL_NAME} {VERSION}{settings})"
 
 
-def _take_all(sources: deque[Dataset]) -> Iterator[Dataset]:
+def _take_all(sources: deque[Source]) -> Iterator[Source]:
     """Data sets in their order, each forgotten when the next one is asked for: their memory shrinks as files grow."""
     while sources:
         yield sources.popleft()
