@@ -1,4 +1,4 @@
-"""Enhanced CT, MR and PET objects with the modules and functional groups of their kind, for tests of what is derived."""
+"""Enhanced CT, MR and PET objects with the functional groups of their kind, for tests of what is read and derived."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,12 +25,42 @@ FRAME_TYPES = {"CT": "CTImageFrameTypeSequence", "MR": "MRImageFrameTypeSequence
 MOMENT = f"20200304{dicom_sources.SCAN_TIME}"
 # What a classic image says by itself and an Enhanced object in its functional groups, or nowhere.
 CLASSIC_ONLY = (
-    "AcquisitionDate AcquisitionTime AcquisitionNumber ActualFrameDuration CollimatorType ConvolutionKernel "
-    "CorrectedImage CountsSource DecayCorrection DecayFactor EchoTime EchoTrainLength FrameReferenceTime ImageIndex "
-    "ImageOrientationPatient ImagePositionPatient KVP MRAcquisitionType NumberOfSlices PixelSpacing RepetitionTime "
-    "RescaleIntercept RescaleSlope RescaleType ScanOptions ScanningSequence SequenceVariant SeriesType SliceLocation "
-    "SliceThickness Units WindowCenter WindowWidth XRayTubeCurrent BodyPartExamined"
-).split()
+    "AcquisitionDate",
+    "AcquisitionNumber",
+    "AcquisitionTime",
+    "ActualFrameDuration",
+    "BodyPartExamined",
+    "CollimatorType",
+    "ConvolutionKernel",
+    "CorrectedImage",
+    "CountsSource",
+    "DecayCorrection",
+    "DecayFactor",
+    "EchoTime",
+    "EchoTrainLength",
+    "FrameReferenceTime",
+    "ImageIndex",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "KVP",
+    "MRAcquisitionType",
+    "NumberOfSlices",
+    "PixelSpacing",
+    "RepetitionTime",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "ScanOptions",
+    "ScanningSequence",
+    "SequenceVariant",
+    "SeriesType",
+    "SliceLocation",
+    "SliceThickness",
+    "Units",
+    "WindowCenter",
+    "WindowWidth",
+    "XRayTubeCurrent",
+)
 
 Frame = Callable[[Dataset, int], None]
 
@@ -126,9 +156,7 @@ def _shared_groups(image: Dataset, modality: str) -> Dataset:
     if modality != "PT":
         slope, intercept = float(image.get("RescaleSlope", 1)), float(image.get("RescaleIntercept", 0))
         kind = "HU" if modality == "CT" else "US"
-        groups.PixelValueTransformationSequence = item(
-            RescaleSlope=slope, RescaleIntercept=intercept, RescaleType=kind
-        )
+        groups.PixelValueTransformationSequence = item(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType=kind)
     frame_type = item(
         FrameType=list(image.ImageType),
         PixelPresentation="MONOCHROME",

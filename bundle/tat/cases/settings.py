@@ -17,6 +17,7 @@ def result_settings(
     data_consistency: bool = False,
     amp: bool = False,
     amp_dtype: str = "bfloat16",
+    dicom: str = "source",
     nifti: bool = False,
     uid_seed: object = None,
 ) -> dict[str, Setting]:
@@ -31,6 +32,7 @@ def result_settings(
         data_consistency: whether the k-space samples that an MRI kept are put back.
         amp: whether products are computed in half precision.
         amp_dtype: the format of those.
+        dicom: which kind of DICOM is written.
         nifti: whether NIfTI is written beside DICOM.
         uid_seed: what UIDs are computed from.
 
@@ -49,6 +51,7 @@ def result_settings(
         "data_consistency": data_consistency,
         "amp": amp,
         "amp_dtype": str(amp_dtype) if amp else None,
+        "dicom": dicom,
         "nifti": nifti,
         "uid_seed": None if uid_seed is None else str(uid_seed),
     }

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from monai.utils import ensure_tuple
 
 from bundle.tat.dicom.open import looks_like_dicom
-from bundle.tat.dicom.study import Series, Skipped, find_series, list_study
+from bundle.tat.dicom.study import Series, Skipped, find_series, list_study, list_volumes
 from bundle.tat.formats import case_name, is_nifti, is_nrrd
 from bundle.tat.refusal import RefusedInputError
 
@@ -61,7 +61,7 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
     if path.suffix == ".json":
         items = [_with_series(item) for item in read_datalist(str(path), section)]
     elif path.is_file():
-        items = [_with_series({IMAGE_KEY: str(path)})]
+        items = _scans_in_file(path)
     else:
         items, skipped = _scans_in_folder(path)
     if not items:
@@ -174,6 +174,17 @@ def read_datalist(datalist_file: str, section: str) -> list[Item]:
     if missing:
         raise RefusedInputError(f"{len(missing)} files of the datalist {path} do not exist: {', '.join(missing)}")
     return entries
+
+
+def _scans_in_file(path: Path) -> list[Item]:
+    """The scan of a file, or the volumes of an Enhanced DICOM object; why it cannot be read is said later."""
+    try:
+        volumes = list_volumes(path) if looks_like_dicom(path) else []
+    except RefusedInputError:
+        volumes = []
+    if len(volumes) > 1:
+        return [series_item(volume) for volume in volumes]
+    return [{IMAGE_KEY: str(path), **{SERIES_KEY: volume for volume in volumes}}]
 
 
 def _scans_in_folder(folder: Path) -> tuple[list[Item], list[Skipped]]:

@@ -186,9 +186,7 @@ def _read_frames(
             yield EnhancedSource(keep_object(opened.image, opened[frames[0]]), frames, slices)
 
 
-def _read_slice(
-    image: Dataset, path: Path, place: NDArray[np.float32], padding: set[tuple[float, float]]
-) -> None:
+def _read_slice(image: Dataset, path: Path, place: NDArray[np.float32], padding: set[tuple[float, float]]) -> None:
     """Read the pixels of one slice into its place."""
     place[...] = physical_pixels(image, path)
     with refusing_damage(path):

@@ -120,10 +120,11 @@ def list_study(folder: Path) -> StudyContents:
     """
     images, damaged, others = _look_into(folder)
     groups = group_series(images)
-    series = _name_series([group for group in groups if any(image.reason is None for image in group)], images, damaged)
+    restorable = [group for group in groups if any(image.reason is None for image in group)]
+    series = _name_series(restorable, images, damaged)
     beside = {file for one in series for file in one.files}
     skipped = [
-        *_count_images(folder, (image for group in groups for image in group if image.path not in beside)),
+        *_count_images(folder, (image for group in groups if group not in restorable for image in group)),
         *_count_files(folder, [*others, *((file, fault) for file, fault in damaged.items() if file not in beside)]),
     ]
     return StudyContents(tuple(series), tuple(sorted(skipped, key=lambda item: (item.name, item.reason))))
@@ -144,17 +145,47 @@ def find_series(paths: Sequence[Path]) -> Series:
     first, *more = paths
     if first.is_dir():
         return _series_of_folder(first)
-    place = first.parent if more else first
-    headers = []
-    for path in paths:
-        of_file = read_dicom_headers(path)
-        if not of_file:
-            raise RefusedInputError(f"{path} is not DICOM")
-        headers.extend(of_file)
+    if not more:
+        volumes = list_volumes(first)
+        if len(volumes) > 1:
+            raise RefusedInputError(f"{first} holds {len(volumes)} volumes: pass its folder, to restore all of them")
+        return volumes[0]
+    place = first.parent
+    headers = [header for path in paths for header in _read_some(path)]
     n_series = len(group_series(headers))
     if n_series > 1:
         raise RefusedInputError(f"{place} holds {n_series} series: pass one")
-    return Series(place.name, tuple(headers), first.parent, is_alone=False)
+    return Series(place.name, tuple(headers), place, is_alone=False)
+
+
+def list_volumes(file: Path) -> list[Series]:
+    """Find the volumes of one file: an Enhanced object may hold several, and frames beside them that are no slices.
+
+    Args:
+        file: existing file.
+
+    Returns:
+        One or more. If none may be restored, all frames are one, so that it is refused when it is read.
+
+    Raises:
+        RefusedInputError: the file is no DICOM, or damaged.
+    """
+    headers = _read_some(file)
+    groups = [group for group in group_series(headers) if any(header.reason is None for header in group)]
+    if len(groups) < 2:
+        return [Series(file.name, tuple(groups[0] if groups else headers), file.parent, is_alone=False)]
+    return [
+        Series(f"{file.stem}_{number}", tuple(group), file.parent, is_alone=False)
+        for number, group in enumerate(groups, start=1)
+    ]
+
+
+def _read_some(path: Path) -> tuple[DicomHeader, ...]:
+    """The headers of a file that must be DICOM."""
+    headers = read_dicom_headers(path)
+    if not headers:
+        raise RefusedInputError(f"{path} is not DICOM")
+    return headers
 
 
 def _series_of_folder(folder: Path) -> Series:
@@ -185,7 +216,15 @@ def group_series(images: Iterable[DicomHeader]) -> list[list[DicomHeader]]:
     alike: defaultdict[object, list[list[DicomHeader]]] = defaultdict(list)
     for image in images:
         place = None if image.identity[1] else image.path.parent
-        key = (image.identity, place, image.modality, image.rows, image.columns, image.not_an_image_reason, image.volume)
+        key = (
+            image.identity,
+            place,
+            image.modality,
+            image.rows,
+            image.columns,
+            image.not_an_image_reason,
+            image.volume,
+        )
         for group in alike[key]:
             if share_plane(group[0], image):
                 group.append(image)
@@ -245,7 +284,8 @@ def _count_below(files: Iterable[Path]) -> Counter[Path]:
 def _look_into(folder: Path) -> tuple[list[DicomHeader], dict[Path, str], list[tuple[Path, str]]]:
     """The images below a folder, the damaged files and what is wrong with them, and all else and why it is no image."""
     files, links = _walk(folder)
-    images, damaged = [], {}
+    images: list[DicomHeader] = []
+    damaged = {}
     others = [(link, "a link to a folder is not followed: pass it by itself") for link in links]
     for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False, disable=None):
         try:

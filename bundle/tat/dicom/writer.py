@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -137,7 +138,9 @@ def write_series(
     """
     if volume.ndim != 3:
         raise RefusedInputError(f"a volume of shape {volume.shape} is no series: pass (columns, rows, slices)")
-    series = _DerivedSeries(volume, folder, provenance, None if uid_seed is None else f"{uid_seed} {provenance.seed_text}")
+    series = _DerivedSeries(
+        volume, folder, provenance, None if uid_seed is None else f"{uid_seed} {provenance.seed_text}"
+    )
     for source in sources:
         if not isinstance(source, EnhancedSource):
             series.add_image(source)
@@ -147,7 +150,7 @@ def write_series(
             series.add_object(source)
     if series.n_written != volume.shape[2]:
         raise RefusedInputError(
-            f"a volume of shape {volume.shape} cannot be written over {series.n_written} source images"
+            f"a volume of shape {volume.shape} cannot be written over {series.n_written} source slices"
         )
     if series.n_clipped:
         logger.warning("%d of %d values were clipped to what the DICOM series can store", series.n_clipped, volume.size)
@@ -182,30 +185,31 @@ class _DerivedSeries:
     def add_object(self, source: EnhancedSource) -> None:
         """Write the slices of an Enhanced object as an object of its kind."""
         image = source.image
-        with refusing_damage(_path_of(image)):
-            views = FrameViews(image)
-            self.unit = _unit(views[source.frames[0]])
-            # Of an object that holds several volumes, each has its own derived object.
-            part = "" if len(source.frames) == len(views) else f" {sorted(source.frames)}"
-            identity = self._identities.derive(image.get("SOPInstanceUID", ""), part)
-            types, series_uid = derived_type(image.get("ImageType")), str(image.get("SeriesInstanceUID") or "")
-            derived = derive_object(source, self._volume)
-            describe(image, identity, self._provenance, self._now)
-            image.ImageType = types
-            refer_to_frames(image, sorted(source.frames), series_uid)
-            _complete(image)
+        with tempfile.TemporaryFile(dir=self._folder) as pixels:
+            with refusing_damage(_path_of(image)):
+                views = FrameViews(image)
+                self.unit = _unit(views[source.frames[0]])
+                # Of an object that holds several volumes, each has its own derived object.
+                part = "" if len(source.frames) == len(views) else f" {sorted(source.frames)}"
+                identity = self._identities.derive(image.get("SOPInstanceUID", ""), part)
+                types, series_uid = derived_type(image.get("ImageType")), str(image.get("SeriesInstanceUID") or "")
+                derived = derive_object(source, self._volume, pixels)
+                describe(image, identity, self._provenance, self._now)
+                image.ImageType = types
+                refer_to_frames(image, sorted(source.frames), series_uid)
+                _complete(image)
+            write_object(derived, pixels, self._next_file())
         self.n_written += len(source.slices)
         self.n_clipped += derived.n_clipped
         for index, factor in derived.unit_factors.items():
             self.unit_factors[index] = factor
-        write_object(derived, self._next_file())
 
     def add_slices(self, source: EnhancedSource) -> None:
         """Write the slices of an Enhanced object as classic images."""
         path, views = _path_of(source.image), FrameViews(source.image)
         for frame, index in zip(source.frames, source.slices, strict=True):
             with refusing_damage(path):
-                image = views[frame]
+                image = views.own(frame)
                 self.unit, factor = _unit(image), unit_factor(image)
                 self.n_clipped += self._derive(image, index, factor)
                 identity = self._identities.derive(image.get("SOPInstanceUID", ""), f" frame {frame}")

@@ -22,7 +22,7 @@ from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import reread_sources, source_files
-from bundle.tat.dicom.writer import Source, WrittenSeries, write_series
+from bundle.tat.dicom.writer import KINDS, Source, WrittenSeries, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
@@ -34,7 +34,7 @@ from bundle.tat.version import VERSION
 # Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
 AFFINE_TOLERANCE: Final = 1e-3
 # Settings that say how a result is saved, not how it was restored; and the modality, which is named anyway.
-_NOT_DESCRIBED: Final = frozenset({"modality", "nifti", "uid_seed"})
+_NOT_DESCRIBED: Final = frozenset({"modality", "dicom", "nifti", "uid_seed"})
 
 
 class SaveRestoredd(MapTransform):
@@ -49,6 +49,7 @@ class SaveRestoredd(MapTransform):
         keys: keys that hold channel-first ``MetaTensor`` images.
         output_dir: folder, made when the first image is saved.
         weights: file of the weights that restored the images, named by its hash in what is written.
+        dicom: ``source`` writes Enhanced DICOM as objects of their kind, ``classic`` as one file for each slice.
         nifti: write NIfTI beside a derived DICOM series too.
         uid_seed: text that the UIDs of a derived series are computed from, with those of its source and with what made
             it; ``None`` draws new ones.
@@ -57,8 +58,8 @@ class SaveRestoredd(MapTransform):
         allow_missing_keys: skip a key that is absent.
 
     Raises:
-        RefusedInputError: the case has no name for a folder, its folder holds something else than an earlier result, or
-            it cannot be written; or a file of its source series cannot be read again.
+        RefusedInputError: ``dicom`` is another word; the case has no name for a folder, its folder holds something else
+            than an earlier result, or it cannot be written; or a file of its source series cannot be read again.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SaveRestoredd(MapTransform):
         keys: KeysCollection,
         output_dir: str,
         weights: str | None = None,
+        dicom: str = "source",
         nifti: bool = False,
         uid_seed: str | None = None,
         settings: Mapping[str, Setting] | None = None,
@@ -75,6 +77,9 @@ class SaveRestoredd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.output_dir = Path(str(output_dir)).expanduser()
         self.weights = None if weights is None else Path(str(weights)).expanduser()
+        if dicom not in KINDS:
+            raise RefusedInputError(f"dicom is {dicom!r}: pass {' or '.join(KINDS)}")
+        self.dicom = dicom
         self.nifti = nifti
         # What looks like a number on the command line comes as one.
         self.uid_seed = None if uid_seed is None else str(uid_seed)
@@ -104,7 +109,9 @@ class SaveRestoredd(MapTransform):
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
-                series = write_series(values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed)
+                series = write_series(
+                    values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed, kind=self.dicom
+                )
             if self.nifti or not files:
                 write_nifti(
                     series.in_its_unit(values), image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz"

@@ -132,4 +132,4 @@ def _frame_reference_time(image: Dataset) -> float:
 
 def _parse(text: str) -> datetime:
     form = "%Y%m%d%H%M%S.%f" if "." in text else "%Y%m%d%H%M%S"
-    return datetime.strptime(text.split("+")[0].split("-")[0], form)  # noqa: DTZ007 - both are of one zone
+    return datetime.strptime(text.split("+")[0].split("-")[0], form)

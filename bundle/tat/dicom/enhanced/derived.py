@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from bundle.tat.dicom.complete_file import write_complete
 from bundle.tat.dicom.enhanced.frames import PER_FRAME, SHARED, FrameViews
 from bundle.tat.dicom.padding import set_stored_padding, stored_padding
-from bundle.tat.dicom.pixels import set_pixels, unit_factor
+from bundle.tat.dicom.pixels import N_BITS, set_pixels, unit_factor
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ MAX_PIXEL_BYTES: Final = 2**32 - 2
 _TRANSFORMATION: Final = "PixelValueTransformationSequence"
 _MAPPING: Final = "RealWorldValueMappingSequence"
 _RESCALE: Final = ("RescaleSlope", "RescaleIntercept", "RescaleType")
+_PIXEL_FORMAT: Final = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+_STORAGE: Final = (*_PIXEL_FORMAT, *_RESCALE, "PixelPaddingValue", "PixelPaddingRangeLimit")
 _FRAME_TYPES: Final = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
 # Rescale Type (0028,1054) where the source has none, PS3.3 C.7.6.16.2.9.
 _RESCALE_TYPES: Final = MappingProxyType({"CT": "HU"})
@@ -44,18 +47,18 @@ class DerivedObject(NamedTuple):
 
     Args:
         image: its data set without pixels: the source's.
-        stored: its pixels ``(frames, rows, columns)``, 16 bits.
+        n_bytes: size of its pixels.
         n_clipped: values that were clipped to the range that can be stored.
         unit_factors: of the slices, by their number in the volume, see ``WrittenSeries``.
     """
 
     image: Dataset
-    stored: NDArray[np.integer[Any]]
+    n_bytes: int
     n_clipped: int
     unit_factors: dict[int, float]
 
 
-def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]]) -> DerivedObject:
+def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]], pixels: BinaryIO) -> DerivedObject:
     """Replace the frames of an object, in the order that they had, and what describes their storage.
 
     Frames that are not of the volume are left out. Values are stored as ``set_pixels`` stores those of a slice.
@@ -63,9 +66,11 @@ def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]]) -> 
     Args:
         source: what it is derived from; its data set is changed.
         volume: ``(columns, rows, slices)`` in the unit that the reader gives.
+        pixels: file that takes the pixels, one frame after the other.
 
     Raises:
         RefusedInputError: the volume has another shape than the frames, or is too large for one file.
+        OSError: the file does not take them.
 
     Source:
         DICOM PS3.3 C.7.6.16.2.9 (pixel value transformation), C.7.6.16.2.11 (real world value mapping).
@@ -73,22 +78,28 @@ def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]]) -> 
     image, views = source.image, FrameViews(source.image)
     ordered = sorted(zip(source.frames, source.slices, strict=True))
     shape = int(image.Rows), int(image.Columns)
+    n_bytes = N_BITS // 8 * len(ordered) * shape[0] * shape[1]
     if volume.shape[1::-1] != shape:
         raise RefusedInputError(f"it is not of the volume's {volume.shape[0]} columns and {volume.shape[1]} rows")
-    if 2 * len(ordered) * shape[0] * shape[1] > MAX_PIXEL_BYTES:
+    if n_bytes > MAX_PIXEL_BYTES:
         raise RefusedInputError("its frames are more than fit into one file: write slices with dicom=classic")
-    stored = np.empty((len(ordered), *shape), dtype="<u2")
     written, factors, n_clipped = [], {}, 0
-    for place, (frame, index) in zip(stored, ordered, strict=True):
-        view = views[frame]
+    for frame, index in ordered:
+        view = views.own(frame)
         factors[index] = unit_factor(view)
         n_clipped += set_pixels(view, volume[:, :, index].T, factors[index])
-        place[...] = np.frombuffer(view.PixelData, dtype="<u2").reshape(shape)
-        del view.PixelData
-        written.append(view)
+        pixels.write(view.PixelData)
+        written.append(_storage_of(view))
     _keep_frames(image, [frame for frame, _ in ordered])
     _set_storage(image, written)
-    return DerivedObject(image, stored, n_clipped, factors)
+    return DerivedObject(image, n_bytes, n_clipped, factors)
+
+
+def _storage_of(view: Dataset) -> Dataset:
+    """What a frame says about its stored values, and nothing else."""
+    from pydicom.dataset import Dataset as Storage
+
+    return Storage({view[name].tag: view[name] for name in _STORAGE if name in view})
 
 
 def _keep_frames(image: Dataset, frames: list[int]) -> None:
@@ -104,7 +115,7 @@ def _keep_frames(image: Dataset, frames: list[int]) -> None:
 
 def _set_storage(image: Dataset, written: list[Dataset]) -> None:
     """Describe the pixels as the views of the frames do."""
-    for name in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"):
+    for name in _PIXEL_FORMAT:
         image[name] = written[0][name]
     paddings = {stored_padding(view) for view in written}
     set_stored_padding(image, paddings.pop() if len(paddings) == 1 else None)
@@ -184,10 +195,10 @@ def refer_to_frames(image: Dataset, frames: list[int], series_uid: str) -> None:
         image.SourceImageEvidenceSequence = _evidence(str(image.StudyInstanceUID), series_uid, whole)
     step = image.DerivationCodeSequence[-1]
     for groups, frame in zip(per_frame, frames, strict=True):
-        source = copy.copy(whole)
+        source = copy.deepcopy(whole)
         source.ReferencedFrameNumber = frame + 1
         item = _one_item({"DerivationDescription": image.DerivationDescription})
-        item[0].DerivationCodeSequence = Sequence([copy.copy(step)])
+        item[0].DerivationCodeSequence = Sequence([step])
         item[0].SourceImageSequence = Sequence([source])
         groups.DerivationImageSequence = Sequence([*(groups.get("DerivationImageSequence") or ()), *item])
     types = [item for groups in (shared, *per_frame) for name in _FRAME_TYPES for item in groups.get(name) or ()]
@@ -218,21 +229,23 @@ def derived_type(types: Any) -> list[str]:
     return ["DERIVED", "PRIMARY", *rest, *["VOLUME", "NONE"][len(rest) :]]
 
 
-def write_object(derived: DerivedObject, path: Path) -> None:
-    """Write an object; its pixels go from their array to the file.
+def write_object(derived: DerivedObject, pixels: BinaryIO, path: Path) -> None:
+    """Write an object; its pixels go from one file to the other.
 
     Args:
         derived: what to write, with the elements about the file.
+        pixels: what ``derive_object`` has written.
         path: of the file.
 
     Raises:
         OSError: it cannot be written.
     """
     write_complete(path, derived.image)
+    pixels.seek(0)
     with path.open("ab") as file:
         # Pixel Data (7FE0,0010), Explicit VR Little Endian; nothing that is kept comes after it.
-        file.write(b"\xe0\x7f\x10\x00OW\x00\x00" + derived.stored.nbytes.to_bytes(4, "little"))
-        file.write(memoryview(derived.stored).cast("B"))
+        file.write(b"\xe0\x7f\x10\x00OW\x00\x00" + derived.n_bytes.to_bytes(4, "little"))
+        shutil.copyfileobj(pixels, file)
 
 
 def _groups(image: Dataset) -> tuple[Dataset, list[Dataset]]:

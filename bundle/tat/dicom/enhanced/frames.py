@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from bundle.tat.dicom.enhanced.quantity import complete_pet
+from bundle.tat.dicom.enhanced.quantity import complete_pet, set_date_and_time, set_new
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -54,7 +55,7 @@ FLATTENED: Final = (
     "PETFrameCorrectionFactorsSequence",
 )
 # Kept as the sequence that it is: classic images have it too.
-_KEPT: Final = ("RealWorldValueMappingSequence",)
+_KEPT: Final = "RealWorldValueMappingSequence"
 # What belongs to the object as a whole.
 _OF_THE_OBJECT: Final = frozenset(
     {
@@ -80,9 +81,7 @@ def has_frames(image: Dataset) -> bool:
     Args:
         image: pydicom data set with its functional groups.
     """
-    about_file: Dataset | None = getattr(image, "file_meta", None)
-    kind = str(image.get("SOPClassUID") or (about_file or {}).get("MediaStorageSOPClassUID") or "")
-    if kind not in CLASSIC_CLASSES or not image.get("Rows"):
+    if str(image.get("SOPClassUID") or "") not in CLASSIC_CLASSES or not image.get("Rows"):
         return False
     n_described = len(image.get(PER_FRAME) or ())
     return n_described > 0 and int(image.get("NumberOfFrames") or 1) == n_described
@@ -92,7 +91,8 @@ class FrameViews:
     """The frames of an object as classic images, made when they are asked for.
 
     A view has the attributes of the object and of the frame's functional groups, shared ones first, without their
-    sequences. It has the object's SOP class and instance, and no pixels. Changing it leaves the object as it is.
+    sequences. It has the object's SOP class and instance, and no pixels. It is to be looked at: its elements are the
+    object's own.
 
     Args:
         image: Enhanced data set, see ``has_frames``.
@@ -102,19 +102,18 @@ class FrameViews:
     """
 
     def __init__(self, image: Dataset) -> None:
-        from pydicom.dataset import Dataset as View
-
         self._per_frame = image[PER_FRAME].value
-        self._common = View()
-        for element in _elements(image):
-            if element.keyword not in _OF_THE_OBJECT:
-                _put(element, self._common)
+        self._common = {tag: element for tag, element in _elements(image) if element.keyword not in _OF_THE_OBJECT}
         for item in (image.get(SHARED) or ())[:1]:
             _flatten(item, self._common)
 
     def __len__(self) -> int:
         """How many frames there are."""
         return len(self._per_frame)
+
+    def __iter__(self) -> Iterator[Dataset]:
+        """The views of all frames."""
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Dataset:
         """The view of a frame.
@@ -124,54 +123,65 @@ class FrameViews:
         """
         from pydicom.dataset import Dataset as View
 
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        view = View()
-        for element in self._common:
-            _put(element, view)
-        _flatten(self._per_frame[index], view)
+        elements = dict(self._common)
+        _flatten(self._per_frame[index], elements)
+        view = View(elements)
         _name_classically(view)
-        view.InstanceNumber = index + 1
+        set_new(view, "InstanceNumber", index + 1)
         return view
 
+    def own(self, index: int) -> Dataset:
+        """The view of a frame with elements of its own, which may be given other values.
 
-def _elements(image: Dataset) -> Iterator[Any]:
+        Args:
+            index: of the frame, from 0.
+        """
+        from pydicom.dataset import Dataset as View
+
+        return View({element.tag: copy.copy(element) for element in self[index]})
+
+
+def _elements(image: Dataset) -> Iterator[tuple[Any, Any]]:
     """The elements that can be decoded; what cannot is asked for by nobody here."""
     for tag in list(image.keys()):
         try:
             element = image[tag]
         except Exception:  # noqa: S112 - pydicom raises many kinds on values against the standard
             continue
-        yield element
+        yield tag, element
 
 
-def _flatten(groups: Dataset, view: Dataset) -> None:
-    """Put the attributes of functional groups into a view."""
-    for name in FLATTENED:
-        for item in (groups.get(name) or ())[:1]:
-            for element in _elements(item):
-                _put(element, view)
-    for name in _KEPT:
-        if name in groups:
-            _put(groups[name], view)
+def _flatten(groups: Dataset, elements: dict[Any, Any]) -> None:
+    """Put the attributes of functional groups among those of a view."""
+    *flattened, kept = _group_tags()
+    for tag in flattened:
+        if tag in groups:
+            for item in (groups[tag].value or ())[:1]:
+                elements.update(_elements(item))
+    if kept in groups:
+        elements[kept] = groups[kept]
 
 
-def _put(element: Any, view: Dataset) -> None:
-    """Add an element of its own: giving it another value must not change the object."""
-    view[element.tag] = copy.copy(element)
+@cache
+def _group_tags() -> tuple[Any, ...]:
+    """Tags of the groups that are looked for: finding them by name takes longer than all else."""
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import Tag
+
+    return tuple(Tag(tag_for_keyword(name) or 0) for name in (*FLATTENED, _KEPT))
 
 
 def _name_classically(view: Dataset) -> None:
     """Give attributes that classic images know by other names those names."""
     if view.get("FrameType"):
-        view.ImageType = list(view.FrameType)
+        set_new(view, "ImageType", list(view.FrameType))
     moment = str(view.get("FrameAcquisitionDateTime") or "")
     if not moment and not view.get("AcquisitionTime"):
         moment = str(view.get("AcquisitionDateTime") or "")
     if moment:
-        view.AcquisitionDate, view.AcquisitionTime = moment[:8], moment[8:].split("+")[0].split("-")[0]
+        set_date_and_time(view, "Acquisition", moment)
     for name, classic in (("FrameAcquisitionDuration", "ActualFrameDuration"), ("EffectiveEchoTime", "EchoTime")):
         if view.get(name) is not None and view.get(classic) is None:
-            setattr(view, classic, view[name].value)
+            set_new(view, classic, view[name].value)
     if view.get("Modality") == "PT":
         complete_pet(view)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -49,10 +50,37 @@ def complete_pet(view: Dataset) -> None:
     if not view.get("CorrectedImage"):
         named = [name for keyword, name in _CORRECTIONS.items() if view.get(keyword) == "YES"]
         if named:
-            view.CorrectedImage = named
+            set_new(view, "CorrectedImage", named)
     if not view.get("DecayCorrection") and view.get("DecayCorrected"):
         _take_decay_correction(view)
     _take_dose(view)
+
+
+def set_new(view: Dataset, keyword: str, value: object) -> None:
+    """Give a view a value in an element of its own: the one that it has may be the object's.
+
+    Args:
+        view: a frame as a classic image; changed in place.
+        keyword: of the element.
+        value: of the element.
+    """
+    from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+    tag = tag_for_keyword(keyword)
+    if tag is not None:
+        view.add_new(tag, dictionary_VR(tag), value)
+
+
+def set_date_and_time(view: Dataset, event: str, moment: str) -> None:
+    """Say when something was, in two elements as classic images have it.
+
+    Args:
+        view: a frame as a classic image; changed in place.
+        event: ``Series`` or ``Acquisition``.
+        moment: value of VR DT; its time zone, if it has one, is taken to be that of the object.
+    """
+    set_new(view, f"{event}Date", moment[:8])
+    set_new(view, f"{event}Time", re.split("[+-]", moment[8:])[0])
 
 
 def _take_unit(view: Dataset) -> None:
@@ -64,27 +92,28 @@ def _take_unit(view: Dataset) -> None:
         if units and slope is not None and intercept is not None:
             from pydicom.valuerep import format_number_as_ds
 
-            view.Units = units[0]
+            set_new(view, "Units", units[0])
             if units[0] == "GML":
-                view.SUVType = "BW"
-            view.RescaleSlope, view.RescaleIntercept = format_number_as_ds(slope), format_number_as_ds(intercept)
+                set_new(view, "SUVType", "BW")
+            set_new(view, "RescaleSlope", format_number_as_ds(float(slope)))
+            set_new(view, "RescaleIntercept", format_number_as_ds(float(intercept)))
             return
 
 
 def _take_decay_correction(view: Dataset) -> None:
     """Time that the values are corrected to; that of the series under START, PS3.3 C.8.9.1.1.5."""
     if view.DecayCorrected != "YES":
-        view.DecayCorrection = "NONE"
+        set_new(view, "DecayCorrection", "NONE")
         return
     moment = str(view.get("DecayCorrectionDateTime") or "")
     items = view.get("RadiopharmaceuticalInformationSequence") or ()
     if not moment:
         return
     if [_moment(item.get("RadiopharmaceuticalStartDateTime")) for item in items] == [_moment(moment)]:
-        view.DecayCorrection = "ADMIN"
+        set_new(view, "DecayCorrection", "ADMIN")
         return
-    view.DecayCorrection = "START"
-    view.SeriesDate, view.SeriesTime = moment[:8], moment[8:].split("+")[0].split("-")[0]
+    set_new(view, "DecayCorrection", "START")
+    set_date_and_time(view, "Series", moment)
 
 
 def _moment(value: object) -> datetime | str:
@@ -92,7 +121,7 @@ def _moment(value: object) -> datetime | str:
     text = str(value or "")
     for form in ("%Y%m%d%H%M%S.%f%z", "%Y%m%d%H%M%S%z", "%Y%m%d%H%M%S.%f", "%Y%m%d%H%M%S"):
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007 - both have their zone, or neither
+            return datetime.strptime(text, form)
         except ValueError:
             continue
     return text
@@ -110,4 +139,4 @@ def _take_dose(view: Dataset) -> None:
         dose = float(item.get("RadionuclideTotalDose") or 0)
         if 0 < dose < _LARGEST_DOSE_IN_MBQ:
             item.RadionuclideTotalDose = dose * _BQ_A_MBQ
-    view.RadiopharmaceuticalInformationSequence = Sequence(items)
+    set_new(view, "RadiopharmaceuticalInformationSequence", Sequence(items))
