@@ -202,5 +202,6 @@ def _take_apart(image: Dataset) -> None:
         image.DecayCorrectionDateTime = MOMENT
     if image.Modality == "MR":
         image.ComplexImageComponent, image.AcquisitionContrast = "MAGNITUDE", "T1"
+        image.PulseSequenceName, image.EchoPulseSequence, image.PhaseContrast = "se", "SPIN", "NO"
     for name in CLASSIC_ONLY:
         image.pop(name, None)

@@ -32,6 +32,30 @@ _STORAGE: Final = (*_PIXEL_FORMAT, *_RESCALE, "PixelPaddingValue", "PixelPadding
 _FRAME_TYPES: Final = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
 # Rescale Type (0028,1054) where the source has none, PS3.3 C.7.6.16.2.9.
 _RESCALE_TYPES: Final = MappingProxyType({"CT": "HU"})
+# Enhanced MR may say these of an ORIGINAL or MIXED image only; the source, which is referred to, says them.
+# PS3.3 C.8.13.4 (pulse sequence) and C.7.6.18.2 (bulk motion).
+_OF_AN_ORIGINAL: Final = (
+    "ArterialSpinLabelingContrast",
+    "BulkMotionCompensationTechnique",
+    "CoverageOfKSpace",
+    "EchoPlanarPulseSequence",
+    "EchoPulseSequence",
+    "GeometryOfKSpaceTraversal",
+    "MRAcquisitionType",
+    "MultiPlanarExcitation",
+    "MultipleSpinEcho",
+    "NumberOfKSpaceTrajectories",
+    "OversamplingPhase",
+    "PhaseContrast",
+    "PulseSequenceName",
+    "RectilinearPhaseEncodeReordering",
+    "SaturationRecovery",
+    "SegmentedKSpaceTraversal",
+    "SpectrallySelectedSuppression",
+    "SteadyStatePulseSequence",
+    "TimeOfFlightContrast",
+)
+_ENHANCED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.1"
 # The parts of a concatenation are one object in several files; each derived file stands for itself.
 _CONCATENATION: Final = (
     "ConcatenationUID",
@@ -109,7 +133,7 @@ def _keep_frames(image: Dataset, frames: list[int]) -> None:
     items = image[PER_FRAME].value
     setattr(image, PER_FRAME, Sequence([items[frame] for frame in frames]))
     image.NumberOfFrames = len(frames)
-    for name in _CONCATENATION:
+    for name in (*_CONCATENATION, *(_OF_AN_ORIGINAL if image.SOPClassUID == _ENHANCED_MR else ())):
         image.pop(name, None)
 
 

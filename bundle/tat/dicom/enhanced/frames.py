@@ -180,8 +180,10 @@ def _name_classically(view: Dataset) -> None:
         moment = str(view.get("AcquisitionDateTime") or "")
     if moment:
         set_date_and_time(view, "Acquisition", moment)
-    for name, classic in (("FrameAcquisitionDuration", "ActualFrameDuration"), ("EffectiveEchoTime", "EchoTime")):
-        if view.get(name) is not None and view.get(classic) is None:
-            set_new(view, classic, view[name].value)
+    echo, duration = view.get("EffectiveEchoTime"), view.get("FrameAcquisitionDuration")
+    if echo is not None and view.get("EchoTime") is None:
+        set_new(view, "EchoTime", echo)
+    if duration is not None and view.get("ActualFrameDuration") is None:
+        set_new(view, "ActualFrameDuration", round(float(duration)))  # whole milliseconds in classic images
     if view.get("Modality") == "PT":
         complete_pet(view)
