@@ -35,11 +35,9 @@ def write_source(
     ``change`` gets each data set and its index before it is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    add_modules = {"CT": _add_ct, "MR": _add_mr, "PT": _add_pet}[modality]
     paths = []
     for index, pixels in enumerate(stored):
-        image = _image(modality, index, len(stored))
-        add_modules(image, index)
+        image = image_of(modality, index, len(stored))
         if modality == "PT":
             image.Units = units
             if units == "GML":
@@ -74,6 +72,13 @@ def stored_values(modality: str, n_slices: int = 3, rows: int = 12, columns: int
     random = np.random.default_rng(len(modality) + n_slices)
     low, high, kind = {"CT": (0, 4095, np.uint16), "MR": (0, 1500, np.uint16), "PT": (0, 32767, np.int16)}[modality]
     return random.integers(low, high, size=(n_slices, rows, columns), endpoint=True).astype(kind)
+
+
+def image_of(modality: str, index: int, n_slices: int) -> Dataset:
+    """An image of a series with all its modules, but without pixels."""
+    image = _image(modality, index, n_slices)
+    {"CT": _add_ct, "MR": _add_mr, "PT": _add_pet}[modality](image, index)
+    return image
 
 
 def elements(paths: Iterable[Path], keyword: str) -> list[object]:

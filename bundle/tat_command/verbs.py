@@ -105,6 +105,7 @@ VERBS: Final = MappingProxyType(
                 ),
                 _DEVICE,
                 _WEIGHTS,
+                Option("dicom", "source|classic", "DICOM as it came (source), or Enhanced objects as classic slices"),
                 Option("nifti", "", "write NIfTI beside a DICOM series too"),
                 Option("overwrite", "", "restore again what an earlier run has finished"),
                 _VERBOSE,

@@ -129,7 +129,7 @@ def test_a_large_study_is_searched_once(tmp_path, monkeypatch):
         )
 
     monkeypatch.setattr(search, "walk", lambda _: Walked(files, [], []))
-    monkeypatch.setattr(study, "read_dicom_header", stand_in)
+    monkeypatch.setattr(study, "read_dicom_headers", lambda path: (stand_in(path),))
     found = find_scans(tmp_path)
     assert [count_slices(item, 2) for item in found.items] == [1000] * 20 + [1]
     assert sum(n_bytes(item) for item in found.items) == 526_000 * N_IMAGES

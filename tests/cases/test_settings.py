@@ -21,6 +21,7 @@ def test_settings_come_back_from_a_record_as_they_were():
         "amp_dtype": None,
         "nifti": True,
         "uid_seed": "7",
+        "dicom": "source",
     }
     assert json.loads(json.dumps(settings)) == settings
 

@@ -41,7 +41,7 @@ def test_a_plain_slice_has_nothing_against_it(path):
         ({"PhotometricInterpretation": "MONOCHROME1"}, "MONOCHROME1 pixels: only MONOCHROME2 is restored"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR pixels: only MONOCHROME2 is restored"),
         ({"PhotometricInterpretation": None}, "unknown pixels: only MONOCHROME2 is restored"),
-        ({"NumberOfFrames": 3}, r"multi-frame \(3 frames\): export it as one file for each slice"),
+        ({"NumberOfFrames": 3}, r"multi-frame \(3 frames\) without functional groups"),
         ({"SOPClassUID": EnhancedCTImageStorage}, "multi-frame"),
         ({"SOPClassUID": SecondaryCaptureImageStorage}, "a secondary capture, which is no measurement"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, r"a localizer \(scout\), which is no slice"),

@@ -458,7 +458,7 @@ def test_a_source_that_is_gone_is_named(tmp_path):
 
 def test_a_volume_of_another_number_of_slices_is_refused(tmp_path):
     sources = write_source(tmp_path / "source", stored_values("CT"), "CT")
-    with pytest.raises(ValueError, match=r"shape \(10, 12, 2\) cannot be written over 3 source files"):
+    with pytest.raises(ValueError, match=r"shape \(10, 12, 2\) cannot be written over 3 source slices"):
         derive(sources, np.zeros((10, 12, 2), np.float32))
 
 

@@ -16,6 +16,7 @@ from bundle.tat.dicom.writer import read_sources, write_series
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
 from tests.dicom_sources import stored_values, write_source
+from tests.enhanced_sources import write_enhanced
 from tests.test_layout import ROOT
 
 # Programs of this environment, whose version is pinned, before those of the machine.
@@ -50,15 +51,21 @@ def assert_no_new_errors(sources: list[Path], derived: list[Path]) -> None:
     assert len(sources) == len(derived) > 0
     for source, path in zip(sources, derived, strict=True):
         assert set(errors_of(path)) <= set(errors_of(source))
+    assert_fits_into_the_study(sources, derived)
+
+
+def assert_fits_into_the_study(sources: list[Path], derived: list[Path]) -> None:
+    """dcentvfy has nothing against the two series in one study."""
     command = [DCENTVFY, *(str(path) for path in (*sources, *derived))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def restore(series: Path, out: Path) -> list[Path]:
+def restore(series: Path, out: Path, **options: str) -> list[Path]:
     """Save a series as it was read."""
     image = LoadScand("pred")({"pred": str(series)})["pred"]
-    SaveRestoredd("pred", str(out), settings={"slice_axis": -1})({"pred": image, "modality": image.meta["modality"]})
+    save = SaveRestoredd("pred", str(out), settings={"slice_axis": -1}, **options)
+    save({"pred": image, "modality": image.meta["modality"]})
     return sorted((out / series.name).glob("*.dcm"))
 
 
@@ -68,6 +75,24 @@ def test_complete_sources(tmp_path, modality, n_slices, units):
     derived = restore(tmp_path / "series", tmp_path / "out")
     assert_no_new_errors(sources, derived)
     assert not [error for path in derived for error in errors_of(path)]
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["Enhanced", "Legacy Converted"])
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+def test_enhanced_objects(tmp_path, modality, legacy):
+    sources = write_enhanced(tmp_path / "series", stored_values(modality), modality, legacy=legacy)
+    derived = restore(tmp_path / "series", tmp_path / "out")
+    assert_no_new_errors(sources, derived)
+    assert legacy <= (not errors_of(derived[0]))
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+def test_classic_slices_of_enhanced_objects(tmp_path, modality):
+    sources = write_enhanced(tmp_path / "series", stored_values(modality), modality)
+    derived = restore(tmp_path / "series", tmp_path / "out", dicom="classic")
+    assert len(derived) == 3
+    assert not [error for path in derived for error in errors_of(path)]
+    assert_fits_into_the_study(sources, derived)
 
 
 def test_scanned_magnetic_resonance_images(tmp_path):

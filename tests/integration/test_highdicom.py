@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from bundle.tat.dicom.suv.factor import suv_factor
 from bundle.tat.transforms.load import LoadScand
 from tests.dicom_sources import stored_values, write_source
+from tests.enhanced_sources import write_enhanced
 from tests.integration.test_dicom_validators import restore
 from tests.test_layout import ROOT
 
@@ -37,7 +38,10 @@ def assert_same_volume(image: MetaTensor, series: Path, tolerance: float) -> Non
     """Each voxel of ours lies at one of highdicom's, and has its value but for a share of the largest."""
     highdicom = pytest.importorskip("highdicom", reason="highdicom is not installed: pip install highdicom")
     headers = [pydicom.dcmread(path) for path in sorted(series.glob("*.dcm"))]
-    theirs = highdicom.get_volume_from_series(headers)
+    if "PerFrameFunctionalGroupsSequence" in headers[0]:
+        theirs = highdicom.Image.from_dataset(headers[0]).get_volume()
+    else:
+        theirs = highdicom.get_volume_from_series(headers)
     assert image.numel() == theirs.array.size
     indices = np.stack(np.meshgrid(*map(np.arange, image.shape[-3:]), indexing="ij"), axis=-1).reshape(-1, 3)
     points = np.c_[indices, np.ones(len(indices))] @ image.affine.numpy().T
@@ -58,6 +62,15 @@ def test_turned_series_and_what_is_made_of_them(tmp_path, modality, units):
     assert_same_volume(image, tmp_path / "series", 1e-6)
     restore(tmp_path / "series", tmp_path / "out")
     assert_same_volume(image, tmp_path / "out" / "series", 2e-5)  # half a step of 16 bits with a sign
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_enhanced_objects_and_what_is_made_of_them(tmp_path, modality):
+    write_enhanced(tmp_path / "series", stored_values(modality, 4), modality, order=[1, 3, 0, 2])
+    image = read(tmp_path / "series")
+    assert_same_volume(image, tmp_path / "series", 1e-6)
+    restore(tmp_path / "series", tmp_path / "out")
+    assert_same_volume(image, tmp_path / "out" / "series", 1e-6)
 
 
 def test_scanned_magnetic_resonance_images():

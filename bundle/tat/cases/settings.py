@@ -19,6 +19,7 @@ def result_settings(
     consistency_taper: bool = False,
     amp: bool = False,
     amp_dtype: str = "bfloat16",
+    dicom: str = "source",
     nifti: bool = False,
     uid_seed: object = None,
 ) -> dict[str, Setting]:
@@ -35,6 +36,7 @@ def result_settings(
         consistency_taper: whether it counts less towards the edge of the kept part.
         amp: whether products are computed in half precision.
         amp_dtype: the format of those.
+        dicom: which kind of DICOM is written.
         nifti: whether NIfTI is written beside DICOM.
         uid_seed: what UIDs are computed from.
 
@@ -55,6 +57,7 @@ def result_settings(
         "consistency_taper": consistency_taper if data_consistency else None,
         "amp": amp,
         "amp_dtype": str(amp_dtype) if amp else None,
+        "dicom": dicom,
         "nifti": nifti,
         "uid_seed": None if uid_seed is None else str(uid_seed),
     }

@@ -13,7 +13,7 @@ from monai.utils import ensure_tuple
 from bundle.tat.data.case_names import name_apart
 from bundle.tat.data.search import FolderContents, search_folder
 from bundle.tat.dicom.open import looks_like_dicom
-from bundle.tat.dicom.study import Series, Skipped, find_series
+from bundle.tat.dicom.study import Series, Skipped, find_series, list_volumes
 from bundle.tat.formats import case_name
 from bundle.tat.refusal import RefusedInputError
 
@@ -66,7 +66,7 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
     if path.suffix == ".json":
         items = [_with_series(item) for item in read_datalist(str(path), section)]
     elif path.is_file():
-        items = [_with_series({IMAGE_KEY: str(path)})]
+        items = _scans_in_file(path)
     else:
         items, skipped = _scans_in_folder(path)
     if not items:
@@ -193,6 +193,17 @@ def read_datalist(datalist_file: str, section: str, *, keys: Sequence[str] = (IM
     return entries
 
 
+def _scans_in_file(path: Path) -> list[Item]:
+    """The scan of a file, or the volumes of an Enhanced DICOM object; why it cannot be read is said later."""
+    try:
+        volumes = list_volumes(path) if looks_like_dicom(path) else []
+    except RefusedInputError:
+        volumes = []
+    if len(volumes) > 1:
+        return [_item_of(volume) for volume in volumes]
+    return [{IMAGE_KEY: str(path), **{SERIES_KEY: volume for volume in volumes}}]
+
+
 def _scans_in_folder(folder: Path) -> tuple[list[Item], list[Skipped]]:
     """The scans from a folder down and what is skipped beside them."""
     contents = search_folder(folder)
@@ -216,10 +227,13 @@ def list_items(contents: FolderContents) -> list[Item]:
         program that reads a list knows what to do with one. It is the list of the files otherwise.
     """
     items: list[Item] = [{IMAGE_KEY: str(path)} for path in contents.volumes]
-    for series in contents.series:
-        image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
-        items.append({IMAGE_KEY: image, SERIES_KEY: series})
-    return items
+    return items + [_item_of(series) for series in contents.series]
+
+
+def _item_of(series: Series) -> Item:
+    """An entry of a datalist for a series that was found."""
+    image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
+    return {IMAGE_KEY: image, SERIES_KEY: series}
 
 
 def _with_series(item: Item) -> Item:

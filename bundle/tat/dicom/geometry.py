@@ -130,8 +130,8 @@ def _check_duplicates(images: Sequence[DicomHeader], path: Path) -> None:
     for index, (one, other) in enumerate(pairwise(images)):
         if math.dist(one.position, other.position) > SAME_PLACE_TOLERANCE:
             continue
-        names = f"{one.path.name} and {other.path.name}"
-        if one.instance_uid and one.instance_uid == other.instance_uid:
+        names = f"{one.label} and {other.label}"
+        if one.instance_uid and (one.instance_uid, one.frame) == (other.instance_uid, other.frame):
             raise RefusedInputError(
                 f"{path}: {names} are copies of one image (one SOP Instance UID): remove one of them"
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bundle.tat.dicom.enhanced.contrast import not_anatomy, phase_of, volume_of
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.dicom.sorting.image_kind import KIND_TAGS, not_a_slice
 from bundle.tat.dicom.sorting.marks import MARKS, read_marks
@@ -25,13 +26,16 @@ ORTHONORMAL_TOLERANCE: Final = 1e-2
 HEADER_TAGS: Final = (
     "BitsAllocated",
     "Columns",
+    "ComplexImageComponent",
     "ContributingEquipmentSequence",
+    "DimensionIndexSequence",
     "FrameOfReferenceUID",
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "Modality",
     "ModalityLUTSequence",
     "NumberOfFrames",
+    "PerFrameFunctionalGroupsSequence",
     "PhotometricInterpretation",
     "PixelRepresentation",
     "PixelSpacing",
@@ -45,9 +49,12 @@ HEADER_TAGS: Final = (
     "SeriesInstanceUID",
     "SeriesNumber",
     "SeriesTime",
+    "SharedFunctionalGroupsSequence",
     "SliceThickness",
     "StudyInstanceUID",
     "Units",
+    "VolumeBasedCalculationTechnique",
+    "VolumetricProperties",
     *KIND_TAGS,
     *MARKS,
 )
@@ -78,6 +85,9 @@ class DicomHeader:
         digest: of the file, see ``sampled_digest``.
         marks: values of ``MARKS``.
         made: Series Date and Time (0008,0021), (0008,0031).
+        frame: index of the frame in an Enhanced multi-frame object, from 0; ``None`` for a classic image.
+        volume: of a frame, see ``volume_of``.
+        phase: of a frame, see ``phase_of``.
     """
 
     path: Path
@@ -100,6 +110,14 @@ class DicomHeader:
     digest: str = ""
     marks: tuple[str, ...] = ()
     made: tuple[str, str] = ("", "")
+    frame: int | None = None
+    volume: tuple[str, ...] = ()
+    phase: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its file's name, and which of its frames it is, from 1."""
+        return self.path.name if self.frame is None else f"frame {self.frame + 1} of {self.path.name}"
 
     @property
     def is_image(self) -> bool:
@@ -145,6 +163,30 @@ def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = 
     return replace(header, reason=next(_reasons_against(image, header), None))
 
 
+def parse_frame(path: Path, view: Dataset, frame: int, pointers: tuple[int, ...], **of_file: Any) -> DicomHeader:
+    """Take the values out of one frame of an Enhanced object.
+
+    Args:
+        path: its file.
+        view: the frame as a classic image, see ``FrameViews``.
+        frame: its index, from 0.
+        pointers: of the object, see ``dimension_pointers``.
+        **of_file: as for ``parse_header``.
+    """
+    header = parse_header(path, view, **of_file)
+    kind = not_anatomy(view)
+    what = f"{kind}, which is no slice of a volume" if kind else header.not_an_image_reason
+    header = replace(
+        header,
+        frame=frame,
+        volume=volume_of(view),
+        phase=phase_of(view, pointers),
+        not_an_image_reason=what,
+        reason=None,
+    )
+    return replace(header, reason=next(_reasons_against(view, header), None))
+
+
 def _reasons_against(image: Dataset, header: DicomHeader) -> Iterator[str]:
     """Why an image can never be restored, the plainest reason first."""
     if not header.is_image:
@@ -166,8 +208,11 @@ def _reasons_of_kind(image: Dataset, header: DicomHeader) -> Iterator[str]:
     if header.not_an_image_reason:
         yield header.not_an_image_reason
     frames = _integer(image, "NumberOfFrames")
-    if "Enhanced" in header.kind or (frames or 1) != 1:
-        yield f"multi-frame ({frames or 'unknown number of'} frames): export it as one file for each slice"
+    if header.frame is None and ("Enhanced" in header.kind or (frames or 1) != 1):
+        yield (
+            f"multi-frame ({frames or 'unknown number of'} frames) without functional groups of each frame: export it "
+            "as Enhanced CT, MR or PET, or as one file for each slice"
+        )
     colours = _text(image, "PhotometricInterpretation")
     if colours != "MONOCHROME2":
         yield f"{colours or 'unknown'} pixels: only MONOCHROME2 is restored"

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from bundle.tat.dicom.enhanced.contrast import dimension_pointers
+from bundle.tat.dicom.enhanced.frames import FrameViews, has_frames
 from bundle.tat.dicom.header import (
     HEADER_TAGS,
     MAX_SLICE_PIXELS,
     DicomHeader,
     instance_uid,
+    parse_frame,
     parse_header,
     sop_class_name,
 )
@@ -37,14 +40,14 @@ _MAGIC: Final = b"DICM"
 _INFLATE_STEP: Final = 1 << 20
 
 
-def read_dicom_header(path: Path) -> DicomHeader | None:
+def read_dicom_headers(path: Path) -> tuple[DicomHeader, ...]:
     """Read what stands before the pixels, opening the file once.
 
     Args:
         path: a file.
 
     Returns:
-        The header; ``None`` for a file that is not DICOM.
+        The header, or that of each frame of an Enhanced object; nothing for a file that is not DICOM.
 
     Raises:
         RefusedInputError: the file says that it is DICOM, by its name or its first bytes, but is damaged, a program, or
@@ -54,7 +57,7 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
         with path.open("rb") as file:
             start = file.read(_PREAMBLE_BYTES + len(_MAGIC))
             if not _says_dicom(path, start):
-                return None
+                return ()
             if not start:
                 raise RefusedInputError(f"{path} is empty (0 bytes): fetch it again")
             if start.startswith(PROGRAM_STARTS):
@@ -67,7 +70,33 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
             raise RefusedInputError(f"{path} is named as DICOM but is none: remove it or fetch it again")
         if "Image Storage" in kind and "Rows" not in image:
             raise RefusedInputError(f"{path} ends before its pixels: fetch it again")
-        return parse_header(path, image, n_bytes=n_bytes, digest=digest)
+        if has_frames(image):
+            return _frame_headers(path, image, n_bytes, digest)
+        return (parse_header(path, image, n_bytes=n_bytes, digest=digest),)
+
+
+def read_dicom_header(path: Path) -> DicomHeader | None:
+    """Read the header of a classic image, or of the first frame of an Enhanced object.
+
+    Args:
+        path: a file.
+
+    Returns:
+        The header; ``None`` for a file that is not DICOM.
+
+    Raises:
+        RefusedInputError: see ``read_dicom_headers``.
+    """
+    return next(iter(read_dicom_headers(path)), None)
+
+
+def _frame_headers(path: Path, image: Dataset, n_bytes: int, digest: str) -> tuple[DicomHeader, ...]:
+    """The header of each frame, with its share of the file's size and a digest of its own."""
+    views, pointers = FrameViews(image), dimension_pointers(image)
+    return tuple(
+        parse_frame(path, view, frame, pointers, n_bytes=n_bytes // len(views), digest=f"{digest} {frame}")
+        for frame, view in enumerate(views)
+    )
 
 
 def read_image(path: Path) -> Dataset:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,14 +17,17 @@ from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES, acquired_shares
+from bundle.tat.dicom.enhanced.pixels import open_frames
+from bundle.tat.dicom.enhanced.source import EnhancedSource, keep_object
 from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps, is_even
+from bundle.tat.dicom.header import DicomHeader
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
 from bundle.tat.dicom.padding import PADDING
 from bundle.tat.dicom.pixels import padding_range, physical_pixels
 from bundle.tat.dicom.study import Series, find_series
 from bundle.tat.dicom.suv.factor import suv_assumptions
 from bundle.tat.dicom.uids import shared_uids
-from bundle.tat.dicom.writer import forget_shared_uid, keep_for_writing
+from bundle.tat.dicom.writer import Source, forget_shared_uid, keep_for_writing, read_sources
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
@@ -35,6 +40,8 @@ logger = logging.getLogger(__name__)
 ASSUMPTIONS: Final = "assumptions"
 # Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
 SOURCE_FILES: Final = "source_files"
+# Metadata entry with the frames that the slices are of their files, from 0; empty for classic images. JSON likewise.
+SOURCE_FRAMES: Final = "source_frames"
 
 _UNEVEN: Final = "the slices are not evenly spaced: each was restored by itself, and lies where its source does"
 
@@ -49,6 +56,36 @@ def source_files(meta: Mapping[str, Any]) -> list[Path]:
         One path for each slice along the last axis, first slice first; nothing for an image that is not from DICOM.
     """
     return [Path(file) for file in json.loads(meta.get(SOURCE_FILES) or "[]")]
+
+
+def reread_sources(meta: Mapping[str, Any]) -> Iterator[Source]:
+    """Read what a derived series is written from, for volumes whose reader has not kept it.
+
+    Args:
+        meta: metadata of an image, or of what was made from it.
+
+    Yields:
+        What ``write_series`` takes.
+
+    Raises:
+        RefusedInputError: a file cannot be read.
+    """
+    files, frames = source_files(meta), json.loads(meta.get(SOURCE_FRAMES) or "[]")
+    if not frames:
+        yield from read_sources(files)
+        return
+    for file, slices in _slices_of_files(files).items():
+        with refusing_damage(file), open_frames(file) as opened:
+            of_file = tuple(int(frames[index]) for index in slices)
+            yield EnhancedSource(keep_object(opened.image, opened[of_file[0]]), of_file, slices)
+
+
+def _slices_of_files(files: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
+    """Which slices each file holds."""
+    slices: defaultdict[Path, list[int]] = defaultdict(list)
+    for index, file in enumerate(files):
+        slices[file].append(index)
+    return {file: tuple(of_file) for file, of_file in slices.items()}
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -73,7 +110,8 @@ class SeriesVolume(NamedTuple):
         affine: array indices to RAS millimetres, ``(4, 4)``.
         modality: as (0008,0060) has it.
         files: of the slices, first slice first.
-        sources: data set of each slice, as ``write_series`` takes it.
+        frames: that the slices are of their files, from 0; nothing for classic images.
+        sources: data set of each slice or of each Enhanced object, as ``write_series`` takes it.
         padding: ranges of declared padding, lowest and highest value each, in the unit of the values.
         assumptions: what was taken for granted where the header does not tell, a sentence each.
     """
@@ -82,13 +120,15 @@ class SeriesVolume(NamedTuple):
     affine: NDArray[np.float64]
     modality: str
     files: tuple[Path, ...]
-    sources: tuple[Dataset, ...]
+    frames: tuple[int, ...]
+    sources: tuple[Source, ...]
     padding: tuple[tuple[float, float], ...]
     assumptions: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What MONAI's readers say of an image, with the modality and the files."""
+        first = self.sources[0]
         return {
             "affine": self.affine,
             "original_affine": self.affine.copy(),
@@ -98,8 +138,9 @@ class SeriesVolume(NamedTuple):
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
             ASSUMPTIONS: json.dumps(self.assumptions),
-            ACQUIRED_SHARES: json.dumps(acquired_shares(self.sources[0])),
+            ACQUIRED_SHARES: json.dumps(acquired_shares(first.image if isinstance(first, EnhancedSource) else first)),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
+            SOURCE_FRAMES: json.dumps(self.frames),
         }
 
 
@@ -124,34 +165,64 @@ def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
     """
     headers = series.slices(allow_uneven=allow_uneven)
-    shared = shared_uids(header.instance_uid for header in headers)
     # Filled slice by slice: all files at once would need half as much memory again, or more.
     stack = np.empty((len(headers), headers[0].rows, headers[0].columns), dtype=np.float32)
-    sources = []
-    padding: set[tuple[float, float]] = set()
-    # In the order in which they come up.
-    assumptions = dict.fromkeys(filter(None, (series.assumption, "" if is_even(headers) else _UNEVEN)))
-    for header, place in zip(headers, stack, strict=True):
-        image = read_image(header.path)
-        place[...] = physical_pixels(image, header.path)
-        with refusing_damage(header.path):
-            if (declared := padding_range(image)) is not None:
-                padding.add(declared)
-            if header.modality == "PT":
-                assumptions.update(dict.fromkeys(suv_assumptions(image)))
-            forget_shared_uid(image, shared)
-            sources.append(keep_for_writing(image))
-    for assumption in assumptions:
+    found = _Found([series.assumption] if series.assumption else [])
+    if not is_even(headers):
+        found.assumptions.append(_UNEVEN)
+    read = _read_images if headers[0].frame is None else _read_frames
+    sources = tuple(read(headers, stack, found))
+    for assumption in found.assumptions:
         logger.warning("%s: %s", series.place, assumption)
     return SeriesVolume(
         values=stack.transpose(2, 1, 0),
         affine=LPS_TO_RAS @ affine_lps(headers),
         modality=headers[0].modality,
         files=tuple(header.path for header in headers),
-        sources=tuple(sources),
-        padding=tuple(sorted(padding)),
-        assumptions=tuple(assumptions),
+        frames=tuple(header.frame for header in headers if header.frame is not None),
+        sources=sources,
+        padding=tuple(sorted(found.padding)),
+        assumptions=tuple(found.assumptions),
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the slices of a series declare and what was assumed of them, in the order in which it came up."""
+
+    assumptions: list[str]
+    padding: set[tuple[float, float]] = field(default_factory=set)
+
+
+def _read_images(headers: Sequence[DicomHeader], stack: NDArray[np.float32], found: _Found) -> Iterator[Source]:
+    """Read classic images into a stack; what is written from them is yielded."""
+    shared = shared_uids(header.instance_uid for header in headers)
+    for header, place in zip(headers, stack, strict=True):
+        image = read_image(header.path)
+        _read_slice(image, header.path, place, found)
+        with refusing_damage(header.path):
+            forget_shared_uid(image, shared)
+            yield keep_for_writing(image)
+
+
+def _read_frames(headers: Sequence[DicomHeader], stack: NDArray[np.float32], found: _Found) -> Iterator[Source]:
+    """The same for frames of Enhanced objects, which are read one at a time."""
+    for file, slices in _slices_of_files([header.path for header in headers]).items():
+        frames = tuple(int(headers[index].frame or 0) for index in slices)
+        with refusing_damage(file), open_frames(file) as opened:
+            for frame, index in zip(frames, slices, strict=True):
+                _read_slice(opened[frame], file, stack[index], found)
+            yield EnhancedSource(keep_object(opened.image, opened[frames[0]]), frames, slices)
+
+
+def _read_slice(image: Dataset, path: Path, place: NDArray[np.float32], found: _Found) -> None:
+    """Read the pixels of one slice into its place."""
+    place[...] = physical_pixels(image, path)
+    with refusing_damage(path):
+        if (declared := padding_range(image)) is not None:
+            found.padding.add(declared)
+        if image.get("Modality") == "PT":
+            found.assumptions.extend(one for one in suv_assumptions(image) if one not in found.assumptions)
 
 
 class DicomSeriesReader(ImageReader):
@@ -182,6 +253,6 @@ class DicomSeriesReader(ImageReader):
 
         Returns:
             Array ``(columns, rows, slices)`` in float32 and a dictionary with ``affine`` (RAS, mm), ``modality``,
-            ``source_files``, ``spatial_shape`` and ``original_channel_dim``.
+            ``source_files``, ``source_frames``, ``spatial_shape`` and ``original_channel_dim``.
         """
         return img.values, img.metadata

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bundle.tat.dicom.geometry import order_slices
 from bundle.tat.dicom.header import DicomHeader
-from bundle.tat.dicom.open import read_dicom_header
+from bundle.tat.dicom.open import read_dicom_headers
 from bundle.tat.dicom.sorting.grouping import Volume, group_series
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.walk import Walked, walk
@@ -49,7 +49,7 @@ class Series:
     @property
     def files(self) -> tuple[Path, ...]:
         """Its files, damaged ones included, in the order of their paths."""
-        return tuple(sorted([*(header.path for header in self.headers), *self.damaged]))
+        return tuple(sorted({*(header.path for header in self.headers), *self.damaged}))
 
     @property
     def place(self) -> Path:
@@ -132,7 +132,7 @@ def list_study(folder: Path, walked: Walked | None = None) -> StudyContents:
     series = _name_series(to_restore, images, damaged)
     beside = {file for one in series for file in one.files}
     skipped = [
-        *_count_images(folder, (image for volume in volumes for image in volume.headers if image.path not in beside)),
+        *_count_images(folder, (image for one in volumes if one not in to_restore for image in one.headers)),
         *_count_files(folder, [*others, *((file, fault) for file, fault in damaged.items() if file not in beside)]),
     ]
     return StudyContents(tuple(series), tuple(sorted(skipped, key=lambda item: (item.name, item.reason))))
@@ -153,17 +153,47 @@ def find_series(paths: Sequence[Path]) -> Series:
     first, *more = paths
     if first.is_dir():
         return _series_of_folder(first)
-    place = first.parent if more else first
-    headers = []
-    for path in paths:
-        header = read_dicom_header(path)
-        if header is None:
-            raise RefusedInputError(f"{path} is not DICOM")
-        headers.append(header)
-    volumes = group_series(headers)
-    if len(volumes) > 1:
-        raise RefusedInputError(f"{place} holds {len(volumes)} series: pass one")
-    return Series(place.name, tuple(headers), first.parent, is_alone=False, assumption=volumes[0].assumption)
+    if not more:
+        volumes = list_volumes(first)
+        if len(volumes) > 1:
+            raise RefusedInputError(f"{first} holds {len(volumes)} volumes: pass its folder, to restore all of them")
+        return volumes[0]
+    place = first.parent
+    headers = [header for path in paths for header in _read_some(path)]
+    found = group_series(headers)
+    if len(found) > 1:
+        raise RefusedInputError(f"{place} holds {len(found)} series: pass one")
+    return Series(place.name, tuple(headers), place, is_alone=False, assumption=found[0].assumption)
+
+
+def list_volumes(file: Path) -> list[Series]:
+    """Find the volumes of one file: an Enhanced object may hold several, and frames beside them that are no slices.
+
+    Args:
+        file: existing file.
+
+    Returns:
+        One or more. If none may be restored, all frames are one, so that it is refused when it is read.
+
+    Raises:
+        RefusedInputError: the file is no DICOM, or damaged.
+    """
+    headers = _read_some(file)
+    volumes = [one for one in group_series(headers) if any(header.reason is None for header in one.headers)]
+    if len(volumes) < 2:
+        return [Series(file.name, volumes[0].headers if volumes else headers, file.parent, is_alone=False)]
+    return [
+        Series(f"{file.stem}_{number}", volume.headers, file.parent, is_alone=False)
+        for number, volume in enumerate(volumes, start=1)
+    ]
+
+
+def _read_some(path: Path) -> tuple[DicomHeader, ...]:
+    """The headers of a file that must be DICOM."""
+    headers = read_dicom_headers(path)
+    if not headers:
+        raise RefusedInputError(f"{path} is not DICOM")
+    return headers
 
 
 def _series_of_folder(folder: Path) -> Series:
@@ -222,17 +252,18 @@ def _count_below(files: Iterable[Path]) -> Counter[Path]:
 def _look_into(walked: Walked) -> tuple[list[DicomHeader], dict[Path, str], list[tuple[Path, str]]]:
     """The images of a walk, the damaged files and what is wrong with them, and all else and why it is no image."""
     files = sorted([*walked.files, *walked.dangling])
-    images, damaged, others = [], {}, list(walked.left_out)
+    images: list[DicomHeader] = []
+    damaged, others = {}, list(walked.left_out)
     for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False, disable=None):
         try:
-            header = read_dicom_header(file)
+            headers = read_dicom_headers(file)
         except RefusedInputError as fault:
             damaged[file] = str(fault).removeprefix(f"{file} ")
             continue
-        if header is not None and header.is_image:
-            images.append(header)
+        if headers and headers[0].is_image:
+            images.extend(headers)
         else:
-            others.append((file, "not DICOM" if header is None else str(header.reason)))
+            others.append((file, str(headers[0].reason) if headers else "not DICOM"))
     return images, damaged, others
 
 
@@ -258,7 +289,7 @@ def _count_files(folder: Path, files: Iterable[tuple[Path, str]]) -> Iterator[Sk
 
 def _relative(folder: Path, files: Sequence[Path]) -> str:
     """The path of a file, or the folder of several, from the folder that was searched."""
-    path = files[0] if len(files) == 1 else _common_folder(files)
+    path = files[0] if len(set(files)) == 1 else _common_folder(files)
     return folder.name if path == folder else str(path.relative_to(folder))
 
 

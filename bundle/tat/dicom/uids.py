@@ -52,22 +52,23 @@ class SeriesIdentities:
             if uid := str(image.get(keyword) or ""):
                 setattr(image, keyword, self._of_first.setdefault(keyword, uid))
 
-    def derive(self, source_uid: str, pixels: bytes) -> Identity:
+    def derive(self, source_uid: str, pixels: bytes, part: str = "") -> Identity:
         """The UIDs of the image that is derived from a source image.
 
         Args:
             source_uid: SOP Instance UID of the source; empty where it has none of its own.
             pixels: of the derived image. They stand in for a UID that is missing or was there before, together with
                 the number of the image, so that with a seed another result has other UIDs.
+            part: which of the frames of the source it is derived from; empty for all of them.
 
         Returns:
             UIDs; the series is one for all images, named after the first.
         """
         self._n_derived += 1
-        source = source_uid
-        if not source_uid or source_uid in self._seen:
+        source = f"{source_uid}{part}"
+        if not source_uid or source in self._seen:
             source = f"{self._n_derived} {hashlib.sha256(pixels).hexdigest()}"
-        self._seen.add(source_uid)
+        self._seen.add(source)
         self._series_uid = self._series_uid or new_uid(self._seed, "series", source)
         return Identity(self._series_uid, new_uid(self._seed, "instance", source))
 

@@ -1,19 +1,25 @@
-"""Writing a restored volume as a DICOM series derived from its source: one new image for each source image."""
+"""Writing a restored volume as a DICOM series derived from its source: one new file for each source file."""
 
 from __future__ import annotations
 
 import io
 import logging
+import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
+from bundle.tat.dicom.complete_file import write_complete
 from bundle.tat.dicom.derivation import Derivation, describe
+from bundle.tat.dicom.enhanced.classic import classic_slice, refer_to_frame
+from bundle.tat.dicom.enhanced.derived import derive_object, derived_type, refer_to_frames, write_object
+from bundle.tat.dicom.enhanced.frames import FrameViews
+from bundle.tat.dicom.enhanced.source import EnhancedSource
 from bundle.tat.dicom.geometry import refine_plane
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.open import read_dicom_header, read_image, refusing_damage
@@ -26,6 +32,11 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 logger = logging.getLogger(__name__)
+
+# What a derived series is written from: the data set of a classic image, or an Enhanced object.
+Source: TypeAlias = Union["Dataset", EnhancedSource]
+# What the files of a derived series are: of their sources' kind, or slices of the classic kind.
+KINDS: Final = ("source", "classic")
 
 
 class WrittenSeries(NamedTuple):
@@ -53,10 +64,6 @@ class WrittenSeries(NamedTuple):
         factors = np.array(self.unit_factors, dtype=np.float32)
         in_unit: NDArray[np.float32] = volume / factors
         return in_unit
-
-
-# pydicom 3 renamed the arguments that ask for a complete file.
-_FIRST_WITH_NEW_NAMES: Final = 3
 
 
 def keep_for_writing(image: Dataset) -> Dataset:
@@ -112,14 +119,15 @@ def forget_shared_uid(image: Dataset, shared: Collection[str]) -> None:
 
 def write_series(
     volume: NDArray[np.floating],
-    sources: Iterable[Dataset],
+    sources: Iterable[Source],
     folder: Path,
     *,
     provenance: Derivation,
     uid_seed: str | None = None,
     finer: tuple[FourierGrid, FourierGrid] | None = None,
+    kind: str = "source",
 ) -> WrittenSeries:
-    """Write one DICOM file for each source image, ``IM0001.dcm`` and so on in the order of the slices.
+    """Write one DICOM file for each source file, ``IM0001.dcm`` and so on in the order of the slices.
 
     The files are of their sources' SOP class, with the patient, study, frame of reference, geometry, windows and
     acquisition of their sources, and uncompressed (Explicit VR Little Endian).
@@ -128,12 +136,13 @@ def write_series(
         volume: ``(columns, rows, slices)`` as ``read_series`` gives it: HU, SUV, or for other modalities what the
             source's rescale leads to.
         sources: data sets of the source images from ``keep_for_writing``, one for each slice, in the order of the
-            slices; each is changed.
+            slices, or Enhanced objects; each is changed.
         folder: an existing folder.
         provenance: what made the volume.
         uid_seed: text that the new UIDs are computed from, with the sources' UIDs and the provenance; ``None`` draws
             new ones each time.
         finer: the grids of the volume's first and second axis, where they are finer than those of the sources.
+        kind: ``source``, or ``classic``: of an Enhanced object, one file of the classic SOP class for each slice.
 
     Returns:
         What it became.
@@ -148,49 +157,118 @@ def write_series(
     """
     if volume.ndim != 3:
         raise RefusedInputError(f"a volume of shape {volume.shape} is no series: pass (columns, rows, slices)")
-    now = datetime.now().astimezone()
-    identities = SeriesIdentities(None if uid_seed is None else f"{uid_seed} {provenance.seed_text}")
-    n_clipped = n_written = 0
-    unit, unit_factors = "", []
-    for image in sources:
-        if n_written < volume.shape[2]:
+    seed = None if uid_seed is None else f"{uid_seed} {provenance.seed_text}"
+    series = _DerivedSeries(volume, folder, provenance, seed, finer)
+    for source in sources:
+        if not isinstance(source, EnhancedSource):
+            series.add_image(source)
+        elif kind == "classic":
+            series.add_slices(source)
+        else:
+            series.add_object(source)
+    if series.n_written != volume.shape[2]:
+        raise RefusedInputError(
+            f"a volume of shape {volume.shape} cannot be written over {series.n_written} source slices"
+        )
+    if series.n_clipped:
+        logger.warning("%d of %d values were clipped to what the DICOM series can store", series.n_clipped, volume.size)
+    return WrittenSeries(series.n_clipped, series.unit, tuple(series.unit_factors))
+
+
+class _DerivedSeries:
+    """A series that is being written."""
+
+    def __init__(
+        self,
+        volume: NDArray[np.floating],
+        folder: Path,
+        provenance: Derivation,
+        seed: str | None,
+        finer: tuple[FourierGrid, FourierGrid] | None,
+    ) -> None:
+        self._volume, self._folder, self._provenance, self._finer = volume, folder, provenance, finer
+        self._now = datetime.now().astimezone()
+        self._identities = SeriesIdentities(seed)
+        self._n_files = 0
+        self.n_written = self.n_clipped = 0
+        self.unit = ""
+        self.unit_factors = [1.0] * volume.shape[2]
+
+    def add_image(self, image: Dataset) -> None:
+        """Write the next slice over a classic image."""
+        index = self.n_written
+        self.n_written += 1
+        if index >= self._volume.shape[2]:
+            return
+        with refusing_damage(_path_of(image)):
+            self.unit, factor = _unit(image), unit_factor(image)
+            self.n_clipped += self._derive(image, index, factor)
+            self._identities.join(image)
+            identity = self._identities.derive(image.get("SOPInstanceUID") or "", image.PixelData)
+            describe(image, identity, self._provenance, self._now)
+            content = _encoded(image)
+        self._next_file().write_bytes(content)
+
+    def add_object(self, source: EnhancedSource) -> None:
+        """Write the slices of an Enhanced object as an object of its kind."""
+        image = source.image
+        if self._finer is not None:
+            raise RefusedInputError("a finer grid is not written into an Enhanced object: pass --dicom classic")
+        with tempfile.TemporaryFile(dir=self._folder) as pixels:
             with refusing_damage(_path_of(image)):
-                if finer is not None:
-                    refine_plane(image, rows=finer[1], columns=finer[0])
-                unit, factor = _unit(image), unit_factor(image)
-                n_clipped += _derive(image, volume[:, :, n_written].T, factor, identities, provenance, now)
-                unit_factors.append(factor)
-                content = _encoded(image)
-            (folder / f"IM{n_written + 1:04d}.dcm").write_bytes(content)
-        n_written += 1
-    if n_written != volume.shape[2]:
-        raise RefusedInputError(f"a volume of shape {volume.shape} cannot be written over {n_written} source files")
-    if n_clipped:
-        logger.warning("%d of %d values were clipped to what the DICOM series can store", n_clipped, volume.size)
-    return WrittenSeries(n_clipped, unit, tuple(unit_factors))
+                views = FrameViews(image)
+                self.unit = _unit(views[source.frames[0]])
+                # Of an object that holds several volumes, each has its own derived object.
+                part = "" if len(source.frames) == len(views) else f" {sorted(source.frames)}"
+                pixels_of_first = self._volume[:, :, source.slices[0]].tobytes()
+                identity = self._identities.derive(image.get("SOPInstanceUID") or "", pixels_of_first, part)
+                types, series_uid = derived_type(image.get("ImageType")), str(image.get("SeriesInstanceUID") or "")
+                derived = derive_object(source, self._volume, pixels)
+                describe(image, identity, self._provenance, self._now)
+                image.ImageType = types
+                refer_to_frames(image, sorted(source.frames), series_uid)
+                _complete(image)
+            write_object(derived, pixels, self._next_file())
+        self.n_written += len(source.slices)
+        self.n_clipped += derived.n_clipped
+        for index, factor in derived.unit_factors.items():
+            self.unit_factors[index] = factor
+
+    def add_slices(self, source: EnhancedSource) -> None:
+        """Write the slices of an Enhanced object as classic images."""
+        path, views = _path_of(source.image), FrameViews(source.image)
+        for frame, index in zip(source.frames, source.slices, strict=True):
+            with refusing_damage(path):
+                image = views.own(frame)
+                self.unit, factor = _unit(image), unit_factor(image)
+                self.n_clipped += self._derive(image, index, factor)
+                uid = image.get("SOPInstanceUID") or ""
+                identity = self._identities.derive(uid, image.PixelData, f" frame {frame}")
+                describe(image, identity, self._provenance, self._now)
+                refer_to_frame(image, frame)
+                content = _encoded(classic_slice(image, index, self._volume.shape[2]))
+            self.n_written += 1
+            (self._folder / f"IM{index + 1:04d}.dcm").write_bytes(content)
+
+    def _derive(self, image: Dataset, index: int, factor: float) -> int:
+        """Give an image the pixels of a slice; returns how many values were clipped."""
+        values = self._volume[:, :, index].T
+        if self._finer is not None:
+            refine_plane(image, rows=self._finer[1], columns=self._finer[0])
+        if (image.get("Rows"), image.get("Columns")) != values.shape:
+            raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
+        self.unit_factors[index] = factor
+        return set_pixels(image, values, factor)
+
+    def _next_file(self) -> Path:
+        self._n_files += 1
+        return self._folder / f"IM{self._n_files:04d}.dcm"
 
 
 def _unit(image: Dataset) -> str:
     """The unit of an image, see ``WrittenSeries``."""
     units = {"CT": "HU", "PT": str(image.get("Units", ""))}
     return units.get(image.get("Modality", ""), "")
-
-
-def _derive(
-    image: Dataset,
-    values: NDArray[np.floating],
-    factor: float,
-    identities: SeriesIdentities,
-    provenance: Derivation,
-    now: datetime,
-) -> int:
-    """Turn a source image into the derived one; returns how many values were clipped."""
-    if (image.get("Rows"), image.get("Columns")) != values.shape:
-        raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
-    n_clipped = set_pixels(image, values, factor)
-    identities.join(image)
-    describe(image, identities.derive(image.get("SOPInstanceUID") or "", image.PixelData), provenance, now)
-    return n_clipped
 
 
 def _path_of(image: Dataset) -> Path:
@@ -200,7 +278,14 @@ def _path_of(image: Dataset) -> Path:
 
 def _encoded(image: Dataset) -> bytes:
     """A complete DICOM file, uncompressed."""
-    import pydicom
+    _complete(image)
+    buffer = io.BytesIO()
+    write_complete(buffer, image)
+    return buffer.getvalue()
+
+
+def _complete(image: Dataset) -> None:
+    """Give an image the elements about its file."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
@@ -209,10 +294,3 @@ def _encoded(image: Dataset) -> bytes:
     image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     image.preamble = bytes(128)
-    buffer = io.BytesIO()
-    if int(pydicom.__version__.split(".")[0]) < _FIRST_WITH_NEW_NAMES:
-        image.is_little_endian, image.is_implicit_VR = True, False
-        pydicom.dcmwrite(buffer, image, write_like_original=False)
-    else:
-        pydicom.dcmwrite(buffer, image, enforce_file_format=True)
-    return buffer.getvalue()

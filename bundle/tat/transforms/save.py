@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_repla
 from bundle.tat.data.datalist import CASE_KEY, resolve_path
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
-from bundle.tat.dicom.reader import ASSUMPTIONS, source_files
-from bundle.tat.dicom.writer import WrittenSeries, read_sources, write_series
+from bundle.tat.dicom.reader import ASSUMPTIONS, reread_sources, source_files
+from bundle.tat.dicom.writer import KINDS, Source, WrittenSeries, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
@@ -35,11 +35,8 @@ from bundle.tat.version import VERSION
 from bundle.tat.volume_files.nifti import write_nifti
 from bundle.tat.volume_files.nifti_forms import NiftiForms
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
 # Settings that say how a result is saved, not how it was restored; and the modality, which is named anyway.
-_NOT_DESCRIBED: Final = frozenset({"modality", "nifti", "uid_seed"})
+_NOT_DESCRIBED: Final = frozenset({"modality", "dicom", "nifti", "uid_seed"})
 
 
 class SaveRestoredd(MapTransform):
@@ -55,6 +52,7 @@ class SaveRestoredd(MapTransform):
         keys: keys that hold channel-first ``MetaTensor`` images.
         output_dir: folder, made when the first image is saved.
         weights: file of the weights that restored the images, named by its hash in what is written.
+        dicom: ``source`` writes Enhanced DICOM as objects of their kind, ``classic`` as one file for each slice.
         nifti: write NIfTI beside a derived DICOM series too.
         uid_seed: text that the UIDs of a derived series are computed from, with those of its source and with what made
             it; ``None`` draws new ones.
@@ -63,8 +61,8 @@ class SaveRestoredd(MapTransform):
         allow_missing_keys: skip a key that is absent.
 
     Raises:
-        RefusedInputError: the case has no name for a folder, its folder holds something else than an earlier result, or
-            it cannot be written; or a file of its source series cannot be read again.
+        RefusedInputError: ``dicom`` is another word; the case has no name for a folder, its folder holds something else
+            than an earlier result, or it cannot be written; or a file of its source series cannot be read again.
     """
 
     def __init__(
@@ -72,6 +70,7 @@ class SaveRestoredd(MapTransform):
         keys: KeysCollection,
         output_dir: str,
         weights: str | None = None,
+        dicom: str = "source",
         nifti: bool = False,
         uid_seed: str | None = None,
         settings: Mapping[str, Setting] | None = None,
@@ -81,6 +80,9 @@ class SaveRestoredd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.output_dir = resolve_path(output_dir)
         self.weights = None if weights is None else Path(str(weights)).expanduser()
+        if dicom not in KINDS:
+            raise RefusedInputError(f"dicom is {dicom!r}: pass {' or '.join(KINDS)}")
+        self.dicom = dicom
         self.nifti = nifti
         # What looks like a number on the command line comes as one.
         self.uid_seed = None if uid_seed is None else str(uid_seed)
@@ -110,10 +112,16 @@ class SaveRestoredd(MapTransform):
             series = WrittenSeries(0, "", ())
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
-                sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else read_sources(files)
+                sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
                 grids = plane.grids if plane else None
                 series = write_series(
-                    values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed, finer=grids
+                    values,
+                    sources,
+                    temporary,
+                    provenance=provenance,
+                    uid_seed=self.uid_seed,
+                    kind=self.dicom,
+                    finer=grids,
                 )
             if self.nifti or not files:
                 file = temporary / f"{case}_restored.nii.gz"
@@ -144,7 +152,7 @@ class SaveRestoredd(MapTransform):
         return f"{modality or 'Image'} restored by a neural network ({MODEL_NAME} {VERSION}{settings})"
 
 
-def _take_all(sources: deque[Dataset]) -> Iterator[Dataset]:
+def _take_all(sources: deque[Source]) -> Iterator[Source]:
     """Data sets in their order, each forgotten when the next one is asked for: their memory shrinks as files grow."""
     while sources:
         yield sources.popleft()

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from bundle.tat.dicom.enhanced.volumes import split_volumes
 from bundle.tat.dicom.geometry import SAME_PLACE_TOLERANCE, is_even, share_plane, slice_normal
 from bundle.tat.dicom.header import DicomHeader
 from bundle.tat.dicom.sorting.marks import MARKS, NUMBERS, TIMES
@@ -67,7 +68,7 @@ def _series_key(image: DicomHeader) -> Hashable:
 
 
 def _kind(image: DicomHeader) -> Hashable:
-    return image.modality, image.rows, image.columns, image.not_an_image_reason
+    return image.modality, image.rows, image.columns, image.not_an_image_reason, image.volume
 
 
 def _alike(images: Iterable[DicomHeader], key: Callable[[DicomHeader], Hashable]) -> list[Group]:
@@ -122,14 +123,17 @@ def _join_by(groups: Sequence[Group], key: Callable[[DicomHeader], Hashable]) ->
                 len(together),
                 together[0].path.parent,
             )
-    taken = {image.path for group in joined for image in group}
-    return joined, [group for group in groups if group[0].path not in taken]
+    taken = {(image.path, image.frame) for group in joined for image in group}
+    return joined, [group for group in groups if (group[0].path, group[0].frame) not in taken]
 
 
 def _split(group: Group) -> Iterator[tuple[str, Group]]:
     """Volumes of one series, each with what tells it from the others."""
     if any(image.reason for image in group) or len(group) < 2:
         yield "", group
+        return
+    if group[0].frame is not None:
+        yield from (("", frames) for frames in split_volumes(group))
         return
     places = _places(group)
     if len(places) == len(group):
