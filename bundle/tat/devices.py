@@ -45,6 +45,20 @@ def local_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
+def slice_workers(workers: int | None, *, device: str | torch.device, compile_blocks: bool = False) -> int | None:
+    """How many workers restore slices side by side.
+
+    Args:
+        workers: what the user says; ``None`` for as many as PyTorch has threads.
+        device: where the network is.
+        compile_blocks: whether its blocks are compiled, which one thread has to do.
+
+    Returns:
+        What the user says on a CPU, and 1 elsewhere, where slices go together.
+    """
+    return workers if torch.device(device).type == "cpu" and not compile_blocks else 1
+
+
 def prepare_network(
     network: nn.Module,
     device: str | torch.device,

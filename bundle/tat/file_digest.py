@@ -12,11 +12,12 @@ from bundle.tat.refusal import RefusedInputError
 _BLOCK: Final = 2**14
 
 
-def sampled_digest(file: BinaryIO) -> str:
+def sampled_digest(file: BinaryIO, *, with_time: bool = True) -> str:
     """Digest of a file's size, time of change and parts of its content.
 
     Args:
         file: an open file of the disk; it is read from three places, and left at another one.
+        with_time: whether the time of change counts, which a copy need not share.
 
     Returns:
         64 hexadecimal digits, which do not depend on the file's name or folder.
@@ -25,7 +26,8 @@ def sampled_digest(file: BinaryIO) -> str:
         OSError: the file cannot be read.
     """
     status = os.fstat(file.fileno())
-    digest = hashlib.sha256(f"{status.st_size} {status.st_mtime_ns} ".encode())
+    changed = status.st_mtime_ns if with_time else ""
+    digest = hashlib.sha256(f"{status.st_size} {changed} ".encode())
     for place in (0, status.st_size // 2, max(0, status.st_size - _BLOCK)):
         file.seek(place)
         digest.update(file.read(_BLOCK))

@@ -8,6 +8,11 @@ from typing import Final, NamedTuple
 # What the help calls values that are taken as typed: paths, which are made absolute, and texts.
 PATHS: Final = ("DIR", "FILE", "PATH")
 TEXTS: Final = ("NAME", "TEXT")
+# Ids of the configs that are paths, though no help names them for every verb.
+PATH_IDS: Final = (
+    *("bundle_root", "cache_dir", "ckpt_dir", "ckpt_path", "compare_to", "datalist_file", "dataset_dir"),
+    *("output_dir", "pretrained"),
+)
 
 
 class Place(NamedTuple):
@@ -59,8 +64,7 @@ class Verb(NamedTuple):
 
 
 _SCANS: Final = (
-    "a NIfTI, NRRD or DICOM file, a folder of NIfTI and NRRD files, a folder with a DICOM series, "
-    "a study folder with a series in each subfolder, or a datalist JSON"
+    "the file of a scan, a folder of scans or DICOM series at any depth, a BIDS data set, or a datalist JSON"
 )
 _ALL_IDS: Final = "Every other id of {} is set in the same way, as --id value. docs/config-ids.md lists them all."
 
@@ -71,6 +75,9 @@ _FULL: Final = Option("full", "", "the paper's network of 41.7 million parameter
 _LAYOUT: Final = Option("layout", "NAME", "how it is laid out: folders, ixi, aapm, reference or clean (docs/data.md)")
 _MEASURED: Final = Option("measured", "", "the scans are measured: leave out the note that they are simulated")
 _MODALITY: Final = Option("modality", "CT|MRI|PET", "what the scans are, for files that do not tell; DICOM does")
+_MRI_SCALE: Final = Option(
+    "mri_scale", "percentile|fixed", "bring MRI to the scale of training, or take it as it is, on [0, 4095] (fixed)"
+)
 _SECTION: Final = Option("section", "NAME", "the section of a datalist JSON (testing)")
 _VERBOSE: Final = Option("verbose", "", "print all that MONAI and Ignite log")
 _WEIGHTS: Final = Option("ckpt_path", "FILE", "other weights than the shipped ones")
@@ -86,7 +93,11 @@ VERBS: Final = MappingProxyType(
             (
                 _MODALITY,
                 Option("mri_scale", "percentile|fixed", "how MRI is brought to the scale of training (percentile)"),
-                Option("pet_scale", "NUMBER", "factor that brings PET of NIfTI or NRRD to SUV (1); DICOM needs none"),
+                Option(
+                    "pet_scale",
+                    "NUMBER",
+                    "factor that brings PET to SUV (1); not for DICOM, nor where a sidecar tells",
+                ),
                 Option("any_resolution", "", "restore MRI of full resolution too, which is refused otherwise"),
                 Option("slice_axis", "0|1|2|-1", "array axis that the slices are stacked along (-1, the last)"),
                 Option(
@@ -128,6 +139,7 @@ VERBS: Final = MappingProxyType(
                 Option("ckpt_dir", "DIR", "folder for model.pt and checkpoint.pt (runs/)"),
                 Option("pretrained", "FILE", "weights to start from"),
                 Option("tasks", "CT,MRI,PET", "the tasks to train (all)"),
+                _MRI_SCALE,
                 Option("epochs", "N", "number of epochs, of epoch_length steps each"),
                 Option("n_per_task", "N", "samples of each task in a step"),
                 Option("learning_rate", "NUMBER", "learning rate at the start; a cosine lowers it"),
@@ -153,6 +165,7 @@ VERBS: Final = MappingProxyType(
                 Option("output_dir", "DIR", "folder for the tables and the summary (eval/)"),
                 Option("baselines", "NAMES", "filters to compare with, such as gaussian,bilateral (gaussian)"),
                 Option("compare_to", "FILE", "slices.csv of an earlier evaluation"),
+                _MRI_SCALE,
                 _SECTION,
                 _DEVICE,
                 _VERBOSE,
@@ -168,7 +181,7 @@ VERBS: Final = MappingProxyType(
                 Place("RESTORED", "restored", "folder that tat restore wrote to"),
                 Place("TABLE", "table", "CSV file to write"),
             ),
-            (_SECTION,),
+            (_SECTION, _MRI_SCALE),
             "Beside them, the input itself and the best plain Gaussian filter are scored.",
         ),
         "compare": Verb(
@@ -191,6 +204,7 @@ VERBS: Final = MappingProxyType(
                 Option("scan", "PATH", "scans without a clean image: what tat restore was given"),
                 _SECTION,
                 _MODALITY,
+                _MRI_SCALE,
                 Option("note", "TEXT", "line below the title of the pictures of --scan"),
                 _MEASURED,
             ),
@@ -212,6 +226,7 @@ VERBS: Final = MappingProxyType(
                 Option("twin_config", "FILES", "configs that the twin was trained with, laid over the others"),
                 Option("n_batches", "N", "training batches to draw (8)"),
                 Option("seed", "N", "seed of the draw (0)"),
+                _MRI_SCALE,
                 _MEASURED,
             ),
             "What the files mean: docs/diagnosis.md.",

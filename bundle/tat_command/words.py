@@ -9,10 +9,8 @@ from difflib import get_close_matches
 from typing import Final
 
 from bundle.tat_command.manual import usage
-from bundle.tat_command.verbs import PATHS, TEXTS, VERBS
+from bundle.tat_command.verbs import PATH_IDS, PATHS, TEXTS, VERBS
 
-# Ids of the configs that are paths as well, though no help names them for every verb.
-_PATH_IDS: Final = ("bundle_root", "ckpt_dir", "ckpt_path", "compare_to", "datalist_file", "dataset_dir", "output_dir")
 _SWITCH_WORDS: Final = {"true": True, "false": False}
 # What MONAI takes for a reference or an expression, also where a path should stand.
 _CONFIG_SIGNS: Final = ("$", "@", "%")
@@ -97,7 +95,7 @@ def _parse(command: str, flags: Sequence[str], switches: Collection[str]) -> dic
     verb = VERBS[command]
     paths = {option.name for option in verb.options if option.value in PATHS} | {place.name for place in verb.places}
     if verb.takes_ids:
-        paths |= {*_PATH_IDS}
+        paths |= {*PATH_IDS}
     texts = [option.name for option in verb.options if option.value in TEXTS]
     readers = {**dict.fromkeys(paths, _path), **dict.fromkeys(texts, str), **dict.fromkeys(switches, _switch)}
     found: dict[str, object] = {}

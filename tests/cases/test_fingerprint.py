@@ -73,5 +73,15 @@ def test_a_change_anywhere_shows_in_the_time(volume):
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(ValueError, match=r"cannot read .*nowhere"):
+    with pytest.raises(ValueError, match="nowhere does not exist"):
         fingerprint({"image": str(tmp_path / "nowhere")})
+
+
+def test_a_pair_changes_with_its_voxels(tmp_path):
+    (tmp_path / "a.hdr").write_bytes(b"header")
+    (tmp_path / "a.img").write_bytes(b"voxels")
+    first = fingerprint({"image": str(tmp_path / "a.hdr")})
+    assert fingerprint({"image": str(tmp_path / "a.img")}) == first
+    (tmp_path / "a.img").write_bytes(b"other!")
+    assert fingerprint({"image": str(tmp_path / "a.hdr")}) != first
+    assert n_bytes({"image": str(tmp_path / "a.hdr")}) == 12

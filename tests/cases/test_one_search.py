@@ -11,10 +11,12 @@ import torch
 from bundle.tat.cases.fingerprint import fingerprint, n_bytes
 from bundle.tat.cases.progress import count_slices
 from bundle.tat.cases.table import CaseRow
+from bundle.tat.data import search
 from bundle.tat.data.datalist import find_scans
 from bundle.tat.dicom import open as dicom_open
 from bundle.tat.dicom import study
 from bundle.tat.dicom.header import DicomHeader
+from bundle.tat.walk import Walked
 from tests.configs.conftest import foreign_directory, run_config  # noqa: F401 - the fixture
 from tests.dicom_sources import stored_values, write_source
 
@@ -126,7 +128,7 @@ def test_a_large_study_is_searched_once(tmp_path, monkeypatch):
             digest=f"{index:064x}",
         )
 
-    monkeypatch.setattr(study, "_walk", lambda _: (files, []))
+    monkeypatch.setattr(search, "walk", lambda _: Walked(files, [], []))
     monkeypatch.setattr(study, "read_dicom_headers", lambda path: (stand_in(path),))
     found = find_scans(tmp_path)
     assert [count_slices(item, 2) for item in found.items] == [1000] * 20 + [1]

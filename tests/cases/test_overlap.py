@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bundle.tat.cases.overlap import AsyncWriter, Err, Ok, Prefetcher, capture
-from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms import load as load_module
 from tests.configs.conftest import foreign_directory  # noqa: F401 - the fixture
 from tests.engines.test_restoration import (
     RESTORED,
@@ -155,13 +155,13 @@ def test_a_case_is_restored_while_the_next_is_read_and_the_one_before_is_saved(f
     is_read = {side: Step() for side in sides}
     next_is_read = dict(zip(sides, [*(is_read[side] for side in sides[1:]), is_read[sides[-1]]], strict=True))
     next_but_one = dict(zip(sides, [*(is_read[side] for side in sides[2:]), *[is_read[sides[-1]]] * 2], strict=True))
-    alive, load, save = [], LoadScand._load, nibabel.save
+    alive, load, save = [], load_module._load, nibabel.save
 
     def alive_now():
         tensors = [it for it in gc.get_objects() if issubclass(type(it), torch.Tensor)]
         return {tensor.shape[1] for tensor in tensors if tensor.shape[2:] == (8, 3)}
 
-    def spied_load(self, path):
+    def spied_load(path):
         # The thread that has written a case lets go of it a moment after it has said so. Nothing else moves until this
         # case is read, so what is still there after a while is there to stay.
         give_up = time.monotonic() + 5
@@ -169,7 +169,7 @@ def test_a_case_is_restored_while_the_next_is_read_and_the_one_before_is_saved(f
             time.sleep(0.01)
         alive.append(others)
         is_read[sides[int(path.name[0])]].set()
-        return load(self, path)
+        return load(path)
 
     def spied_save(image, path):
         next_but_one[image.shape[0]].await_()
@@ -180,7 +180,7 @@ def test_a_case_is_restored_while_the_next_is_read_and_the_one_before_is_saved(f
             next_is_read[slices.shape[-2]].await_()
             return super().forward(slices)
 
-    monkeypatch.setattr(LoadScand, "_load", spied_load)
+    monkeypatch.setattr(load_module, "_load", spied_load)
     monkeypatch.setattr(nibabel, "save", spied_save)
     gc.collect()  # of what other tests left
     restore(foreign_directory / "in", foreign_directory / "out", Waiting())

@@ -33,6 +33,7 @@ def test_what_is_written_is_read(tmp_path_factory, case, weights, counts, settin
     of_network, of_file = counts
     record = replace(
         RECORD,
+        kspace_kept=(0.25, None) if of_file % 2 else (),
         case=case,
         provenance=made_by,
         n_outside_network_range=of_network,

@@ -3,9 +3,15 @@ import sys
 
 import pytest
 import torch
+from monai.data import MetaTensor
+from monai.engines import SupervisedEvaluator
+from monai.handlers import StatsHandler
+from monai.transforms import Compose
+from torch.utils.data import DataLoader, Dataset
 
 from bundle.tat.cases.refusals import explain_failure, find_refusal, is_output_lost, show_in_one_line
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.naming_source import naming_source
 
 
 @pytest.fixture
@@ -60,3 +66,57 @@ def test_a_refusal_is_about_the_scan_and_other_errors_are_not():
 @pytest.mark.parametrize(("number", "expected"), [(errno.ENOSPC, True), (errno.EROFS, True), (errno.ENOENT, False)])
 def test_a_full_disk_is_about_all_scans(number, expected):
     assert is_output_lost(caused_by(OSError(number, "why"))) is expected
+
+
+def refuse(_: object) -> None:
+    """A transform that says which scan it is about, as all do."""
+    with naming_source(MetaTensor(torch.zeros(1), meta={"filename_or_obj": "a.nii.gz"})):
+        raise RefusedInputError("a bad scan")
+
+
+class Scans(Dataset):
+    """One scan, read by ``read``."""
+
+    def __init__(self, read):
+        self.read = read
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.read(index)
+
+
+@pytest.mark.parametrize("read", [refuse, Compose([refuse])], ids=["plain", "composed"])
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_a_refusal_comes_whole_out_of_a_process_that_loads_data(read, n_workers):
+    with pytest.raises((RefusedInputError, RuntimeError)) as caught:
+        list(DataLoader(Scans(read), num_workers=n_workers))
+    assert str(find_refusal(caught.value)) == "a.nii.gz: a bad scan"
+
+
+def divide(_: object) -> float:
+    return 1 / 0
+
+
+def test_an_error_of_the_program_in_such_a_process_is_no_refusal():
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(DataLoader(Scans(divide), num_workers=1))
+    assert find_refusal(caught.value) is None
+
+
+def test_engines_and_handlers_do_not_echo_a_refusal(shown, caplog):
+    """Ignite logs it, and MONAI's handler with its traceback, before it reaches the user."""
+    evaluator = SupervisedEvaluator(
+        device="cpu", val_data_loader=[0], network=torch.nn.Identity(), val_handlers=[StatsHandler(iteration_log=False)]
+    )
+    evaluator._process_function = lambda *_: refuse(0)
+    loggers = [StatsHandler().logger, evaluator.logger]
+    for logger in loggers:
+        logger.addHandler(caplog.handler)
+    with pytest.raises(RefusedInputError) as caught:
+        evaluator.run()
+    for logger in loggers:
+        logger.removeHandler(caplog.handler)
+    assert "a bad scan" not in caplog.text
+    assert shown(caught.value) == "refused: a.nii.gz: a bad scan\n"

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from bundle.tat.cases.settings import parse_bool, result_settings
+from bundle.tat.cases.settings import parse_bool, parse_weight, result_settings
+from bundle.tat.refusal import RefusedInputError
 
 
 def test_settings_come_back_from_a_record_as_they_were():
@@ -11,9 +12,11 @@ def test_settings_come_back_from_a_record_as_they_were():
         "modality": "PET",
         "mri_scale": "percentile",
         "pet_scale": 1.0,
+        "mri_upsample": None,
         "slice_axis": 0,
         "any_resolution": True,
-        "data_consistency": False,
+        "data_consistency": 0.0,
+        "consistency_taper": None,
         "amp": False,
         "amp_dtype": None,
         "nifti": True,
@@ -42,3 +45,16 @@ def test_switches(switch, expected):
 def test_other_words_are_no_switches(switch):
     with pytest.raises(ValueError, match=r"nifti is .*: pass True or False"):
         parse_bool("nifti", switch)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [(True, 1.0), ("False", 0.0), ("true", 1.0), (0.3, 0.3), ("0.5", 0.5), (1, 1.0), (0, 0.0)]
+)
+def test_a_weight_is_a_number_or_a_switch(said, meant):
+    assert parse_weight("data_consistency", said) == meant
+
+
+@pytest.mark.parametrize("said", ["maybe", 1.5, -0.1, "nan", None])
+def test_other_weights_are_refused(said):
+    with pytest.raises(RefusedInputError, match=r"data_consistency is .*: pass a number from 0"):
+        parse_weight("data_consistency", said)

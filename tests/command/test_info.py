@@ -201,3 +201,19 @@ def test_what_is_not_there_is_refused(capsys):
     assert shown.out == ""
     assert shown.err.startswith("refused: ")
     assert shown.err.count("\n") == 1
+
+
+def test_a_bids_folder_is_told_with_what_its_sidecars_say(capsys, tmp_path):
+    pet = write_nifti(tmp_path / "sub-1" / "pet" / "sub-1_pet.nii.gz", blobs((4, 5, 3), 0, 9000))
+    pet.with_name("sub-1_pet.json").write_text('{"Units": "Bq/mL"}')
+    write_nifti(tmp_path / "sub-1" / "anat" / "sub-1_T1w.nii.gz", blobs((4, 5, 3), 0, 900))
+    write_nifti(tmp_path / "sub-1" / "anat" / "sub-1_dseg.nii.gz", blobs((4, 5, 3), 0, 9))
+    (tmp_path / "old.mnc").write_bytes(b"CDF")
+    content = info(capsys, tmp_path)
+    old, anat, scan = content["scans"]
+    assert (anat["name"], anat["modality"], anat["modality_from"]) == ("sub-1_T1w", "MRI", "its BIDS name")
+    assert (scan["unit"], scan["unit_from"]) == ("Bq/mL", "its sidecar sub-1_pet.json")
+    assert [one["result"] for one in (old, anat, scan)] == ["refused", "restored", "refused"]
+    assert "InjectionStart" in scan["reason"]
+    assert [one["name"] for one in content["skipped"]] == ["sub-1/anat/sub-1_dseg.nii.gz"]
+    assert info(capsys, tmp_path, "--pet_scale", "0.001")["scans"][2]["result"] == "restored"

@@ -242,3 +242,24 @@ def test_two_ranks_write_the_tables_of_one_process(foreign_directory, pairs, mod
     assert done.returncode == 0, done.stderr[-3000:]
     for name in ("slices.csv", "cases.csv", "volumes.csv", "summary.json"):
         assert (two / name).read_bytes() == (one / name).read_bytes()
+
+
+def test_mri_in_the_unit_range_is_refused_or_scored_as_on_its_native_scale(foreign_directory, pairs, model):
+    def scores(**more):
+        evaluate(pairs, model, foreign_directory, tasks="MRI", mri_scale="percentile", **more)
+        with (foreign_directory / "out" / "cases.csv").open(newline="") as file:
+            return {row["method"]: row for row in csv.DictReader(file)}
+
+    native = scores()
+    for kind in ("image", "label"):
+        path = pairs / f"MRI/mri_{kind}.nii.gz"
+        scan = nibabel.load(path)
+        nibabel.save(nibabel.Nifti1Image(scan.get_fdata(dtype=np.float32) / 1400, scan.affine), path)
+    with pytest.raises(RuntimeError) as caught:
+        evaluate(pairs, model, foreign_directory, tasks="MRI")
+    assert "pass --mri_scale percentile" in str(find_refusal(caught.value))
+    for method, row in scores().items():
+        assert row["mri_scale"] == "percentile"
+        assert float(row["psnr"]) == pytest.approx(float(native[method]["psnr"]), abs=0.001)
+        assert float(row["rmse"]) == pytest.approx(float(native[method]["rmse"]), rel=1e-4)
+        assert float(row["ssim"]) == pytest.approx(float(native[method]["ssim"]), abs=1e-4)

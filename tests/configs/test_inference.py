@@ -145,7 +145,7 @@ def test_mri_of_full_resolution_is_refused_unless_it_is_wanted(foreign_directory
 
 
 @pytest.mark.parametrize("n_slices", [1, 3])
-def test_data_consistency_keeps_what_was_measured(foreign_directory, weights, full_mri, n_slices):
+def test_data_consistency_keeps_what_was_certainly_measured(foreign_directory, weights, full_mri, n_slices):
     clean = nibabel.load(full_mri).get_fdata(dtype=np.float32)[..., :1].repeat(n_slices, axis=-1)
     low = np.stack([reduce_resolution(clean[..., index]) for index in range(n_slices)], axis=-1)
     path = write_nifti(foreign_directory / "low.nii.gz", low if n_slices > 1 else low[..., 0])
@@ -154,7 +154,8 @@ def test_data_consistency_keeps_what_was_measured(foreign_directory, weights, fu
         out = foreign_directory / switch
         restore(path, out, modality="MRI", data_consistency=switch, ckpt_path=str(weights))
         result = restored(out, "low")[0].numpy().reshape(low.shape)
-        errors[switch] = kspace_error(result, low)
+        # A little less than the quarter that was kept: the part is told from the pixels.
+        errors[switch] = kspace_error(result, low, factor=6)
     assert errors["true"] < 1e-5
     assert errors["false"] > 1e-3
 
@@ -192,7 +193,8 @@ def test_constant_slices_come_back_unchanged(foreign_directory, weights):
 
 
 def test_fixed_scale_of_mri_gives_back_what_exceeds_4095(foreign_directory):
-    volume = blobs((16, 16, 3), -10, 5000)
+    volume = blobs((16, 16, 3), -10, 4000)
+    volume[3, 4, 1] = 5000
     path = write_nifti(foreign_directory / "scan.nii.gz", volume)
     restore(path, foreign_directory / "out", modality="MRI", mri_scale="fixed", **IDENTITY)
     result = restored(foreign_directory / "out", "scan")[0].numpy()

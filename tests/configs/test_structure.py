@@ -93,8 +93,9 @@ def test_a_switch_is_read_from_the_inputs(name):
     read_raw = [switch for switch in switches if re.search(rf"@{switch}\b", rest)]
     assert not read_raw
     for switch, expression in config.get("inputs", {}).items():
-        assert expression == f"$parse_bool('{switch}', @{switch})"
-        assert isinstance(config[switch], bool)
+        reader = "upsampling" if switch == "mri_upsample" else "weight" if switch == "data_consistency" else "bool"
+        assert expression == f"$parse_{reader}('{switch}', @{switch})"
+        assert isinstance(config[switch], bool) or reader == "upsampling"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -108,12 +109,13 @@ def test_validation_walks_like_inference():
     """What must be written twice, since inference.json has to be whole, is the same."""
 
     def steps(transforms):
-        own = {"keys", "modality", "mri_scale", "allow_missing_keys"}
+        own = {"keys", "modality", "from_list", "mri_scale", "to_file_unit", "allow_missing_keys"}
         return [{key: value for key, value in step.items() if key not in own} for step in transforms]
 
     inference = steps(content("inference.json")["preprocessing"]["transforms"])
-    # It changes nothing, and what is validated on is known.
-    inference = [step for step in inference if not step["_target_"].endswith(".CheckInDistributiond")]
+    # What is validated on is known, and on its own grid.
+    left_out = (".CheckInDistributiond", ".UpsampleMrid")
+    inference = [step for step in inference if not step["_target_"].endswith(left_out)]
     stages = content("train.json")["validate"]
     validation = steps([step for name in ("read", "degrade", "scale", "pad") for step in stages[name]])
     assert stages["preprocessing"]["transforms"].count("@") == 4

@@ -1,6 +1,7 @@
 import copy
 import csv
 import json
+import re
 import sqlite3
 from itertools import islice, product
 
@@ -10,6 +11,7 @@ import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 
+from bundle.tat.cases.refusals import find_refusal
 from bundle.tat.handlers.checkpoint import TrainingCheckpoint
 from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.networks import TAT
@@ -165,6 +167,40 @@ def test_log_tells_error_and_weight_of_each_task(foreign_directory, pairs):
     losses = [float(row["weight"]) * float(row["error"]) for row in rows[-3:]]
     trainer = workflow.parser.get_parsed_content("train#trainer")
     assert 0 < np.mean(losses) < trainer.state.output["loss"].item()  # what is missing is the penalty
+
+
+def test_a_training_of_short_epochs_has_a_log(foreign_directory, pairs):
+    run_config("train.json", workflow_type="train", **overrides(pairs, foreign_directory, network_def=TINY))
+    with (foreign_directory / "weights" / "training_log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["iteration"]), row["task"]) for row in rows] == list(product((3, 6), ("CT", "MRI", "PET")))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0: pass 1 or more"),
+        ({"epoch_length": 0}, "epoch_length is 0"),
+        ({"n_per_task": 0}, "n_per_task is 0"),
+        ({"max_grad_norm": -1}, "max_norm is -1"),
+    ],
+    ids=str,
+)
+def test_numbers_that_cannot_be_meant_are_refused(foreign_directory, pairs, change, message):
+    with pytest.raises(RuntimeError) as caught:
+        run_config(
+            "train.json", workflow_type="train", **overrides(pairs, foreign_directory, network_def=TINY) | change
+        )
+    assert re.search(message, str(find_refusal(caught.value)))
+
+
+def test_an_item_that_names_no_modality_is_told_where_to_name_it(foreign_directory, pairs):
+    items = json.loads((pairs / "datalist.json").read_text())["validation"]
+    items = [{key: str(pairs / item[key]) for key in ("image", "label")} for item in items]
+    changes = overrides(pairs, foreign_directory, network_def=TINY) | {"validate#dataset#data": items}
+    with pytest.raises(RuntimeError) as caught:
+        run_config("train.json", workflow_type="train", **changes)
+    assert "nothing tells the modality of this scan: name it in the list" in str(find_refusal(caught.value))
 
 
 def test_log_goes_on_with_the_training(foreign_directory, pairs, monkeypatch):

@@ -148,8 +148,9 @@ def test_a_study_without_anything_to_restore_says_why(tmp_path, volume):
         find_scans(str(tmp_path))
 
 
-def test_folders_of_one_name_are_refused(tmp_path, volume):
-    for patient in ("a", "b"):
-        write_dicom_series(tmp_path / patient / "series", volume)
-    with pytest.raises(ValueError, match=r"a/series and .*b/series are both named series: rename one"):
-        find_scans(str(tmp_path))
+def test_folders_of_one_name_are_told_apart(tmp_path, volume):
+    """As media have them: PA1/ST1/SE1 and PA2/ST1/SE1."""
+    for number, patient in enumerate(("a", "b")):
+        write_dicom_series(tmp_path / patient / "st" / "series", volume, series_uid=f"1.2.{number}")
+    write_dicom_series(tmp_path / "c", volume, series_uid="1.2.9")
+    assert [case for case, _ in cases(tmp_path)] == ["a_st_series", "b_st_series", "c"]

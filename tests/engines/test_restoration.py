@@ -11,7 +11,7 @@ import torch
 from bundle.tat.cases.record import read_record
 from bundle.tat.cases.refusals import find_refusal
 from bundle.tat.dicom.study import Skipped
-from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms import load
 from tests.configs.conftest import foreign_directory, run_config  # noqa: F401 - the fixture
 from tests.scans import blobs, write_nifti
 
@@ -191,13 +191,13 @@ def test_a_switch_that_is_neither_on_nor_off_is_refused(scans):
 
 def test_nothing_of_a_case_is_kept_when_the_next_is_read_without_overlap(scans, monkeypatch):
     spoil(scans / "b.nii.gz")
-    alive, load = [], LoadScand._load
+    alive, open_volume = [], load.open_volume
 
-    def spied(self, paths):
+    def spied(path):
         alive.append(sum(issubclass(type(it), torch.Tensor) and it.numel() >= 384 for it in gc.get_objects()))
-        return load(self, paths)
+        return open_volume(path)
 
-    monkeypatch.setattr(LoadScand, "_load", spied)
+    monkeypatch.setattr(load, "open_volume", spied)
     gc.collect()  # of what other tests left
     gc.disable()  # of this run nothing may be left to the collector
     try:
@@ -249,6 +249,8 @@ def test_results_inside_the_input_are_no_input(scans, output):
     restore(scans, scans / output)
     network, results = restore(scans, scans / output)
     assert network.n_seen == 0
+    folder = scans.name if output == "." else output
+    assert results.pop(folder) == ("skipped", "already restored by TAT: pass the scan that it was made from")
     assert sorted(results) == ["a", "b", "c"]
 
 

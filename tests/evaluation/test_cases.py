@@ -24,10 +24,10 @@ def write(path: Path, volume: np.ndarray, affine: np.ndarray = AFFINE) -> None:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """A datalist of one scan with its restoration under ``restored``."""
-    label = np.random.default_rng(0).random((7, 9, 3))
-    write(tmp_path / "scans" / "p1.v2_low.nii.gz", label + 1.0)
+    label = 1000 * np.random.default_rng(0).random((7, 9, 3))
+    write(tmp_path / "scans" / "p1.v2_low.nii.gz", label + 100.0)
     write(tmp_path / "scans" / "p1.v2_full.nii.gz", label)
-    write(tmp_path / "restored" / "p1.v2_low" / "p1.v2_low_restored.nii.gz", label + 0.5)
+    write(tmp_path / "restored" / "p1.v2_low" / "p1.v2_low_restored.nii.gz", label + 50.0)
     entry = {"image": "scans/p1.v2_low.nii.gz", "label": "scans/p1.v2_full.nii.gz", "modality": "MR"}
     (tmp_path / "datalist.json").write_text(json.dumps({"testing": [entry]}))
     return tmp_path
@@ -41,8 +41,8 @@ def test_reads_the_three_volumes(dataset):
     (case,) = read(dataset)
     assert (case.name, case.modality) == ("p1.v2_low", Modality.MRI)
     assert case.image.dtype == np.float32
-    np.testing.assert_allclose(case.image - case.label, 1.0, atol=1e-6)
-    np.testing.assert_allclose(case.restored - case.label, 0.5, atol=1e-6)
+    np.testing.assert_allclose(case.image - case.label, 100.0, atol=1e-3)
+    np.testing.assert_allclose(case.restored - case.label, 50.0, atol=1e-3)
     np.testing.assert_allclose(case.affine, AFFINE, atol=1e-5)
 
 
@@ -89,10 +89,12 @@ def test_what_is_missing_is_named(dataset):
 
 def test_entries_are_checked(dataset):
     (dataset / "scan.nrrd").touch()
+    (dataset / "scan.png").touch()
     for testing, message in (
         ([], "section 'testing' .* is empty"),
         ([{"image": "scan.nrrd", "modality": "CT"}], r"lacks \['label'\]"),
-        ([{"image": "scan.nrrd", "label": "scan.nrrd", "modality": "CT"}], "is not named as NIfTI"),
+        ([{"image": "scan.png", "label": "scan.png", "modality": "CT"}], "is none of the formats that are scored"),
+        ([{"image": "scan.nrrd", "label": "scan.nrrd", "modality": "CT"}], "scan.nrrd: its header is missing"),
     ):
         (dataset / "datalist.json").write_text(json.dumps({"testing": testing}))
         with pytest.raises(RefusedInputError, match=message):

@@ -91,3 +91,9 @@ def test_what_is_not_comparable_is_refused(tmp_path, rows, record, message):
     paths = write(tmp_path / "one.csv", table(0)), write(tmp_path / "two.csv", rows, record)
     with pytest.raises(RefusedInputError, match=message):
         compare_runs(*paths)
+
+
+def test_errors_of_mri_on_different_scales_are_not_compared(tmp_path):
+    other = replace(RECORD, mri_scale="percentile")
+    with pytest.raises(RefusedInputError, match="mri_scale fixed and percentile give errors of MRI"):
+        compare_runs(write(tmp_path / "one.csv", table(0)), write(tmp_path / "two.csv", table(1), other))

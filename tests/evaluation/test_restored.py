@@ -66,10 +66,10 @@ def add_air(folder: Path, arrays: Arrays, name: str = "air", modality: str = "CT
     (folder / "datalist.json").write_text(json.dumps({"testing": [entry, *entries]}))
 
 
-def score(folder: Path) -> tuple[str, list[dict[str, str]]]:
+def score(folder: Path, **more: Any) -> tuple[str, list[dict[str, str]]]:
     """The text, and the rows of the table."""
     table = folder / "tables" / "scores.csv"
-    text = score_restored(folder / "datalist.json", folder / "out", table)
+    text = score_restored(folder / "datalist.json", folder / "out", table, **more)
     assert list(table.parent.iterdir()) == [table]
     return text, rows(table)
 
@@ -160,10 +160,24 @@ def test_a_case_of_constant_slices_is_counted_and_named(dataset):
     text, table = score(folder)
     assert [row for row in table if row["case"] != "air"] == without
     empty = dict.fromkeys((*SCORES, "sigma"), "")
-    head = {"modality": "CT", "case": "air", "unit": "HU", "n_slices": "0", "n_constant": "3"}
+    head = {"modality": "CT", "case": "air", "unit": "HU", "n_slices": "0", "n_constant": "3", "mri_scale": "fixed"}
     assert table[:2] == [{**head, **empty, "method": method} for method in ("input", "restored")]
     assert text.splitlines()[1] == "CT: 9 slices in 2 scans, 5 more not scored (constant label)"
     assert "scans not scored at all (constant label in every slice): 1, air" in text.splitlines()
+
+
+@pytest.mark.parametrize("factor", [1 / 1400, 20.0])
+def test_mri_in_another_unit_is_refused_or_scored_as_in_its_own(dataset, factor):
+    folder, arrays = dataset
+    _, native = score(folder, mri_scale="percentile")
+    add_case(folder, "mri1_low", "MRI", {role: volume * factor for role, volume in arrays["mri1_low"].items()})
+    with pytest.raises(RefusedInputError, match=r"mri1_low\.nii\.gz, or its label: .*pass --mri_scale percentile"):
+        score(folder)
+    _, other = score(folder, mri_scale="percentile")
+    for row, expected in zip(other, native, strict=True):
+        assert row["mri_scale"] == "percentile"
+        for name in SCORES:
+            assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-4)
 
 
 def test_a_modality_of_constant_slices_alone_has_no_means(dataset):

@@ -47,8 +47,15 @@ def test_a_table_comes_back_to_the_bit(tmp_path):
     assert table.rows == rows
     assert table.record == RECORD
     header = (tmp_path / "new" / "slices.csv").read_text().splitlines()[0]
-    assert header.endswith("unit,protocol,data_range,weights_sha256,bundle_version,datalist,section")
+    assert header.endswith("unit,protocol,data_range,weights_sha256,bundle_version,datalist,section,mri_scale")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["slices.csv"]
+
+
+def test_a_table_of_the_first_version_took_mri_as_it_was(tmp_path):
+    columns = RECORD.columns()
+    del columns["mri_scale"]
+    write_csv(tmp_path / "slices.csv", [asdict(ROW) | columns])
+    assert read_slices(tmp_path / "slices.csv").record.mri_scale == "fixed"
 
 
 @pytest.mark.parametrize(

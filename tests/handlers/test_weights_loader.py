@@ -2,9 +2,12 @@ import pickle
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from torch import nn
 
 from bundle.tat.handlers.weights_loader import load_weights
+from bundle.tat.refusal import RefusedInputError
+from tests.test_layout import ROOT
 
 
 def network(width: int = 3) -> nn.Module:
@@ -63,3 +66,22 @@ def test_damaged_files_are_refused(tmp_path, content):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="do not exist: pass the path of a file that does"):
         load_weights(network(), str(tmp_path / "model.pt"))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "advice"),
+    [
+        (["train.json", "small.json"], ["train.json"], "the small network: add configs/small.json"),
+        (["train.json"], ["train.json", "small.json"], "the paper's network: leave configs/small.json out"),
+    ],
+)
+def test_weights_of_the_other_network_are_told_as_that(tmp_path, given, wanted, advice):
+    source, target = (network_of(configs) for configs in (given, wanted))
+    with pytest.raises(RefusedInputError, match=advice):
+        load_weights(target, save(tmp_path / "model.pt", source.state_dict()))
+
+
+def network_of(configs: list[str]) -> nn.Module:
+    parser = ConfigParser()
+    parser.read_config([str(ROOT / "configs" / name) for name in configs])
+    return parser.get_parsed_content("network_def")

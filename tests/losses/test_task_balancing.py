@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.tat.losses import TaskAdaptiveLoss, from_reference, to_reference
+from bundle.tat.losses.sample import DivergedError
 from tests.networks.golden import arrays, reference
 
 
@@ -111,7 +112,7 @@ def test_bound_keeps_weights_finite_where_the_authors_explode():
 def test_a_loss_that_is_no_number_stops_training(bad):
     image, pred, label = batch()
     pred[1, 0, 2, 3] = bad
-    with pytest.raises(FloatingPointError, match="the loss of 1 of 4 samples is NaN or infinite"):
+    with pytest.raises(DivergedError, match="the loss of 1 of 4 samples is NaN or infinite"):
         TaskAdaptiveLoss()(image, pred, label)
 
 

@@ -2,13 +2,14 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from bundle.tat.preflight.command_line import is_command_line, prepare_run, read_command
+from bundle.tat.preflight.command_line import check_typed_paths, is_command_line, prepare_run, read_command
 from bundle.tat.refusal import RefusedInputError
 from tests.configs.conftest import CONFIGS
 
@@ -28,6 +29,37 @@ INFERENCE = str(CONFIGS / "inference.json")
 )
 def test_a_command_is_read_as_monai_reads_it(words, expected):
     assert read_command(words.split()) == {"config_file": "a.json"} | expected if "a.json" in words else expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("2026_01", "202601"),
+        ("1e5", "100000.0"),
+        ("a,b", r"\('a', 'b'\)"),
+        ("(a)", "'a'"),
+        ("a#b", "'a'"),
+        ("[x]", r"\['x'\]"),
+    ],
+)
+@pytest.mark.parametrize("form", ["--dataset_dir {}", "--output-dir={}"])
+def test_a_path_that_is_read_as_something_else_is_refused_with_how_to_write_it(form, typed, read):
+    words = ["run", *form.format(typed).split()]
+    with pytest.raises(RefusedInputError, match=f"for {read} instead of a path: write ./{re.escape(typed)}$"):
+        check_typed_paths(words)
+    check_typed_paths(["run", *form.format(f"./{typed}").split()])
+    assert list(read_command(["run", *form.format(f"./{typed}").split()]).values()) == [f"./{typed}"]
+
+
+def test_paths_that_are_read_as_typed_are_taken():
+    words = "run --dataset_dir 2024 --output_dir x --ckpt_path None --seed 1_0 --val_interval 1e1"
+    check_typed_paths(words.split(" "))
+    check_typed_paths(["run", "--dataset_dir", "'a b'", "--output_dir", "with space, and comma"])
+
+
+def test_a_number_cannot_be_joined_to_a_path():
+    with pytest.raises(RefusedInputError, match=r"--ckpt_dir 2024 for 2024 instead of a path: write \./2024"):
+        check_typed_paths(["run", "--ckpt_dir", "2024"])
 
 
 def test_a_file_of_arguments_is_read_too(tmp_path):

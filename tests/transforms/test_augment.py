@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.tat.simulation import mri
-from bundle.tat.transforms.augment import RandKSpaceTruncationd, RandNoiseLeveld, apply_contrast_curve
+from bundle.tat.simulation.mri import reduce_resolution
+from bundle.tat.transforms.augment import RandKSpaceTruncationd, RandNoiseLeveld, apply_contrast_curve, draw_coverage
 from tests.scans import blobs
 
 AMOUNTS = {"CT": (0.2, 1.6), "PET": (0.5, 1.0)}
@@ -94,3 +95,28 @@ def test_amounts_are_even_in_their_logarithm():
 def test_an_interval_without_a_logarithm_or_upside_down_is_refused(interval):
     with pytest.raises(ValueError, match="must be above 0 and rise"):
         RandNoiseLeveld(amounts={"CT": interval})
+
+
+def test_scanners_keep_many_parts_of_kspace():
+    random = np.random.RandomState(0)
+    drawn = [draw_coverage(random, (0.2, 0.8)) for _ in range(400)]
+    shares = np.array([coverage.kept for coverage in drawn])
+    assert shares.min() >= 0.2
+    assert set(shares[shares > 0.8]) == {1.0}
+    assert 0.08 < np.mean(shares.max(axis=1) == 1.0) < 0.22
+    assert 0.4 < np.mean([coverage.edge_filter == "none" for coverage in drawn]) < 0.6
+    assert 0.15 < np.mean([coverage.partial_fourier < 1 for coverage in drawn]) < 0.35
+
+
+def test_parts_of_kspace_are_drawn_for_mri_and_sometimes_the_factors():
+    clean = torch.rand(1, 48, 40)
+    step = RandKSpaceTruncationd(zoom=(1, 1), gamma=(1, 1), gain=(1, 1), remap_prob=0, kept=(0.5, 0.5), factor_prob=0.0)
+    step.set_random_state(1)
+    drawn = step({"label": clean, "modality": "MRI"})
+    power = np.abs(np.fft.fft2(drawn["image"][0].numpy() - float(drawn["image"].mean()))) ** 2
+    corner = np.outer(*(np.abs(np.fft.fftfreq(size)) > 0.35 for size in (48, 40)))
+    assert power[corner].sum() < 0.02 * power.sum()
+    truncated = RandKSpaceTruncationd(
+        zoom=(1, 1), gamma=(1, 1), gain=(1, 1), remap_prob=0, kept=(0.5, 0.5), factor_prob=1.0
+    )({"label": clean, "modality": "MRI"})
+    np.testing.assert_allclose(truncated["image"][0].numpy(), reduce_resolution(clean[0].numpy()), rtol=1e-5)

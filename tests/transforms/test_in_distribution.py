@@ -87,3 +87,12 @@ def test_a_slice_too_small_to_tell_passes():
     item = {"image": MetaTensor(torch.rand(1, 16, 16, 2)), "modality": "MRI"}
     CheckInDistributiond("image", QUARTER)(item)
     assert json.loads(item["image"].meta["kspace_kept"]) == [None, None]
+
+
+def test_where_the_header_tells_another_matrix_it_is_told(caplog):
+    for share, n_warnings in ((0.27, 0), (0.5, 1)):
+        caplog.clear()
+        item = scan()
+        item["image"].meta["acquired_shares"] = json.dumps([0.25, share])
+        CheckInDistributiond("image", QUARTER)(item)
+        assert sum("the pixels are believed" in message for message in caplog.messages) == n_warnings

@@ -9,7 +9,8 @@ from monai.data import MetaTensor
 
 from bundle.tat.modality import INTENSITY_RANGES, MRI_FOREGROUND_INTENSITY, Modality
 from bundle.tat.transforms import volume
-from bundle.tat.transforms.intensity import ScaleByModalityd, from_unit_range, mri_scale_factor, to_unit_range
+from bundle.tat.transforms.intensity import ScaleByModalityd, from_unit_range, to_unit_range
+from bundle.tat.transforms.mri_scale import mri_scale_factor
 from tests.helper import assert_round_trip
 from tests.scans import blobs, oblique_affine
 
@@ -47,9 +48,8 @@ def test_the_result_is_the_output_of_the_network_plus_the_excess(modality, shape
 @pytest.mark.parametrize(("modality", "n_negative"), [("MRI", 0), ("PET", 0), ("CT", 24)])
 def test_a_magnitude_comes_back_without_negative_values(modality, n_negative):
     transform = ScaleByModalityd("image", mri_scale="fixed")
-    scaled = transform(
-        {"image": MetaTensor(torch.full((1, 4, 3, 2), -9.0 if modality == "CT" else 9.0)), "modality": modality}
-    )
+    value = {"CT": -9.0, "MRI": 900.0, "PET": 9.0}[modality]
+    scaled = transform({"image": MetaTensor(torch.full((1, 4, 3, 2), value)), "modality": modality})
     restored = scaled["image"] * 0 - 0.01
     restored.copy_meta_from(scaled["image"])
     assert int((transform.inverse({"image": restored})["image"] < 0).sum()) == n_negative

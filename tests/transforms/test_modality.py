@@ -39,3 +39,15 @@ def test_contradiction_is_refused():
 def test_other_modalities_are_refused(word):
     with pytest.raises(ValueError, match=f"modality '{word}' is not one that TAT restores"):
         ResolveModalityd("image")({"image": image(word)})
+
+
+def test_a_sidecar_and_a_bids_name_are_asked(tmp_path):
+    path = tmp_path / "sub-1_pet.nii.gz"
+    image = MetaTensor(torch.zeros(1, 2, 2), meta={"filename_or_obj": str(path)})
+    assert ResolveModalityd("image")({"image": image})["modality"] == "PET"
+    (tmp_path / "sub-1_pet.json").write_text('{"Modality": "MR"}')
+    with pytest.raises(ValueError, match=r"its sidecar sub-1_pet\.json says MRI, its BIDS name says PET"):
+        ResolveModalityd("image")({"image": image})
+    (tmp_path / "sub-1_pet.json").write_text('{"Modality": "NM"}')
+    with pytest.raises(ValueError, match="modality 'NM' is not one that TAT restores"):
+        ResolveModalityd("image")({"image": image})

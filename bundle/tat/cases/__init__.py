@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bundle.tat.cases.refusals import explain_failure as explain_failure
     from bundle.tat.cases.refusals import find_refusal as find_refusal
     from bundle.tat.cases.settings import parse_bool as parse_bool
+    from bundle.tat.cases.settings import parse_weight as parse_weight
     from bundle.tat.cases.settings import result_settings as result_settings
     from bundle.tat.cases.sharding import Ranks as Ranks
     from bundle.tat.cases.sharding import share_of_rank as share_of_rank

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from bundle.tat.data.datalist import IMAGE_KEY, series_of
+from bundle.tat.data.sidecar import sidecar_of
 from bundle.tat.file_digest import sampled_digest
+from bundle.tat.formats import files_of
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.walk import check_there
 
 
 def n_bytes(item: Mapping[str, Any]) -> int:
@@ -15,11 +18,14 @@ def n_bytes(item: Mapping[str, Any]) -> int:
 
     Args:
         item: entry of a datalist.
+
+    Returns:
+        Its size; 0 for a file that is not there, which will be said when its turn has come.
     """
     series = series_of(item)
     if series is not None:
         return sum(header.n_bytes for header in series.headers)
-    return Path(str(item[IMAGE_KEY])).stat().st_size
+    return sum(file.stat().st_size for file in files_of(Path(str(item[IMAGE_KEY]))) if file.exists())
 
 
 def fingerprint(item: Mapping[str, Any]) -> str:
@@ -30,7 +36,8 @@ def fingerprint(item: Mapping[str, Any]) -> str:
 
     Returns:
         Hexadecimal digits that depend on sizes and times of change of the case's files and on parts of their content,
-        but not on where they lie. Of DICOM only the images of the series count, not what lies beside them.
+        but not on where they lie. Of DICOM only the images of the series count, not what lies beside them; of a scan in
+        a file of its own also what its sidecar tells, which the result depends on.
 
     Raises:
         RefusedInputError: a file cannot be read.
@@ -38,8 +45,14 @@ def fingerprint(item: Mapping[str, Any]) -> str:
     series = series_of(item)
     if series is not None:
         return hashlib.sha256("".join(header.digest for header in series.headers).encode()).hexdigest()
+    check_there(Path(str(item[IMAGE_KEY])))
+    digests = []
     try:
-        with Path(str(item[IMAGE_KEY])).open("rb") as file:
-            return sampled_digest(file)
+        for path in files_of(Path(str(item[IMAGE_KEY]))):
+            with path.open("rb") as file:
+                digests.append(sampled_digest(file))
     except OSError as error:
         raise RefusedInputError(f"cannot read {error.filename}: {error.strerror or error}") from error
+    if (sidecar := sidecar_of(item)) is not None:
+        digests.append(sidecar.digest)
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -12,13 +12,14 @@ from monai.utils import CommonKeys, ensure_tuple
 
 from bundle.tat.cases.fingerprint import fingerprint
 from bundle.tat.cases.record import (
-    RECORD_NAME,
     SOURCE_KEY,
     CaseRecord,
     Setting,
     check_replaceable,
     read_record,
 )
+from bundle.tat.data.datalist import resolve_path
+from bundle.tat.dicom.own_series import RECORD_NAME
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
@@ -61,7 +62,7 @@ class CompletedCases:
         *,
         overwrite: bool = False,
     ) -> None:
-        self.output_dir = Path(str(output_dir)).expanduser()
+        self.output_dir = resolve_path(output_dir)
         self.weights = None if weights is None else Path(str(weights)).expanduser()
         self.settings = dict(settings or {})
         self.overwrite = overwrite

@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from bundle.tat.data.datalist import IMAGE_KEY, SERIES_KEY
 from bundle.tat.data.scan_info import read_scan_info
-from bundle.tat.formats import is_nifti, is_nrrd
+from bundle.tat.formats import is_volume
 from bundle.tat.inferers.slices import RestorationSliceInferer
 from bundle.tat.refusal import RefusedInputError
 
@@ -91,7 +91,7 @@ def count_slices(item: Mapping[str, Any], slice_axis: int) -> int:
     if series is not None:
         return (series.headers[0].columns, series.headers[0].rows, len(series.headers))[slice_axis]
     path = Path(str(item[IMAGE_KEY]))
-    if not (is_nifti(path) or is_nrrd(path)):
+    if not is_volume(path):
         return 0  # whoever listed it did not look into its series
     try:
         shape = read_scan_info(path).shape

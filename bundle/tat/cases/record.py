@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.dicom.own_series import RECORD_NAME
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
-
-# Its presence marks a folder as a case that this program wrote, whole.
-RECORD_NAME: Final = "restoration.json"
 
 # Setting of a record that says which scan it is about, and entry of an item that tells it.
 SOURCE_KEY: Final = "fingerprint"
@@ -31,6 +29,8 @@ class CaseRecord:
         n_outside_file_range: values that lay outside the range that the saved files can store, and were clipped to it.
         unit: of the saved values, as DICOM names it; empty where the scan's file names none.
         settings: what else changes the result, by name.
+        kspace_kept: of MRI, which share of k-space the two axes of its slices held before restoration, in the order of
+            the array's axes; ``None`` for an axis that does not tell, and empty for other modalities.
     """
 
     case: str
@@ -40,6 +40,7 @@ class CaseRecord:
     n_outside_file_range: int
     unit: str
     settings: Mapping[str, Setting]
+    kspace_kept: tuple[float | None, ...] = ()
 
 
 def write_record(folder: Path, record: CaseRecord) -> None:
@@ -82,6 +83,7 @@ def _content(record: CaseRecord) -> dict[str, Any]:
         "n_outside_network_range": record.n_outside_network_range,
         "n_outside_file_range": record.n_outside_file_range,
         "unit": record.unit,
+        **({"kspace_kept": list(record.kspace_kept)} if record.kspace_kept else {}),
         "settings": dict(record.settings),
     }
 
@@ -97,6 +99,7 @@ def _record(content: dict[str, Any]) -> CaseRecord:
         n_outside_file_range=int(content["n_outside_file_range"]),
         unit=str(content["unit"]),
         settings=dict(content["settings"]),
+        kspace_kept=tuple(None if share is None else float(share) for share in content.get("kspace_kept", ())),
     )
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from types import TracebackType
@@ -13,6 +14,17 @@ from bundle.tat.refusal import RefusedInputError
 
 # What the file system says when no other case could be written either.
 _OUTPUT_IS_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+# Who logs an exception that is on its way up: Ignite's engines, by their classes, and MONAI's handler that logs epochs.
+_ECHOING: Final = (
+    *(f"ignite.engine.engine.{name}" for name in ("SupervisedTrainer", "SupervisedEvaluator")),
+    *(f"ignite.engine.engine.{name}" for name in ("RestorationTrainer", "RestorationEvaluator")),
+    "monai.handlers.StatsHandler",
+)
+
+# What an error in a process of torch's loader comes back as: an error whose text is the traceback, causes first.
+_OF_WORKER: Final = "in DataLoader worker process"
+_REFUSAL_OF_WORKER: Final = re.compile(r"^bundle\.tat\.refusal\.RefusedInputError: (.+?)(?=\n\n|\n?\Z)", re.M | re.S)
 
 
 def show_in_one_line() -> None:
@@ -26,18 +38,20 @@ def show_in_one_line() -> None:
 
 
 def hide_echoes() -> None:
-    """Keep Ignite from logging exceptions, traceback and all, that are on their way up anyway."""
-    for engine in ("SupervisedTrainer", "SupervisedEvaluator", "RestorationEvaluator"):
-        logging.getLogger(f"ignite.engine.engine.{engine}").addFilter(_is_no_echo)
+    """Keep Ignite and MONAI from logging exceptions, traceback and all, that are on their way up anyway."""
+    for name in _ECHOING:
+        logging.getLogger(name).addFilter(_is_no_echo)
 
 
 def _is_no_echo(record: logging.LogRecord) -> bool:
-    """Whether a log line is more than Ignite's echo of an exception that is on its way up anyway."""
-    return "is terminating due to exception" not in record.getMessage()
+    """Whether a log line is more than the echo of an exception that is on its way up anyway."""
+    message = record.getMessage()
+    is_monais = record.exc_info is not None and message.startswith("Exception: ")
+    return not is_monais and "is terminating due to exception" not in message
 
 
 def find_refusal(error: BaseException | None) -> RefusedInputError | None:
-    """The refusal that an error is, or was caused by.
+    """The refusal that an error is, or was caused by, here or in a process that loads data.
 
     Args:
         error: an exception, with its chain of causes.
@@ -45,7 +59,13 @@ def find_refusal(error: BaseException | None) -> RefusedInputError | None:
     Returns:
         The first refusal of the chain, ``None`` if there is none.
     """
-    return next((cause for cause in _causes(error) if isinstance(cause, RefusedInputError)), None)
+    for cause in _causes(error):
+        if _OF_WORKER in str(cause):
+            if sentences := _REFUSAL_OF_WORKER.findall(str(cause)):
+                return RefusedInputError(sentences[-1])
+        elif isinstance(cause, RefusedInputError):
+            return cause
+    return None
 
 
 def explain_failure(error: BaseException) -> str | None:

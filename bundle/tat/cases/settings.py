@@ -12,9 +12,11 @@ def result_settings(
     modality: str | None = None,
     mri_scale: str = "percentile",
     pet_scale: float = 1.0,
+    mri_upsample: float | str | None = None,
     slice_axis: int = -1,
     any_resolution: bool = False,
-    data_consistency: bool = False,
+    data_consistency: float = 0.0,
+    consistency_taper: bool = False,
     amp: bool = False,
     amp_dtype: str = "bfloat16",
     dicom: str = "source",
@@ -27,9 +29,11 @@ def result_settings(
         modality: what the user says.
         mri_scale: how MRI is brought to the scale of the training data.
         pet_scale: factor from the unit of the file to SUV.
+        mri_upsample: factor of the finer grid of MRI, or the side of its pixels.
         slice_axis: array axis of the slices, counted from either end.
         any_resolution: whether MRI of more resolution than the network knows is restored all the same.
-        data_consistency: whether the k-space samples that an MRI kept are put back.
+        data_consistency: how much the k-space that an MRI kept counts, 0 to 1.
+        consistency_taper: whether it counts less towards the edge of the kept part.
         amp: whether products are computed in half precision.
         amp_dtype: the format of those.
         dicom: which kind of DICOM is written.
@@ -46,9 +50,11 @@ def result_settings(
         "modality": parse_modality(str(modality)).value if modality else None,
         "mri_scale": mri_scale,
         "pet_scale": float(pet_scale),
+        "mri_upsample": mri_upsample,
         "slice_axis": slice_axis % _N_AXES,
         "any_resolution": any_resolution,
-        "data_consistency": data_consistency,
+        "data_consistency": float(data_consistency),
+        "consistency_taper": consistency_taper if data_consistency else None,
         "amp": amp,
         "amp_dtype": str(amp_dtype) if amp else None,
         "dicom": dicom,
@@ -71,3 +77,24 @@ def parse_bool(name: str, switch: bool | str) -> bool:
     if word not in ("true", "false"):
         raise RefusedInputError(f"{name} is {switch!r}: pass True or False")
     return word == "true"
+
+
+def parse_weight(name: str, weight: float | bool | str) -> float:
+    """Read a weight, which a switch may stand for.
+
+    Args:
+        name: what the user calls it.
+        weight: a number from 0 to 1; ``True`` for 1 and ``False`` for 0; or either as text.
+
+    Raises:
+        RefusedInputError: it is something else.
+    """
+    words = {"true": 1.0, "false": 0.0}
+    word = str(weight).lower()
+    try:
+        value = words[word] if word in words else float(word)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value <= 1.0:
+        raise RefusedInputError(f"{name} is {weight!r}: pass a number from 0 (off) to 1, or True or False")
+    return value

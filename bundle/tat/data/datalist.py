@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from monai.utils import ensure_tuple
 
+from bundle.tat.data.case_names import name_apart
+from bundle.tat.data.search import FolderContents, search_folder
 from bundle.tat.dicom.open import looks_like_dicom
-from bundle.tat.dicom.study import Series, Skipped, find_series, list_study, list_volumes
-from bundle.tat.formats import case_name, is_nifti, is_nrrd
+from bundle.tat.dicom.study import Series, Skipped, find_series, list_volumes
+from bundle.tat.formats import case_name
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
@@ -30,9 +32,10 @@ class Found(NamedTuple):
     Args:
         items: the scans, one dictionary each, in the order of their folders and names. ``image`` is an absolute path:
             of a file, or of a folder that holds one DICOM series and nothing else of DICOM; a series among others is
-            the list of its files. ``case`` is what the result is named after. ``series`` is the ``Series`` of DICOM,
+            the list of its files. Links whose file is not there and images of formats that are not read are among them,
+            to be refused at their turn. ``case`` is what the result is named after. ``series`` is the ``Series`` of DICOM,
             with the headers of its files, so that nobody reads them again. Items of a datalist keep their entries.
-        skipped: what is beside the DICOM series of a folder and cannot be restored.
+        skipped: what is beside the scans of a folder and is not to be restored, or cannot be.
     """
 
     items: list[Item]
@@ -43,8 +46,8 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
     """Search a path for scans, once: everything after it takes what was found.
 
     Args:
-        dataset_dir: a NIfTI, NRRD or DICOM file; a folder of NIfTI and NRRD files; a folder with DICOM series, in
-            itself or in folders below it at any depth; or a datalist JSON. What looks like a number on the command line
+        dataset_dir: the file of a scan; a folder with such files or with DICOM series, in itself or in folders below
+            it at any depth, see ``search_folder``; or a datalist JSON. What looks like a number on the command line
             comes as one.
         section: the list to take from a datalist JSON.
 
@@ -52,7 +55,8 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
         What is there. The log names each series that is skipped.
 
     Raises:
-        RefusedInputError: the path does not exist, holds no scan, mixes formats, or two scans would have one name.
+        RefusedInputError: the path does not exist, holds no scan, or both DICOM and scans in files of their own; or
+            nothing in their paths tells two scans apart.
     """
     path = resolve_path(dataset_dir)
     if not path.exists():
@@ -76,24 +80,28 @@ def name_cases(items: Iterable[Mapping[str, Any]]) -> list[Item]:
         items: entries with ``image``, a path or the list of a series' files, and perhaps ``case``.
 
     Returns:
-        The entries, each with its ``case``: the one that it has, or else the name of its file or folder.
+        The entries, each with its ``case``: the one that it has, or else the name of its file or folder, with as much
+        of the path before it as tells it from the others, see ``name_apart``.
 
     Raises:
-        RefusedInputError: an entry has no ``image``, or two scans have one name, so that one result would overwrite the
-            other.
+        RefusedInputError: an entry has no ``image``, or two scans have one name all the same, so that one result would
+            overwrite the other.
     """
-    named: list[Item] = []
-    places: dict[str, str] = {}
-    for item in items:
+    entries = [dict(item) for item in items]
+    for item in entries:
         if not item.get(IMAGE_KEY):
-            raise RefusedInputError(f"the item {dict(item)} has no 'image': name the scan's file or folder there")
-        place = _place(item)
-        case = str(item.get(CASE_KEY) or case_name(Path(place)))
+            raise RefusedInputError(f"the item {item} has no 'image': name the scan's file or folder there")
+    unnamed = [item for item in entries if not item.get(CASE_KEY)]
+    for item, case in zip(unnamed, name_apart([_path_of_name(item) for item in unnamed]), strict=True):
+        item[CASE_KEY] = case
+    places: dict[str, str] = {}
+    for item in entries:
+        case, place = str(item[CASE_KEY]), _place(item)
         if case in places:
             raise RefusedInputError(f"{places[case]} and {place} are both named {case}: rename one")
         places[case] = place
-        named.append({**item, CASE_KEY: case})
-    return named
+        item[CASE_KEY] = case
+    return entries
 
 
 def resolve_path(text: object) -> Path:
@@ -125,14 +133,14 @@ def series_of(item: Mapping[str, Any]) -> Series | None:
     return find_series(paths) if is_dicom else None
 
 
-def find_scan_paths(folder: Path) -> list[Path]:
+def find_scan_paths(folder: Path) -> dict[str, Path]:
     """Find scans that have a file or a folder of their own, as pairs and lists to train on need.
 
     Args:
-        folder: NIfTI and NRRD files, or folders with one DICOM series each.
+        folder: files of scans, or folders with one DICOM series each.
 
     Returns:
-        Absolute paths, in the order of their names.
+        Name of the case -> absolute path, in the order of the paths.
 
     Raises:
         RefusedInputError: as ``find_scans``, or a folder holds several DICOM series.
@@ -141,7 +149,7 @@ def find_scan_paths(folder: Path) -> list[Path]:
     for item in items:
         if isinstance(item[IMAGE_KEY], list):
             raise RefusedInputError(f"{folder} holds several DICOM series in one folder: put each in its own")
-    return [Path(item[IMAGE_KEY]) for item in items]
+    return {item[CASE_KEY]: Path(item[IMAGE_KEY]) for item in items}
 
 
 def read_datalist(datalist_file: str, section: str) -> list[Item]:
@@ -183,38 +191,37 @@ def _scans_in_file(path: Path) -> list[Item]:
     except RefusedInputError:
         volumes = []
     if len(volumes) > 1:
-        return [series_item(volume) for volume in volumes]
+        return [{IMAGE_KEY: str(path), CASE_KEY: volume.name, SERIES_KEY: volume} for volume in volumes]
     return [{IMAGE_KEY: str(path), **{SERIES_KEY: volume for volume in volumes}}]
 
 
 def _scans_in_folder(folder: Path) -> tuple[list[Item], list[Skipped]]:
-    """NIfTI and NRRD files in a folder, or the DICOM series from here down and what is skipped beside them."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    volumes = [path for path in files if is_nifti(path) or is_nrrd(path)]
-    contents = list_study(folder)
-    if volumes and contents.series:
-        raise RefusedInputError(f"{folder} holds NIfTI or NRRD files and DICOM: pass one of them")
-    if volumes:
-        return [{IMAGE_KEY: str(path)} for path in volumes], []
-    if not contents.series:
+    """The scans from a folder down and what is skipped beside them."""
+    contents = search_folder(folder)
+    contents.check_one_kind(folder)
+    items = list_items(contents)
+    if not items:
         raise RefusedInputError(f"{folder} holds no NIfTI, NRRD or DICOM scan that can be restored{contents.reasons}")
     for item in contents.skipped:
         logger.warning("skipped %s (images: %d): %s", item.name, item.n_images, item.reason)
-    return [series_item(series) for series in contents.series], list(contents.skipped)
+    return items, list(contents.skipped)
 
 
-def series_item(series: Series) -> Item:
-    """Make an entry of a datalist of a series.
+def list_items(contents: FolderContents) -> list[Item]:
+    """Make entries of a datalist of what a folder holds.
 
     Args:
-        series: what a search found.
+        contents: what a search found.
 
     Returns:
-        Its ``image`` is the folder where that stands for the series alone: every program that reads a list knows what
-        to do with one. It is the list of the files otherwise.
+        Items without ``case``. The ``image`` of a series is its folder where that stands for the series alone: every
+        program that reads a list knows what to do with one. It is the list of the files otherwise.
     """
-    image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
-    return {IMAGE_KEY: image, CASE_KEY: series.name, SERIES_KEY: series}
+    items: list[Item] = [{IMAGE_KEY: str(path)} for path in contents.volumes]
+    for series in contents.series:
+        image = str(series.folder) if series.is_alone else [str(file) for file in series.files]
+        items.append({IMAGE_KEY: image, SERIES_KEY: series})
+    return items
 
 
 def _with_series(item: Item) -> Item:
@@ -229,3 +236,12 @@ def _with_series(item: Item) -> Item:
 def _place(item: Mapping[str, Any]) -> str:
     """Where a scan lies: its path, or the folder of its first file."""
     return str(Path(item[IMAGE_KEY][0]).parent) if isinstance(item[IMAGE_KEY], list) else str(item[IMAGE_KEY])
+
+
+def _path_of_name(item: Mapping[str, Any]) -> Path:
+    """What a scan without a name is named after: its path, the last part of which is the name by itself."""
+    place = resolve_path(_place(item))
+    series: Series | None = item.get(SERIES_KEY)
+    if series is None or place in series.files:
+        return place.with_name(case_name(place))
+    return series.folder.parent / series.name

@@ -45,8 +45,8 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
         n_batches_done: batches that were drawn before the iteration starts.
 
     Raises:
-        ValueError: there is no sample, ``n_per_task`` is not positive, or ``rank`` is none of the ranks.
-        RefusedInputError: an entry does not name its task.
+        RefusedInputError: there is no sample, ``n_per_task`` is not positive, or an entry does not name its task.
+        ValueError: ``rank`` is none of the ranks.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
         task_key: str = "modality",
     ) -> None:
         if not data:
-            raise ValueError("no samples to draw batches from: the training list is empty")
+            raise RefusedInputError("no samples to draw batches from: the training list is empty")
         if n_per_task < 1:
-            raise ValueError(f"n_per_task is {n_per_task}: at least one sample of each task is needed")
+            raise RefusedInputError(f"n_per_task is {n_per_task}: at least one sample of each task is needed")
         if not 0 <= rank < n_ranks:
             raise ValueError(f"rank {rank} is none of {n_ranks} ranks")
         self.n_per_task = n_per_task

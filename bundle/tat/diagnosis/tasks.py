@@ -16,6 +16,7 @@ from bundle.tat.diagnosis.samples import TaskSamples, draw_samples, read_configs
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.mri_scale import MriScale
 from bundle.tat.version import VERSION
 
 Files = str | Path | Sequence[str | Path]
@@ -34,6 +35,7 @@ def diagnose_tasks(
     n_batches: int = 8,
     seed: int = 0,
     measured: bool = False,
+    mri_scale: MriScale = "fixed",
 ) -> list[str]:
     """Write tables and pictures about a trained network, and about a twin to compare it with.
 
@@ -49,6 +51,7 @@ def diagnose_tasks(
         n_batches: how many training batches are drawn, at least 2.
         seed: of the draw.
         measured: nothing was simulated: leave the note about it out.
+        mri_scale: that of the training.
 
     Returns:
         What is worth a sentence.
@@ -62,7 +65,7 @@ def diagnose_tasks(
     configs, twin_configs = _paths(config_file), _paths(twin_config)
     weights, datalist, out = Path(weights), Path(datalist), Path(out)
     checkpoint, training_log, twin = (Path(path) if path else None for path in (checkpoint, training_log, twin))
-    more = {"datalist_file": str(datalist.absolute()), "seed": seed}
+    more = {"datalist_file": str(datalist.absolute()), "seed": seed, "mri_scale": mri_scale}
     parser = read_configs(configs, **more)
     trained = {"network": (parser, weights)}
     if twin:
@@ -86,6 +89,7 @@ def diagnose_tasks(
         "n_batches": n_batches,
         "seed": seed,
         "measured": measured,
+        "mri_scale": None if mri_scale == "fixed" else mri_scale,
     }
     record = DiagnosisRecord(
         command=as_command(command),

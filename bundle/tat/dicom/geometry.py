@@ -1,16 +1,22 @@
 """Where the slices of a DICOM series lie, and whether they make up a volume."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.tat.dicom.header import DicomHeader
+from bundle.tat.kspace.fourier_grid import FourierGrid
 from bundle.tat.refusal import RefusedInputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 # Distances between neighbouring slices may differ by this part of their median, and slices may lie as far beside the
 # line of the others: real series, obliques above all, wander by a few per cent; a missing slice doubles one distance.
@@ -26,6 +32,36 @@ ORIENTATION_TOLERANCE: Final = 1e-3
 PIXEL_SPACING_TOLERANCE: Final = 1e-4
 # DICOM's axes point to the left, back and head of the patient; NIfTI's and MONAI's to the right, front and head.
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def refine_plane(image: Dataset, rows: FourierGrid, columns: FourierGrid) -> None:
+    """Put an image on a finer grid of the same field of view; its pixels are left as they are.
+
+    Args:
+        image: data set with its plane; changed in place.
+        rows: the grid along which the rows follow each other.
+        columns: the one along a row.
+
+    Raises:
+        RefusedInputError: the image has other numbers of rows and columns.
+
+    Source:
+        DICOM PS3.3 C.7.6.2.1.1: Image Position is the centre of the first pixel, Pixel Spacing the distance of rows,
+        then of columns.
+    """
+    from pydicom.valuerep import format_number_as_ds
+
+    if (image.Rows, image.Columns) != (rows.n, columns.n):
+        raise RefusedInputError(f"it has {image.Rows} rows and {image.Columns} columns, not {rows.n} and {columns.n}")
+    between_rows, between_columns = (float(value) for value in image.PixelSpacing)
+    orientation = np.asarray([float(value) for value in image.ImageOrientationPatient])
+    position = np.asarray([float(value) for value in image.ImagePositionPatient])
+    position += columns.first_centre * between_columns * orientation[:3]
+    position += rows.first_centre * between_rows * orientation[3:]
+    image.ImagePositionPatient = [format_number_as_ds(float(value)) for value in position]
+    sides = (between_rows * rows.n / rows.n_fine, between_columns * columns.n / columns.n_fine)
+    image.PixelSpacing = [format_number_as_ds(side) for side in sides]
+    image.Rows, image.Columns = rows.n_fine, columns.n_fine
 
 
 def share_plane(one: DicomHeader, other: DicomHeader) -> bool:

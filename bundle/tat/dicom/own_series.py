@@ -1,4 +1,4 @@
-"""How a series that this program wrote is recognised."""
+"""How a series or a folder that this program wrote is recognised."""
 
 from typing import Final
 
@@ -6,3 +6,5 @@ from typing import Final
 MODEL_NAME: Final = "TAT medical image restoration"
 # Ends the Series Description (0008,103E) of a restored series.
 SERIES_SUFFIX: Final = "restored by TAT"
+# Its presence marks a folder as a case that this program wrote, whole.
+RECORD_NAME: Final = "restoration.json"

@@ -14,6 +14,7 @@ from monai.data import ImageReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
+from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES, acquired_shares
 from bundle.tat.dicom.enhanced.pixels import open_frames
 from bundle.tat.dicom.enhanced.source import EnhancedSource, keep_object
 from bundle.tat.dicom.geometry import LPS_TO_RAS, affine_lps
@@ -114,6 +115,8 @@ class SeriesVolume(NamedTuple):
     @property
     def metadata(self) -> dict[str, Any]:
         """What MONAI's readers say of an image, with the modality and the files."""
+        source = self.sources[0]
+        first = source.first_frame if isinstance(source, EnhancedSource) else source
         return {
             "affine": self.affine,
             "original_affine": self.affine.copy(),
@@ -122,6 +125,9 @@ class SeriesVolume(NamedTuple):
             "space": "RAS",
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
+            ACQUIRED_SHARES: json.dumps(
+                acquired_shares(first.first_frame if isinstance(first, EnhancedSource) else first)
+            ),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
             SOURCE_FRAMES: json.dumps(self.frames),
         }

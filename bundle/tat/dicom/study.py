@@ -17,6 +17,7 @@ from bundle.tat.dicom.geometry import order_slices, share_plane
 from bundle.tat.dicom.header import DicomHeader
 from bundle.tat.dicom.open import read_dicom_headers
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.walk import Walked, walk
 
 logger = logging.getLogger(__name__)
 
@@ -103,22 +104,22 @@ class StudyContents:
         return "".join(f"; {item.name}: {item.reason}" for item in self.skipped[:_N_REASONS])
 
 
-def list_study(folder: Path) -> StudyContents:
+def list_study(folder: Path, walked: Walked | None = None) -> StudyContents:
     """Find the DICOM series of a folder and its subfolders.
 
     Images are of one series if they share study, series, frame of reference, modality, matrix size, orientation and
     pixel spacing, whatever folders they are in; images without a Series Instance UID must share the folder too. Folders
-    that hold the same places each are copies, time points or echoes, and a series each. Hidden files are left out, and
-    links to folders are not followed.
+    that hold the same places each are copies, time points or echoes, and a series each. ``walk`` says what is left out.
 
     Args:
         folder: existing folder.
+        walked: what of it is to be looked into; ``None`` walks it.
 
     Returns:
         A series is listed if one of its images may be restored; if others may not, or slices are missing, it is refused
         when it is read.
     """
-    images, damaged, others = _look_into(folder)
+    images, damaged, others = _look_into(walk(folder) if walked is None else walked)
     groups = group_series(images)
     restorable = [group for group in groups if any(image.reason is None for image in group)]
     series = _name_series(restorable, images, damaged)
@@ -281,12 +282,12 @@ def _count_below(files: Iterable[Path]) -> Counter[Path]:
     return below
 
 
-def _look_into(folder: Path) -> tuple[list[DicomHeader], dict[Path, str], list[tuple[Path, str]]]:
-    """The images below a folder, the damaged files and what is wrong with them, and all else and why it is no image."""
-    files, links = _walk(folder)
+def _look_into(walked: Walked) -> tuple[list[DicomHeader], dict[Path, str], list[tuple[Path, str]]]:
+    """The images of a walk, the damaged files and what is wrong with them, and all else and why it is no image."""
+    files = sorted([*walked.files, *walked.dangling])
     images: list[DicomHeader] = []
-    damaged = {}
-    others = [(link, "a link to a folder is not followed: pass it by itself") for link in links]
+    damaged: dict[Path, str] = {}
+    others = list(walked.left_out)
     for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False, disable=None):
         try:
             headers = read_dicom_headers(file)
@@ -318,19 +319,6 @@ def _count_files(folder: Path, files: Iterable[tuple[Path, str]]) -> Iterator[Sk
     for (_, reason), together in alike.items():
         count = f", {len(together)} files" if len(together) > 1 else ""
         yield Skipped(_relative(folder, together), 0, f"{reason}{count}")
-
-
-def _walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files below, and links to folders, which may lead in circles and are not followed.
-
-    Hidden ones are left out: under such names, the systems of Apple keep notes beside files, and servers old copies.
-    """
-    files, links = [], []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        links += [path for name in folders if (path := Path(parent, name)).is_symlink()]
-        files += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(files), links
 
 
 def _relative(folder: Path, files: Sequence[Path]) -> str:

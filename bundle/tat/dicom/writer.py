@@ -20,10 +20,12 @@ from bundle.tat.dicom.enhanced.classic import classic_slice, refer_to_frame
 from bundle.tat.dicom.enhanced.derived import derive_object, derived_type, refer_to_frames, write_object
 from bundle.tat.dicom.enhanced.frames import FrameViews
 from bundle.tat.dicom.enhanced.source import EnhancedSource
+from bundle.tat.dicom.geometry import refine_plane
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 from bundle.tat.dicom.open import read_image, refusing_damage
 from bundle.tat.dicom.pixels import set_pixels, unit_factor
 from bundle.tat.dicom.uids import SeriesIdentities
+from bundle.tat.kspace.fourier_grid import FourierGrid
 from bundle.tat.refusal import RefusedInputError
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ def write_series(
     provenance: Derivation,
     uid_seed: str | None = None,
     kind: str = "source",
+    finer: tuple[FourierGrid, FourierGrid] | None = None,
 ) -> WrittenSeries:
     """Write one DICOM file for each source file, ``IM0001.dcm`` and so on in the order of the slices.
 
@@ -124,6 +127,7 @@ def write_series(
         uid_seed: text that the new UIDs are computed from, with the sources' UIDs and the provenance; ``None`` draws
             new ones each time.
         kind: ``source``, or ``classic``: of an Enhanced object, one file of the classic SOP class for each slice.
+        finer: the grids of the volume's first and second axis, where they are finer than those of the sources.
 
     Returns:
         What it became.
@@ -139,7 +143,7 @@ def write_series(
     if volume.ndim != 3:
         raise RefusedInputError(f"a volume of shape {volume.shape} is no series: pass (columns, rows, slices)")
     series = _DerivedSeries(
-        volume, folder, provenance, None if uid_seed is None else f"{uid_seed} {provenance.seed_text}"
+        volume, folder, provenance, None if uid_seed is None else f"{uid_seed} {provenance.seed_text}", finer
     )
     for source in sources:
         if not isinstance(source, EnhancedSource):
@@ -160,8 +164,15 @@ def write_series(
 class _DerivedSeries:
     """A series that is being written."""
 
-    def __init__(self, volume: NDArray[np.floating], folder: Path, provenance: Derivation, seed: str | None) -> None:
-        self._volume, self._folder, self._provenance = volume, folder, provenance
+    def __init__(
+        self,
+        volume: NDArray[np.floating],
+        folder: Path,
+        provenance: Derivation,
+        seed: str | None,
+        finer: tuple[FourierGrid, FourierGrid] | None,
+    ) -> None:
+        self._volume, self._folder, self._provenance, self._finer = volume, folder, provenance, finer
         self._now = datetime.now().astimezone()
         self._identities = SeriesIdentities(seed)
         self._n_files = 0
@@ -193,7 +204,7 @@ class _DerivedSeries:
                 part = "" if len(source.frames) == len(views) else f" {sorted(source.frames)}"
                 identity = self._identities.derive(image.get("SOPInstanceUID", ""), part)
                 types, series_uid = derived_type(image.get("ImageType")), str(image.get("SeriesInstanceUID") or "")
-                derived = derive_object(source, self._volume, pixels)
+                derived = derive_object(source, self._volume, pixels, self._finer)
                 describe(image, identity, self._provenance, self._now)
                 image.ImageType = types
                 refer_to_frames(image, sorted(source.frames), series_uid)
@@ -220,7 +231,9 @@ class _DerivedSeries:
             (self._folder / f"IM{index + 1:04d}.dcm").write_bytes(content)
 
     def _derive(self, image: Dataset, index: int, factor: float) -> int:
-        """Give an image the pixels of a slice; returns how many values were clipped."""
+        """Give an image the plane and pixels of a slice; returns how many values were clipped."""
+        if self._finer is not None:
+            refine_plane(image, rows=self._finer[1], columns=self._finer[0])
         values = self._volume[:, :, index].T
         if (image.get("Rows"), image.get("Columns")) != values.shape:
             raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")

@@ -20,6 +20,7 @@ from bundle.tat.cases.record import SOURCE_KEY
 from bundle.tat.cases.refusals import explain_failure
 from bundle.tat.cases.table import CaseRow
 from bundle.tat.data.datalist import CASE_KEY, SERIES_KEY, series_of
+from bundle.tat.data.sidecar import SIDECAR_KEY, sidecar_of
 from bundle.tat.inferers.slices import RestorationSliceInferer
 from bundle.tat.transforms.load import LoadScand
 
@@ -84,7 +85,7 @@ class CaseRunner:
             RefusedInputError: the scan cannot be read, or its result would replace something else.
         """
         series = series_of(item)
-        known = dict(item) if series is None else {**item, SERIES_KEY: series}
+        known = {**item, SIDECAR_KEY: sidecar_of(item)} if series is None else {**item, SERIES_KEY: series}
         status = self.finished.status(known)
         if (record := status.finished) is not None:
             return Case(CaseRow(record.case, record.modality, "skipped", "finished before"), None)

@@ -8,6 +8,9 @@ from monai.engines import SupervisedTrainer
 from monai.utils import CommonKeys
 from torch import Tensor
 
+from bundle.tat.losses.sample import DivergedError
+from bundle.tat.refusal import RefusedInputError
+
 RestorationLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -18,11 +21,23 @@ class RestorationTrainer(SupervisedTrainer):
 
     Args:
         loss_function: ``(image, pred, label) -> scalar``, such as ``TaskAdaptiveLoss``.
+        max_epochs: number of epochs.
+        epoch_length: steps in an epoch; ``None`` for as many as the loader has.
         **kwargs: as for MONAI's ``SupervisedTrainer``.
+
+    Raises:
+        RefusedInputError: there is no epoch or no step in it.
     """
 
-    def __init__(self, *, loss_function: RestorationLoss, **kwargs: Any) -> None:
-        super().__init__(loss_function=self._loss_of_iteration, **kwargs)
+    def __init__(
+        self, *, loss_function: RestorationLoss, max_epochs: int, epoch_length: int | None = None, **kwargs: Any
+    ) -> None:
+        for name, number in (("epochs", max_epochs), ("epoch_length", epoch_length)):
+            if number is not None and number < 1:
+                raise RefusedInputError(f"{name} is {number}: pass 1 or more")
+        super().__init__(
+            loss_function=self._loss_of_iteration, max_epochs=max_epochs, epoch_length=epoch_length, **kwargs
+        )
         self.restoration_loss = loss_function
 
     def _loss_of_iteration(self, pred: Tensor, label: Tensor) -> Tensor:
@@ -32,7 +47,7 @@ class RestorationTrainer(SupervisedTrainer):
         with torch.autocast(device_type=pred.device.type, enabled=False):
             loss = self.restoration_loss(output[CommonKeys.IMAGE], pred.float(), label)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
+            raise DivergedError(
                 f"the loss is {loss.item()} at step {self.state.iteration}: lower the learning rate "
                 "or clip the gradient"
             )

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import nibabel
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bundle.tat.data.datalist import read_datalist
-from bundle.tat.formats import case_name, is_nifti
+from bundle.tat.formats import case_name, is_volume
 from bundle.tat.modality import Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
-
-# Entries of two affines may differ by this much [mm]: NIfTI stores them in float32, and quaternions are rounded twice.
-AFFINE_TOLERANCE: Final = 1e-3
+from bundle.tat.transforms.mri_scale import MriScale, find_mri_factor, parse_mri_scale
+from bundle.tat.volume_files.nifti_forms import AFFINE_TOLERANCE
+from bundle.tat.volume_files.open import open_volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,25 +52,28 @@ class Case(Scan):
     subject: str | None = None
 
 
-def read_cases(datalist: Path, section: str, restored_dir: Path) -> list[Case]:
+def read_cases(datalist: Path, section: str, restored_dir: Path, *, mri_scale: MriScale = "fixed") -> list[Case]:
     """Read every scan of a datalist's section, its clean image, and its restoration.
 
     Args:
         datalist: JSON file, ``{section: [{"image": ..., "label": ..., "modality": ...}]}``; paths are relative to it.
         section: which list to read, such as ``testing``.
         restored_dir: folder that the inference wrote to; it holds ``<name>/<name>_restored.nii.gz`` for each image.
+        mri_scale: as for ``find_mri_factor``; the volumes of a case are all multiplied by its factor.
 
     Returns:
         The cases, in the datalist's order.
 
     Raises:
-        RefusedInputError: the section is missing or empty, an entry lacks a key, a file is missing, not NIfTI, not
-            3-D or not finite, or the three volumes of a case differ in shape or affine.
+        RefusedInputError: the section is missing or empty, an entry lacks a key, a file is missing, of another
+            format, not 3-D or not finite, the three volumes of a case differ in shape or affine, or an MRI is on
+            another scale than ``mri_scale`` takes.
     """
+    parse_mri_scale(mri_scale)
     entries = read_datalist(str(datalist), section)
     if not entries:
         raise RefusedInputError(f"section {section!r} of {datalist} is empty: name a section with 1 scan or more")
-    return [_read_case(entry, restored_dir) for entry in entries]
+    return [_read_case(entry, restored_dir, mri_scale) for entry in entries]
 
 
 def is_one_grid(
@@ -93,7 +96,7 @@ def is_one_grid(
     return other.shape == volume.shape and np.allclose(other_affine, affine, rtol=0.0, atol=AFFINE_TOLERANCE)
 
 
-def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
+def _read_case(entry: Mapping[str, Any], restored_dir: Path, mri_scale: MriScale) -> Case:
     missing = {"image", "label", "modality"} - entry.keys()
     if missing:
         raise RefusedInputError(f"entry {dict(entry)} lacks {sorted(missing)}: add it to the datalist")
@@ -113,20 +116,30 @@ def _read_case(entry: Mapping[str, Any], restored_dir: Path) -> Case:
                 f"{paths['image']} (shape {image.shape}, affine {affine.tolist()}), to {AFFINE_TOLERANCE} mm: "
                 "score the image that was restored from this input, without resampling"
             )
-    arrays = {role: volume for role, (volume, _) in volumes.items()}
+    modality = parse_modality(entry["modality"])
+    factor = _mri_factor(paths["image"], image, volumes["label"][0], mri_scale) if modality is Modality.MRI else 1.0
+    arrays = {role: volume if factor == 1.0 else volume * np.float32(factor) for role, (volume, _) in volumes.items()}
     subject = str(entry["subject"]) if "subject" in entry else None
-    return Case(name=name, modality=parse_modality(entry["modality"]), affine=affine, subject=subject, **arrays)
+    return Case(name=name, modality=modality, affine=affine, subject=subject, **arrays)
+
+
+def _mri_factor(path: Path, image: NDArray[np.float32], label: NDArray[np.float32], mri_scale: MriScale) -> float:
+    """The factor of a pair, which the inference found on the degraded image."""
+    try:
+        return find_mri_factor([torch.from_numpy(volume) for volume in (image, label)], mri_scale)
+    except RefusedInputError as error:
+        raise RefusedInputError(f"{path}, or its label: {error}") from error
 
 
 def _read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     if not path.is_file():
         raise RefusedInputError(f"{path} is missing: check the datalist, and run the inference first")
-    if not is_nifti(path):
-        raise RefusedInputError(f"{path} is not named as NIfTI, the only format that is scored: convert it")
-    scan = nibabel.Nifti1Image.from_filename(path)
-    if scan.ndim != 3:
-        raise RefusedInputError(f"{path} has {scan.ndim} axes, 3 can be scored: split it into volumes")
-    volume = scan.get_fdata(dtype=np.float32)
+    if not is_volume(path):
+        raise RefusedInputError(f"{path} is none of the formats that are scored, NIfTI and others: convert it")
+    scan = open_volume(path)
+    if len(scan.shape) != 3:
+        raise RefusedInputError(f"{path} has {len(scan.shape)} axes, 3 can be scored: split it into volumes")
+    volume = scan.values()
     if not np.isfinite(volume).all():
         raise RefusedInputError(f"{path} holds NaN or infinite values, a score needs finite ones: restore it anew")
-    return volume, np.asarray(scan.affine, dtype=np.float64)
+    return volume, scan.affine

@@ -13,6 +13,7 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from bundle.tat.atomic import write_json
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.evaluation.baseline_filters import find_filters
 from bundle.tat.evaluation.cases import Case
 from bundle.tat.evaluation.scoring import (
@@ -59,6 +60,7 @@ class EvaluationReport:
         baselines: plain filters to score on the same cases, by their names in ``evaluation.baseline_filters``.
         compare_to: ``slices.csv`` of another run on the same cases, to test against; ``None`` for none.
         seed: of the bootstrap.
+        mri_scale: how MRI was brought to the scale of training; it is written down.
 
     Shape:
         decollated engine output: dictionaries with ``image``, ``label`` and ``pred`` ``(1, W, H[, D])`` in physical
@@ -75,14 +77,16 @@ class EvaluationReport:
         baselines: Sequence[str] = ("gaussian",),
         compare_to: str | None = None,
         seed: int = 0,
+        mri_scale: str = "fixed",
     ) -> None:
-        self.output_dir = Path(output_dir).expanduser()
+        self.output_dir = resolve_path(output_dir)
         self.ckpt_path = Path(ckpt_path).expanduser()
         self.datalist_name = Path(datalist_file).name
         self.section = section
         self.filters = find_filters(baselines)
         self.compare_to = Path(compare_to).expanduser() if compare_to else None
         self.seed = seed
+        self.mri_scale = mri_scale
         self._results: dict[str, list[MethodResult]] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -106,6 +110,7 @@ class EvaluationReport:
             provenance=Provenance(file_sha256(self.ckpt_path), VERSION),
             datalist=self.datalist_name,
             section=self.section,
+            mri_scale=self.mri_scale,
         )
         self._other: SliceTable | None = None
         if self.compare_to:

@@ -19,16 +19,26 @@ from bundle.tat.evaluation.scoring import (
 )
 from bundle.tat.evaluation.table import case_rows, write_csv
 from bundle.tat.modality import EVALUATION_WINDOWS, Modality
+from bundle.tat.transforms.mri_scale import MriScale
 
 GAUSSIAN: Final = "gaussian"
 METHODS: Final = (INPUT, GAUSSIAN, RESTORED)
-COLUMNS: Final = ("modality", "case", "method", "psnr", "ssim", "rmse", "unit", "n_slices", "n_constant", "sigma")
+COLUMNS: Final = (
+    *("modality", "case", "method", "psnr", "ssim", "rmse", "unit", "n_slices", "n_constant", "sigma"),
+    "mri_scale",
+)
 NOTE: Final = """\
 Scores are means over slices in the paper's evaluation windows; a gain is positive where it is better than the
 input. The Gaussian's sigma is the best one for these very data (an oracle): no plain in-plane Gaussian does better."""
 
 
-def score_restored(datalist: str | Path, restored: str | Path, table: str | Path, section: str = "testing") -> str:
+def score_restored(
+    datalist: str | Path,
+    restored: str | Path,
+    table: str | Path,
+    section: str = "testing",
+    mri_scale: MriScale = "fixed",
+) -> str:
     """Score restored files as an evaluation scores what a network just restored.
 
     A case none of whose slices can be scored has a row without scores for ``input`` and ``restored``, and is named in
@@ -39,6 +49,7 @@ def score_restored(datalist: str | Path, restored: str | Path, table: str | Path
         restored: folder that the inference wrote to.
         table: CSV file to write, one row for each case and method: means over slices.
         section: section of the datalist.
+        mri_scale: as in an evaluation: MRI is scored on the scale of training.
 
     Returns:
         The means of each modality and their gains over the input, as text.
@@ -47,10 +58,10 @@ def score_restored(datalist: str | Path, restored: str | Path, table: str | Path
         RefusedInputError: a file is missing or cannot be scored, no case can, or the table cannot be written.
     """
     filters = find_filters([GAUSSIAN])
-    cases = read_cases(Path(datalist), section, Path(restored))
+    cases = read_cases(Path(datalist), section, Path(restored), mri_scale=mri_scale)
     results = _in_order(keep_best(result for case in cases for result in score_case(case, filters)))
     unscored = find_unscored(results)
-    rows = ({**row, "sigma": row["parameter"]} for row in case_rows(results))
+    rows = ({**row, "sigma": row["parameter"], "mri_scale": mri_scale} for row in case_rows(results))
     write_csv(Path(table), [{name: row[name] for name in COLUMNS} for row in rows])
     lines: list[str] = []
     for modality in dict.fromkeys(result.modality for result in results):

@@ -100,12 +100,17 @@ def check_protocol(record: EvaluationRecord, other: EvaluationRecord) -> None:
         other: of another.
 
     Raises:
-        RefusedInputError: their protocols differ.
+        RefusedInputError: their protocols or their scales of MRI differ.
     """
     if record.protocol != other.protocol:
         raise RefusedInputError(
             f"protocols {record.protocol} and {other.protocol} give numbers that are not comparable: "
             "evaluate both runs with one version of the bundle"
+        )
+    if record.mri_scale != other.mri_scale:
+        raise RefusedInputError(
+            f"mri_scale {record.mri_scale} and {other.mri_scale} give errors of MRI on different scales: "
+            "evaluate both runs with one of them"
         )
 
 

@@ -27,6 +27,7 @@ class EvaluationRecord:
         provenance: what made the restorations and the scores.
         datalist: name of the datalist, without its folder.
         section: section of the datalist.
+        mri_scale: how MRI was brought to the scale of training, on which it is scored.
     """
 
     protocol: str
@@ -34,6 +35,7 @@ class EvaluationRecord:
     provenance: Provenance
     datalist: str
     section: str
+    mri_scale: str = "fixed"
 
     def columns(self) -> dict[str, str | None]:
         """The record as columns of a table, by their names."""
@@ -43,6 +45,7 @@ class EvaluationRecord:
             **self.provenance.columns(),
             "datalist": self.datalist,
             "section": self.section,
+            "mri_scale": self.mri_scale,
         }
 
     @classmethod
@@ -56,7 +59,9 @@ class EvaluationRecord:
             KeyError: a column is missing.
         """
         made = Provenance(row["weights_sha256"], row["bundle_version"])
-        return cls(provenance=made, **{name: row[name] for name in ("protocol", "data_range", "datalist", "section")})
+        said = {name: row[name] for name in ("protocol", "data_range", "datalist", "section")}
+        # Tables of 0.1.0 do not say: their MRI was taken as it was.
+        return cls(provenance=made, **said, mri_scale=row.get("mri_scale", "fixed"))
 
 
 @dataclass(frozen=True, kw_only=True)

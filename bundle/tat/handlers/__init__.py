@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from bundle.tat.handlers.optimisation import GradientClipper as GradientClipper
     from bundle.tat.handlers.optimisation import LearningRateStepper as LearningRateStepper
     from bundle.tat.handlers.restoration_metric import RestorationMetric as RestorationMetric
+    from bundle.tat.handlers.training_identity import describe_training as describe_training
+    from bundle.tat.handlers.training_log import LoggedSteps as LoggedSteps
     from bundle.tat.handlers.training_log import TrainingLog as TrainingLog
     from bundle.tat.handlers.validation_log import ValidationLog as ValidationLog
     from bundle.tat.handlers.validation_pictures import ValidationPictures as ValidationPictures

@@ -1,5 +1,6 @@
 """Training that survives being killed: everything it needs to go on, written whole or not at all."""
 
+import logging
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,12 @@ from monai.engines import Evaluator, Trainer
 from torch import nn
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.data.sampler import TaskBalancedBatchSampler
+from bundle.tat.handlers.training_identity import Identity, refuse_another
 from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
 
 # What the number of steps rests on, by config id and by its name in the engine's state. The course of the learning
 # rate rests on it, too: trained for more epochs than it was made for, the cosine would rise again.
@@ -33,15 +38,18 @@ class Stateful(Protocol):
 class TrainingCheckpoint:
     """Handler that saves the whole state of training after each epoch, and goes on from it when training starts again.
 
-    Saved are the objects given, the trainer's step and gradient scaler, the best validation score, and the states of
-    all random generators. The sampler's place in its stream is the step itself. The file is replaced in one move, so
-    that a kill during writing leaves the last one.
+    Saved are the objects given, the trainer's step and gradient scaler, the best validation score, what the training
+    is, and the states of all random generators. The sampler's place in its stream is the step itself. The file is
+    replaced in one move, so that a kill during writing leaves the last one. A training that is done does nothing more,
+    and says so.
 
     Args:
         path: file to save to and to go on from; training starts anew when there is none.
         objects: name -> network, average, loss, optimiser, scheduler: whatever changes while training.
         sampler: sampler that must go on at the step that training goes on from.
         evaluator: engine whose best score is kept.
+        training: what the training is, as ``describe_training`` has it; another one is refused. Checkpoints of 0.1.0 do
+            not say.
         is_writer: whether this process writes; one of several ranks does.
     """
 
@@ -51,12 +59,14 @@ class TrainingCheckpoint:
         objects: Mapping[str, Stateful],
         sampler: TaskBalancedBatchSampler,
         evaluator: Evaluator,
+        training: Identity | None = None,
         is_writer: bool = True,
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.objects = objects
         self.sampler = sampler
         self.evaluator = evaluator
+        self.training = training or {}
         self.is_writer = is_writer
 
     def attach(self, trainer: Trainer) -> None:
@@ -71,7 +81,8 @@ class TrainingCheckpoint:
             "objects": {name: item.state_dict() for name, item in self.objects.items()},
             "iteration": trainer.state.iteration,
             "epoch": trainer.state.epoch,
-            "budget": {name: getattr(trainer.state, key) for name, key in BUDGET.items()},
+            "budget": budget_of(trainer),
+            "training": self.training,
             "scaler": trainer.scaler.state_dict() if trainer.scaler is not None else {},
             "best_metric": self.evaluator.state.best_metric,
             "best_metric_epoch": self.evaluator.state.best_metric_epoch,
@@ -83,26 +94,27 @@ class TrainingCheckpoint:
         """Go on from the file, if there is one.
 
         Raises:
-            RefusedInputError: the file is damaged, or of a training with other objects or another number of steps.
+            RefusedInputError: the file is damaged, or of another training.
         """
         if not self.path.is_file():
             return
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
+            budget, training = state["budget"], state.get("training", self.training)
+        except Exception as error:
+            # torch raises a dozen kinds for a damaged file; the remedy is one.
+            raise RefusedInputError(
+                f"cannot go on from {self.path}, it is damaged: move it away to start anew"
+            ) from error
+        refuse_another({**training, **budget}, {**self.training, **budget_of(trainer)}, self.path)
+        try:
             for name, item in self.objects.items():
                 item.load_state_dict(state["objects"][name])
-            budget = {name: int(state["budget"][name]) for name in BUDGET}
         except Exception as error:
-            # torch raises a dozen kinds for a damaged file and for states that do not fit; the remedy is one.
             raise RefusedInputError(
-                f"cannot go on from {self.path}, it is damaged or of another training: move it away to start anew"
+                f"cannot go on from {self.path}, its network or loss is that of another training: pass the configs "
+                "that it was trained with, or another --ckpt_dir"
             ) from error
-        for name, key in BUDGET.items():
-            if budget[name] != getattr(trainer.state, key):
-                raise RefusedInputError(
-                    f"{self.path} was trained with {name} {budget[name]}, not {getattr(trainer.state, key)}: pass the "
-                    "former, or move the file away to start anew (from its weights: pretrained)"
-                )
         trainer.state.iteration, trainer.state.epoch = state["iteration"], state["epoch"]
         if trainer.scaler is not None and state["scaler"]:
             trainer.scaler.load_state_dict(state["scaler"])
@@ -110,7 +122,20 @@ class TrainingCheckpoint:
         self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
         self.sampler.n_batches_done = state["iteration"]
         set_random_states(state["random"])
-        trainer.logger.info("going on from step %d, epoch %d", trainer.state.iteration, trainer.state.epoch)
+        self._tell(trainer)
+
+    def _tell(self, trainer: Trainer) -> None:
+        """Say where training goes on, or that it does not."""
+        epoch, last = trainer.state.epoch, trainer.state.max_epochs
+        if last is not None and epoch >= last:
+            logger.warning(
+                "nothing left to train: %s has all of its %d epochs; pass another --ckpt_dir to train anew, from its "
+                "weights with --pretrained",
+                self.path,
+                epoch,
+            )
+        else:
+            logger.info("going on from step %d, epoch %d", trainer.state.iteration, epoch)
 
 
 class BestWeights:
@@ -123,7 +148,7 @@ class BestWeights:
     """
 
     def __init__(self, path: str, network: nn.Module, is_writer: bool = True) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.network = network
         self.is_writer = is_writer
 
@@ -135,6 +160,11 @@ class BestWeights:
         """Write, if this validation is the best so far."""
         if self.is_writer and evaluator.state.best_metric_epoch == evaluator.state.epoch:
             save_whole(self.network.state_dict(), self.path)
+
+
+def budget_of(trainer: Trainer) -> dict[str, int | None]:
+    """What the number of steps of a training rests on, by config id."""
+    return {name: getattr(trainer.state, key) for name, key in BUDGET.items()}
 
 
 def save_whole(content: Mapping[str, Any], path: Path) -> None:

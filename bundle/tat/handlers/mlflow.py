@@ -2,13 +2,14 @@
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from ignite.engine import Engine, Events
 from monai.handlers import MLFlowHandler
 from monai.utils import CommonKeys, path_to_sqlite_uri
 
+from bundle.tat.data.datalist import resolve_path
+from bundle.tat.handlers.training_log import LoggedSteps
 from bundle.tat.refusal import RefusedInputError
 
 EXPERIMENT: Final = "tat_medical_image_restoration"
@@ -26,7 +27,7 @@ class MLflowTracker(MLFlowHandler):
     Args:
         path: SQLite file to write to; its folder is made.
         evaluator: engine that validates.
-        interval: steps from one log to the next, those of the ``TrainingLog``, which is attached before this.
+        interval: of ``LoggedSteps``, that of the ``TrainingLog``, which is attached before this.
 
     Raises:
         RefusedInputError: MLflow is not installed.
@@ -34,12 +35,12 @@ class MLflowTracker(MLFlowHandler):
 
     def __init__(self, path: str, evaluator: Engine, *, interval: int = 100) -> None:
         import_mlflow()
-        store = Path(path).expanduser()
+        store = resolve_path(path)
         store.parent.mkdir(parents=True, exist_ok=True)
         self.evaluator = evaluator
         super().__init__(
             tracking_uri=path_to_sqlite_uri(store),
-            iteration_log=lambda _, iteration: iteration % interval == 0,
+            iteration_log=LoggedSteps(interval),
             iteration_logger=self.log_step,
             epoch_log=False,
             experiment_name=EXPERIMENT,

@@ -6,6 +6,8 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from torch import nn
 
+from bundle.tat.refusal import RefusedInputError
+
 
 class GradientClipper:
     """Handler that limits the norm of the gradient before each optimiser step.
@@ -18,12 +20,12 @@ class GradientClipper:
         modules: modules whose parameters the optimiser steps.
 
     Raises:
-        ValueError: ``max_norm`` is not positive.
+        RefusedInputError: ``max_norm`` is not positive.
     """
 
     def __init__(self, max_norm: float | None, modules: list[nn.Module]) -> None:
         if max_norm is not None and max_norm <= 0:
-            raise ValueError(f"max_norm is {max_norm}: pass a positive norm, or None to clip nothing")
+            raise RefusedInputError(f"max_norm is {max_norm}: pass a positive norm, or None to clip nothing")
         self.max_norm = float("inf") if max_norm is None else max_norm
         self.modules = modules
 

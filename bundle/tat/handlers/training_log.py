@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
@@ -11,12 +10,29 @@ from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.data.datalist import resolve_path
 from bundle.tat.losses import PlainL1Loss, TaskAdaptiveLoss
 
 # What a row says about its task, and about the whole step; the latter is in the rows of all tasks.
 OF_TASK: Final = ("error", "weight")
 OF_STEP: Final = ("loss", "learning_rate", "gradient_norm", "loading_share")
 COLUMNS: Final = ("iteration", "task", *OF_TASK, *OF_STEP)
+
+
+class LoggedSteps:
+    """Which steps are logged: every so many, and where an epoch has fewer, the last of each epoch too.
+
+    Args:
+        interval: steps from one log to the next.
+    """
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+
+    def __call__(self, engine: Engine, iteration: int) -> bool:
+        """Whether this step is logged."""
+        length = engine.state.epoch_length or self.interval
+        return iteration % self.interval == 0 or (length < self.interval and iteration % length == 0)
 
 
 class TrainingLog:
@@ -29,7 +45,7 @@ class TrainingLog:
         path: CSV file, one row for each task and logged step.
         loss: the loss, not its distributed wrapper.
         optimizer: for its learning rate.
-        interval: steps from one log to the next.
+        interval: of ``LoggedSteps``.
         writer: a TensorBoard ``SummaryWriter``; ``None`` for the CSV alone.
         task_key: entry of a batch that names its samples' tasks.
         is_writer: whether this process writes; one of several ranks does, about its own samples.
@@ -46,7 +62,7 @@ class TrainingLog:
         task_key: str = "modality",
         is_writer: bool = True,
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.loss = loss
         self.optimizer = optimizer
         self.interval = interval
@@ -56,12 +72,13 @@ class TrainingLog:
         self.clock = LoadingClock()
 
     def attach(self, engine: Engine) -> None:
-        """Log every ``interval`` steps of ``engine``."""
+        """Log steps of ``engine``."""
         if self.is_writer:
             # Not when training starts: the step that it goes on from may not be known yet.
             engine.add_event_handler(Events.EPOCH_STARTED, self.begin)
             self.clock.attach(engine)
-            engine.add_event_handler(Events.ITERATION_COMPLETED(every=self.interval), self.log)
+            is_logged = LoggedSteps(self.interval)
+            engine.add_event_handler(Events.ITERATION_COMPLETED(event_filter=is_logged), self.log)
 
     def begin(self, engine: Engine) -> None:
         """Keep the rows of the steps that are done, and no others."""

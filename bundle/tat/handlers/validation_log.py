@@ -1,12 +1,12 @@
 """How the validation scores went over training, for people and for plots."""
 
 import csv
-from pathlib import Path
 from typing import Final
 
 from ignite.engine import Engine, Events
 
 from bundle.tat.atomic import written_whole
+from bundle.tat.data.datalist import resolve_path
 
 EPOCH: Final = "epoch"
 
@@ -22,7 +22,7 @@ class ValidationLog:
     """
 
     def __init__(self, path: str, *, is_writer: bool = True) -> None:
-        self.path = Path(path).expanduser()
+        self.path = resolve_path(path)
         self.is_writer = is_writer
 
     def attach(self, engine: Engine) -> None:

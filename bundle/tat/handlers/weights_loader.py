@@ -3,13 +3,24 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
-from bundle.tat.networks.strict_loading import check_fit
+from bundle.tat.networks.strict_loading import UnfitWeightsError, check_fit
 from bundle.tat.refusal import RefusedInputError
+
+# The two networks that configs of this bundle make, by their number of parameters, and what those who have weights of
+# one of them must do to get it.
+KNOWN_NETWORKS: Final = MappingProxyType(
+    {
+        1_783_635: "these weights are of the small network: add configs/small.json",
+        41_687_424: "these weights are of the paper's network: leave configs/small.json out (tat: --full)",
+    }
+)
 
 
 class WeightsLoader:
@@ -53,6 +64,10 @@ def load_weights(network: nn.Module, path: str) -> None:
             f"weights {file} cannot be read: the file is damaged or holds more than tensors"
         ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
-        raise RefusedInputError(f"weights {file} are not a flat state dict of tensors")
-    check_fit(network.state_dict(), state_dict, f"weights {file}")
+        raise RefusedInputError(f"weights {file} are not a flat state dict of tensors: pass a model.pt")
+    try:
+        check_fit(network.state_dict(), state_dict, f"weights {file}")
+    except UnfitWeightsError as error:
+        known = KNOWN_NETWORKS.get(sum(value.numel() for value in state_dict.values()))
+        raise UnfitWeightsError(f"{known}; {error}" if known else str(error)) from error
     network.load_state_dict(state_dict)

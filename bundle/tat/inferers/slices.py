@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -29,12 +30,17 @@ class RestorationSliceInferer(Inferer):
     result is the only one. A constant slice (air, padding) holds nothing to restore; it comes back unchanged and costs
     nothing. When the device runs out of memory, as many slices go together as fit.
 
+    On a CPU, several workers restore a slice each, with one thread inside: whole slices do not wait for each other, as
+    the threads of one operation do. Other programs that compute then cost little more than their share.
+
     Args:
         slice_axis: array axis that the slices are stacked along: 0, 1 or 2, or counted from the end: -1, -2, -3.
         slice_batch_size: slices that go through the network together.
         progress: show a bar with slices done, slices a second and time left.
         amp: compute products in half precision.
         amp_dtype: the format, see ``AutocastInferer``.
+        workers: how many slices of the host are restored at once, one by each worker; ``None`` takes as many as PyTorch
+            has threads. With 1, and on other devices, ``slice_batch_size`` slices go together.
 
     Attributes:
         bar: where the slices are counted instead, for a run over several volumes.
@@ -43,7 +49,7 @@ class RestorationSliceInferer(Inferer):
         ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network.
 
     Raises:
-        RefusedInputError: ``slice_axis`` is no axis of a volume, or ``slice_batch_size`` is not positive.
+        RefusedInputError: ``slice_axis`` is no axis of a volume; ``slice_batch_size`` or ``workers`` is not positive.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class RestorationSliceInferer(Inferer):
         progress: bool = True,
         amp: bool = False,
         amp_dtype: str = "bfloat16",
+        workers: int | None = None,
     ) -> None:
         if not -_N_AXES <= slice_axis < _N_AXES:
             raise RefusedInputError(
@@ -60,11 +67,14 @@ class RestorationSliceInferer(Inferer):
             )
         if slice_batch_size < 1:
             raise RefusedInputError(f"slice_batch_size is {slice_batch_size}: pass 1 or more")
+        if workers is not None and workers < 1:
+            raise RefusedInputError(f"workers is {workers}: pass 1 or more")
         super().__init__()
         self.slice_axis = slice_axis % _N_AXES
         self.slice_batch_size = slice_batch_size
         self.show_progress = progress
         self.on_slices = AutocastInferer(amp, amp_dtype)
+        self.workers = workers
         self.bar: tqdm | None = None
 
     @torch.inference_mode()
@@ -80,11 +90,15 @@ class RestorationSliceInferer(Inferer):
         def restore(slices: Tensor) -> Tensor:
             return self.on_slices(slices, network, *args, **kwargs)
 
+        n_workers = self.workers or torch.get_num_threads()
         with self._open_bar(plain.shape[0] * plain.shape[self.slice_axis + 2]) as bar:
             for source, target in zip(plain, restored, strict=True):
                 # (slices, 1, height, width), sharing the volume's memory.
                 slices, places = (volume.movedim(self.slice_axis + 1, 0) for volume in (source, target))
-                restore_stack(slices, places, restore, self.slice_batch_size, bar)
+                n_done = 0
+                if plain.device.type == "cpu" and n_workers > 1:
+                    n_done = restore_in_parallel(slices, places, restore, n_workers, bar)
+                restore_stack(slices[n_done:], places[n_done:], restore, self.slice_batch_size, bar)
         if isinstance(inputs, MetaTensor):
             restored = MetaTensor(restored)
             restored.copy_meta_from(inputs)
@@ -97,6 +111,39 @@ class RestorationSliceInferer(Inferer):
             AbstractContextManager[tqdm],
             tqdm(total=n_slices, unit="slice", desc="restoring", disable=not self.show_progress),
         )
+
+
+def restore_in_parallel(
+    slices: Tensor, places: Tensor, network: Callable[[Tensor], Tensor], n_workers: int, bar: tqdm
+) -> int:
+    """Run the network on whole slices side by side, as far as all workers have one.
+
+    Args:
+        slices: ``(slices, C, H, W)`` on the host.
+        places: where the restored slices go, of the same shape.
+        network: restores ``(1, C, H, W)``.
+        n_workers: slices that are restored at once, each in one thread.
+        bar: is told of every slice.
+
+    Returns:
+        How many slices are done, from the first: those that are left over are best restored with all threads each.
+    """
+    n_done = len(slices) - len(slices) % n_workers
+
+    # Inference mode holds for a thread, and so does the number of threads inside an operation.
+    @torch.inference_mode()
+    def restore(index: int) -> None:
+        places[index : index + 1] = restore_varying(slices[index : index + 1].contiguous(), network)
+
+    n_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(n_workers, "restore", initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for _ in pool.map(restore, range(n_done)):
+            bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(n_threads)
+    return n_done
 
 
 def restore_stack(

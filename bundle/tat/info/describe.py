@@ -10,15 +10,18 @@ from typing import Any, Final, Literal
 from monai.utils import ensure_tuple
 
 from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, series_of
+from bundle.tat.data.pet_sidecar import sidecar_suv_factor, sidecar_unit
 from bundle.tat.data.scan_info import ScanInfo, read_scan_info, series_info
+from bundle.tat.data.sidecar import Sidecar, sidecar_of
 from bundle.tat.dicom.open import read_image
 from bundle.tat.dicom.study import Series
 from bundle.tat.dicom.suv.factor import suv_factor
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.load import check_real
-from bundle.tat.transforms.modality import resolve_modality
+from bundle.tat.transforms.modality import modality_beside, resolve_modality
+from bundle.tat.transforms.pet_scale import NOT_SET
 from bundle.tat.transforms.volume import check_shape
+from bundle.tat.volume_files.volume_file import check_real
 
 # Runs the preprocessing on an item, and returns its warnings.
 VoxelCheck = Callable[[Mapping[str, Any]], Sequence[str]]
@@ -37,7 +40,7 @@ class ScanDescription:
         result: what would become of it.
         reason: why it would be refused; empty otherwise.
         notes: warnings of the checks on its voxels.
-        format: ``NIfTI``, ``NRRD`` or ``DICOM``; empty, as all that follows, where the header cannot be read.
+        format: as ``ScanInfo`` has it; empty, as all that follows, where the header cannot be read.
         modality: ``CT``, ``MRI`` or ``PET``.
         modality_from: who says so.
         shape: sizes of the array axes.
@@ -71,6 +74,7 @@ def describe(
     item: Mapping[str, Any],
     *,
     modality: str | None = None,
+    pet_scale: float = NOT_SET,
     slice_axis: int = -1,
     check_voxels: VoxelCheck | None = None,
 ) -> ScanDescription:
@@ -79,6 +83,7 @@ def describe(
     Args:
         item: as ``find_scans`` lists it.
         modality: what the user says.
+        pet_scale: likewise: the factor from a PET file's unit to SUV.
         slice_axis: array axis that the slices are stacked along.
         check_voxels: runs the preprocessing; ``None`` reads headers only.
     """
@@ -91,8 +96,12 @@ def describe(
             scan = replace(scan, n_files=len(series.files))
         info = read_scan_info(files[0]) if series is None else series_info(series)
         scan = _with_header(scan, info, slice_axis)
-        scan = _with_modality(scan, item, info, modality)
+        sidecar = sidecar_of(item)
+        scan = _with_modality(scan, item, {"the file": info.modality, **modality_beside(files[0], sidecar)}, modality)
+        scan = _with_unit(scan, sidecar)
         _check_header(files[0], series, info)
+        if sidecar is not None and scan.modality == Modality.PET and pet_scale == NOT_SET:
+            sidecar_suv_factor(sidecar)
         notes = check_voxels(item) if check_voxels is not None else ()
         return replace(scan, notes=tuple(notes))
     except RefusedInputError as refusal:
@@ -115,19 +124,27 @@ def _with_header(scan: ScanDescription, info: ScanInfo, slice_axis: int) -> Scan
 
 
 def _with_modality(
-    scan: ScanDescription, item: Mapping[str, Any], info: ScanInfo, modality: str | None
+    scan: ScanDescription, item: Mapping[str, Any], by_file: Mapping[str, object], modality: str | None
 ) -> ScanDescription:
-    """Add the modality, and the unit that it is presumed to have."""
-    told = {"the datalist": item.get("modality"), "the file": info.modality, "--modality": modality}
+    """Add the modality that all who know it name."""
+    told = {"the datalist": item.get("modality"), **by_file, "--modality": modality}
     words = {who: str(getattr(word, "value", word)) for who, word in told.items() if word}
-    found = resolve_modality(words)
-    scan = replace(scan, modality=found.value, modality_from=" and ".join(words))
-    return scan if scan.unit else replace(scan, unit=INTENSITY_RANGES[found].unit, unit_from="the modality")
+    return replace(scan, modality=resolve_modality(words).value, modality_from=" and ".join(words))
+
+
+def _with_unit(scan: ScanDescription, sidecar: Sidecar | None) -> ScanDescription:
+    """Add the unit of the intensities, where the file does not tell it."""
+    if scan.unit:
+        return scan
+    known = sidecar_unit(sidecar) if sidecar is not None and scan.modality == Modality.PET else None
+    if sidecar is not None and known:
+        return replace(scan, unit=known, unit_from=f"its sidecar {sidecar.path.name}")
+    return replace(scan, unit=INTENSITY_RANGES[Modality(scan.modality)].unit, unit_from="the modality")
 
 
 def _check_header(path: Path, series: Series | None, info: ScanInfo) -> None:
     """Refuse what can be refused without voxels."""
-    check_real(path)
+    check_real(path, info.dtype)
     *spatial, last = info.shape
     check_shape((info.n_values, *info.shape) if len(info.shape) <= _N_AXES else (last, *spatial))
     if series is not None and info.modality is Modality.PET:

@@ -13,12 +13,15 @@ from typing import Any, Final
 from monai.bundle import ConfigParser
 
 from bundle.tat.cases.refusals import explain_failure
-from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, Item, find_scans, resolve_path, series_item
-from bundle.tat.dicom.study import Skipped, list_study
-from bundle.tat.formats import case_name, is_nifti, is_nrrd
+from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, SERIES_KEY, Item, find_scans, list_items, resolve_path
+from bundle.tat.data.search import search_folder
+from bundle.tat.dicom.study import Skipped
+from bundle.tat.formats import case_name
 from bundle.tat.info.describe import ScanDescription, VoxelCheck, describe
 from bundle.tat.preflight import check_ids
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.in_distribution import KSPACE_KEPT, shares_in_words
+from bundle.tat.transforms.pet_scale import NOT_SET
 
 _COLUMNS: Final = ("scan", "files", "format", "modality", "matrix", "slices", "voxel [mm]", "axes", "unit", "type")
 _ONLY_HEADERS: Final = "Only headers were read. With --deep, the voxels are checked too."
@@ -54,8 +57,11 @@ def report_scans(
     check_ids(config_file, modality=modality, **ids)
     items, skipped, refused = _find(dataset_dir, section)
     check = _voxel_check(config_file, {"modality": modality, **ids}) if deep else None
-    slice_axis = int(ids.get("slice_axis", -1))
-    scans = [describe(item, modality=modality, slice_axis=slice_axis, check_voxels=check) for item in items]
+    slice_axis, pet_scale = int(ids.get("slice_axis", -1)), float(ids.get("pet_scale", NOT_SET))
+    scans = [
+        describe(item, modality=modality, pet_scale=pet_scale, slice_axis=slice_axis, check_voxels=check)
+        for item in items
+    ]
     if as_json:
         content = {"scans": [asdict(scan) for scan in scans], "skipped": [asdict(one) for one in skipped]}
         return json.dumps({**content, "refused": refused}, indent=4)
@@ -83,11 +89,14 @@ def _in_folder(path: Path) -> tuple[Sequence[Item], Sequence[Skipped]]:
     """The scans of a folder that cannot be restored as it is, and its images that are skipped; nothing of a file."""
     if not path.is_dir():
         return [], []
-    volumes = [file for file in sorted(path.iterdir()) if is_nifti(file) or is_nrrd(file)]
-    contents = list_study(path)
-    items: list[Item] = [{IMAGE_KEY: str(file), CASE_KEY: case_name(file)} for file in volumes]
-    items += [series_item(series) for series in contents.series]
+    contents = search_folder(path)
+    items = [{CASE_KEY: _own_name(item), **item} for item in list_items(contents)]
     return items, [one for one in contents.skipped if one.n_images]
+
+
+def _own_name(item: Item) -> str:
+    """What a scan is called where the names of several need not differ."""
+    return item[SERIES_KEY].name if SERIES_KEY in item else case_name(Path(item[IMAGE_KEY]))
 
 
 def _voxel_check(config_file: str, ids: Mapping[str, Any]) -> VoxelCheck:
@@ -108,7 +117,8 @@ def _voxel_check(config_file: str, ids: Mapping[str, Any]) -> VoxelCheck:
                 if reason is None:
                     raise
                 raise RefusedInputError(reason) from error
-        return told
+        kept = json.loads(data[IMAGE_KEY].meta.get(KSPACE_KEPT) or "[]")
+        return [*told, *([f"holds {shares_in_words(kept)} of k-space"] if kept else [])]
 
     return check
 

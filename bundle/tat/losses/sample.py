@@ -6,8 +6,14 @@ from typing import Final, NamedTuple
 
 from torch import Tensor
 
+from bundle.tat.refusal import RefusedInputError
+
 # The slope of a root is infinite at 0; far below the steps of any stored image on the scale [0, 1].
 _SMALLEST_MEAN_SQUARE: Final = 1e-12
+
+
+class DivergedError(RefusedInputError, FloatingPointError):
+    """A training whose loss is no number; a ``FloatingPointError`` for whoever waits for one."""
 
 
 class SampleLosses(NamedTuple):

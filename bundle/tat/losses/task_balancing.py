@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bundle.tat.losses.sample import MEASURES, SampleLosses
+from bundle.tat.losses.sample import MEASURES, DivergedError, SampleLosses
 
 # Keeps the weight finite where the estimate crosses 0.
 EPSILON: Final = 1e-8
@@ -77,7 +77,7 @@ class TaskAdaptiveLoss(nn.Module):
 
     Raises:
         ValueError: ``min_uncertainty`` is negative, or there is no such ``measure``.
-        FloatingPointError: an error is NaN or infinite; says how many samples.
+        DivergedError: an error is NaN or infinite; says how many samples.
     """
 
     def __init__(self, min_uncertainty: float = 0.0, measure: str = "mean_absolute") -> None:
@@ -99,7 +99,7 @@ class TaskAdaptiveLoss(nn.Module):
         error = self.measure(pred - label)
         n_bad = int((~torch.isfinite(error)).sum())
         if n_bad:
-            raise FloatingPointError(
+            raise DivergedError(
                 f"the loss of {n_bad} of {len(error)} samples is NaN or infinite: lower the learning rate "
                 "or clip the gradient"
             )

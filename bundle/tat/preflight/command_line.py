@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from monai.bundle import ConfigWorkflow, create_workflow, run, update_kwargs
@@ -13,6 +13,8 @@ from monai.bundle import ConfigWorkflow, create_workflow, run, update_kwargs
 from bundle.tat.cases.refusals import show_in_one_line
 from bundle.tat.preflight.known_ids import check_ids
 from bundle.tat.preflight.overlays import check_overlays
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat_command.verbs import PATH_IDS
 
 MONAI_PROGRAM: Final = "monai.bundle.__main__"
 # Words of the command that are no ids.
@@ -20,6 +22,9 @@ _WORDS_OF_MONAI: Final = frozenset(
     name for call in (run, create_workflow, ConfigWorkflow.__init__) for name in inspect.signature(call).parameters
 )
 _WORDS_FOR_IDS: Final = frozenset({"config_file", "run_id", "init_id", "final_id", "tracking"})
+# Paths that configs join to others, which a number cannot be.
+_JOINED: Final = frozenset({"bundle_root", "ckpt_dir"})
+_QUOTES: Final = ("'", '"')
 
 
 def prepare_run(configs: Sequence[str], *, own_process: bool = False) -> None:
@@ -41,7 +46,24 @@ def prepare_run(configs: Sequence[str], *, own_process: bool = False) -> None:
         show_in_one_line()
     check_overlays(configs)
     if is_command_line():
+        check_typed_paths(sys.argv[1:])
         check_ids(**read_command(sys.argv[1:]))
+
+
+def check_typed_paths(words: Sequence[str]) -> None:
+    """Refuse a path that MONAI takes for a number, a list or the like, so that another folder would be meant.
+
+    Args:
+        words: of the command, as for ``read_command``.
+
+    Raises:
+        RefusedInputError: there is one; the message says how to write it.
+    """
+    for name, typed in _named_words(words):
+        read = _as_python(typed)
+        is_same = str(read) == typed and (isinstance(read, str) or name not in _JOINED)
+        if name in PATH_IDS and not is_same and not typed.startswith(_QUOTES):
+            raise RefusedInputError(f"MONAI takes --{name} {typed} for {read!r} instead of a path: write ./{typed}")
 
 
 def is_command_line() -> bool:
@@ -59,7 +81,11 @@ def read_command(words: Sequence[str]) -> dict[str, Any]:
     Returns:
         Arguments of ``check_ids``, those of an ``--args_file`` included.
     """
-    said: dict[str, Any] = {}
+    return only_ids({name: _as_python(value) for name, value in _named_words(words)})
+
+
+def _named_words(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names of a command with their values as typed."""
     words = words[: words.index("--")] if "--" in words else words  # what follows is for Fire
     for index, word in enumerate(words):
         if _is_name(word):
@@ -67,8 +93,7 @@ def read_command(words: Sequence[str]) -> dict[str, Any]:
             following = words[index + 1 : index + 2]
             if not equals:
                 value = following[0] if following and not _is_name(following[0]) else "True"
-            said[name.replace("-", "_")] = _as_python(value)
-    return only_ids(said)
+            yield name.replace("-", "_"), value
 
 
 def only_ids(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.intensity import ScaleByModalityd as ScaleByModalityd
     from bundle.tat.transforms.load import LoadScand as LoadScand
     from bundle.tat.transforms.modality import ResolveModalityd as ResolveModalityd
+    from bundle.tat.transforms.mri_scale import MeasureMriScaled as MeasureMriScaled
     from bundle.tat.transforms.padding import SetPaddingAsided as SetPaddingAsided
     from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd
+    from bundle.tat.transforms.scanner_noise import RandScannerNoised as RandScannerNoised
     from bundle.tat.transforms.slices import CentralSlicesd as CentralSlicesd
+    from bundle.tat.transforms.upsample import UpsampleMrid as UpsampleMrid
+    from bundle.tat.transforms.upsample import parse_upsampling as parse_upsampling
     from bundle.tat.transforms.volume import EnsureScalarVolumed as EnsureScalarVolumed
 else:
     __getattr__, __dir__, __all__ = export_lazily(__name__)

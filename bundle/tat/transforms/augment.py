@@ -12,12 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
 
 Interval = tuple[float, float]
 
 # Knots of a contrast curve: few enough that tissues stay apart, many enough that their order can change.
 N_CONTRAST_KNOTS: Final = 5
+# Half of the scans are filtered, by either window.
+EDGE_FILTERS: Final[tuple[mri.EdgeFilter, ...]] = ("none", "none", "tukey", "gaussian")
 
 
 class RandNoiseLeveld(RandomizableTransform, MapTransform):
@@ -42,7 +45,7 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         any -> the same.
 
     Raises:
-        ValueError: an interval that holds 0 or is upside down.
+        RefusedInputError: an interval that holds 0 or is upside down.
     """
 
     def __init__(
@@ -60,7 +63,9 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         self.amounts = {Modality(modality): interval for modality, interval in amounts.items()}
         for modality, (low, high) in self.amounts.items():
             if not 0 < low <= high:
-                raise ValueError(f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise")
+                raise RefusedInputError(
+                    f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise"
+                )
         self.clean_prob = clean_prob
         self.label_key = label_key
         self.modality_key = modality_key
@@ -99,6 +104,9 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
         factors: one of so many k-space lines is kept along each axis; drawn evenly, so that one that stands here
             twice is drawn twice as often.
         size: sides that the slice is padded to at least, in pixels.
+        kept: interval of the share of k-space that each axis keeps, for what scanners do besides truncation too, see
+            ``draw_coverage``; ``None`` truncates by ``factors`` alone.
+        factor_prob: how often a slice is truncated by ``factors`` all the same, where ``kept`` is given.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
     Shape:
@@ -116,6 +124,8 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
         gain: Interval = (0.7, 1.4),
         factors: Sequence[int] = (4,),
         size: Sequence[int] = (0, 0),
+        kept: Interval | None = None,
+        factor_prob: float = 0.25,
         modality_key: str = "modality",
     ) -> None:
         MapTransform.__init__(self, keys)
@@ -127,6 +137,8 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
         self.gain = gain
         self.factors = tuple(factors)
         self.size = tuple(size)
+        self.kept = kept
+        self.factor_prob = factor_prob
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -136,10 +148,15 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
             return d
         for key in self.key_iterator(d):
             varied = pad_to(resize(self._recontrast(torch.as_tensor(d[key])), self.R.uniform(*self.zoom)), self.size)
-            factor = self.factors[self.R.randint(len(self.factors))]
             d[key] = varied
-            d[self.image_key] = torch.from_numpy(mri.reduce_resolution(varied[0].numpy(), factor=factor))[None]
+            d[self.image_key] = torch.from_numpy(self._degrade(varied[0].numpy()))[None]
         return d
+
+    def _degrade(self, clean: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.kept is None or self.R.uniform() < self.factor_prob:
+            factor = self.factors[self.R.randint(len(self.factors))]
+            return mri.reduce_resolution(clean, factor=factor)
+        return mri.acquire(clean, seed=int(self.R.randint(2**31)), coverage=draw_coverage(self.R, self.kept))
 
     def _recontrast(self, clean: Tensor) -> Tensor:
         brightest = float(clean.max())
@@ -152,6 +169,30 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
         else:
             bent = relative.pow(self.R.uniform(*self.gamma))
         return (bent * brightest * self.R.uniform(*self.gain)).clamp(max=1.0)
+
+
+def draw_coverage(random: np.random.RandomState, kept: Interval) -> mri.KSpaceCoverage:
+    """Draw a part of k-space, and what scanners do with it.
+
+    Args:
+        random: where the draws come from.
+        kept: interval of the share that each axis keeps. One of the axes is whole in one of seven draws.
+
+    Returns:
+        Partial Fourier and elliptical corners in a quarter of the draws each, an edge filter in half of them, and a
+        little noise in half of them.
+    """
+    shares = [float(share) for share in random.uniform(*kept, size=2)]
+    if random.uniform() < 1 / 7:
+        shares[random.randint(2)] = 1.0
+    return mri.KSpaceCoverage(
+        kept=(shares[0], shares[1]),
+        partial_fourier=float(random.uniform(0.6, 0.9)) if random.uniform() < 0.25 else 1.0,
+        elliptical=bool(random.uniform() < 0.25),
+        edge_filter=EDGE_FILTERS[random.randint(len(EDGE_FILTERS))],
+        edge_width=float(random.uniform(0.1, 0.8)),
+        noise=float(random.uniform(0.0, 0.01)) if random.uniform() < 0.5 else 0.0,
+    )
 
 
 def apply_contrast_curve(image: NDArray[np.float32], heights: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,6 +1,10 @@
-"""Making a restored scan agree with what was measured."""
+"""Making a restored MRI agree with what was measured."""
 
-from collections.abc import Hashable, Mapping
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -9,31 +13,49 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
+from torch import Tensor
 
-from bundle.tat.kspace import truncate_kspace, zero_fill
+from bundle.tat.kspace.fourier_grid import apply_to_slice
+from bundle.tat.kspace.truncation import central_lines
 from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.in_distribution import KEPT_TOLERANCE, KSPACE_KEPT
+from bundle.tat.transforms.upsample import ACQUIRED_KEY, FinerPlane
+from bundle.tat.transforms.volume import plain_tensor
 
 # Channel and three axes of a volume.
 N_AXES: Final = 4
 
+Slice = NDArray[np.floating[Any]]
+
 
 class KspaceConsistencyd(MapTransform):
-    """Put the k-space samples that an MRI scan kept back into its restoration; other modalities are left alone.
+    """Draw the k-space that an MRI scan kept towards what was measured; other modalities are left alone.
 
-    The centre of the restored slice's k-space is replaced by that of the degraded slice, so that the network has added
-    high frequencies and changed nothing else. It is right where the scan was truncated on the very grid of its pixels,
-    as the paper's data are; scanners interpolate and filter, and a magnitude image has lost its phase.
+    Within the kept part, k-space becomes ``(1 - weight)`` of the network's and ``weight`` of the scan's, so that with 1
+    the network has added high frequencies and changed nothing else. That is right where the scan was truncated on the
+    very grid of its pixels, as the paper's data are. Scanners filter, and a magnitude has lost its phase: less weight,
+    falling to the edge of the kept part (``taper``), believes them less.
+
+    A scan that ``UpsampleMrid`` brought to a finer grid is compared on its own grid: with weight 1, bringing the result
+    back to that grid gives the scan again.
 
     Args:
         keys: restored images, in the unit and on the grid of the degraded one.
         image_key: the degraded image.
+        weight: how much the measured k-space counts, 0 to 1.
+        taper: let the weight fall as a Hann window towards the edge of the kept part.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
-        factor: one of so many k-space lines was kept along each axis.
+        factor: one of so many k-space lines was kept along each axis; ``None`` takes the part that
+            ``CheckInDistributiond`` told from the pixels, less its tolerance.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
         ``(1, W, H, D)`` or ``(1, W, H)`` -> the same.
+
+    Raises:
+        RefusedInputError: the weight is none.
     """
 
     def __init__(
@@ -41,13 +63,19 @@ class KspaceConsistencyd(MapTransform):
         keys: KeysCollection = "pred",
         image_key: str = "image",
         *,
+        weight: float = 1.0,
+        taper: bool = False,
         slice_axis: int = -1,
-        factor: int = 4,
+        factor: int | None = 4,
         modality_key: str = "modality",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        if not 0.0 <= weight <= 1.0:
+            raise RefusedInputError(f"the weight of data_consistency is {weight}: pass 0 (off) to 1 (exact)")
         self.image_key = image_key
+        self.weight = weight
+        self.taper = taper
         self.slice_axis = slice_axis % 3
         self.factor = factor
         self.modality_key = modality_key
@@ -55,39 +83,100 @@ class KspaceConsistencyd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Correct each slice by what its k-space lacks of the measured one."""
         d = dict(data)
-        if Modality(d[self.modality_key]) is not Modality.MRI:
+        if Modality(d[self.modality_key]) is not Modality.MRI or self.weight == 0.0:
             return d
         for key in self.key_iterator(d):
             restored = d[key].clone()
-            # A single slice has no axis to stack slices along.
-            volume, measured = (
-                image if image.ndim == N_AXES else image.unsqueeze(1 + self.slice_axis)
-                for image in (restored.as_tensor() if isinstance(restored, MetaTensor) else restored, d[self.image_key])
-            )
+            volume = self._as_volume(restored)
+            plane = FinerPlane.of_meta(restored.meta) if isinstance(restored, MetaTensor) else None
+            measured = self._as_volume(d[self.image_key] if plane is None else d[ACQUIRED_KEY])
+            missing = self._missing_part(restored, plane)
             for index in range(volume.shape[1 + self.slice_axis]):
-                restored_slice = volume.select(1 + self.slice_axis, index)[0]
-                measured_slice = measured.select(1 + self.slice_axis, index)[0]
-                missing = measured_slice.numpy(force=True) - restored_slice.numpy(force=True)
-                correction = real_with_centre_of(missing, self.factor)
-                restored_slice += torch.from_numpy(correction).to(restored.device)
+                place = volume.select(1 + self.slice_axis, index)[0]
+                known = measured.select(1 + self.slice_axis, index)[0].numpy(force=True)
+                correction = missing(known, place.numpy(force=True))
+                place += torch.from_numpy(correction).to(place)
             d[key] = restored
         return d
 
+    def _as_volume(self, image: Tensor) -> Tensor:
+        """A view with four axes; a single slice has none to stack slices along."""
+        plain = plain_tensor(image)
+        return plain if plain.ndim == N_AXES else plain.unsqueeze(1 + self.slice_axis)
 
-def real_with_centre_of(image: NDArray[np.floating], factor: int) -> NDArray[np.float32]:
-    """The real image of least norm whose central k-space is that of the given one.
+    def _missing_part(self, restored: Tensor, plane: FinerPlane | None) -> Callable[[Slice, Slice], Slice]:
+        """What is added to a slice, given the measured slice and the restored one."""
+        if plane is None:
+            return lambda known, made: real_centre_of(known - made, self._window(restored, made.shape))
+        rows, columns = plane.grids
+        window = centre_window((rows.n, columns.n), (rows.n, columns.n), self.weight, taper=self.taper)
+
+        def on_own_grid(known: Slice, made: Slice) -> Slice:
+            lacking = known - apply_to_slice(made, rows.coarsen, columns.coarsen)
+            return apply_to_slice(real_centre_of(lacking, window), rows.refine, columns.refine)
+
+        return on_own_grid
+
+    def _window(self, restored: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """How much each sample of the measured k-space counts."""
+        height, width = shape
+        if self.factor is not None:
+            kept = (height // self.factor, width // self.factor)
+        else:
+            kept = n_lines_told(restored.meta if isinstance(restored, MetaTensor) else {}, (height, width))
+        return centre_window((height, width), kept, self.weight, taper=self.taper)
+
+
+def n_lines_told(meta: Mapping[str, Any], shape: tuple[int, int]) -> tuple[int, int]:
+    """How many lines of k-space a slice certainly holds.
+
+    Args:
+        meta: of the image, as ``CheckInDistributiond`` left it.
+        shape: ``(W, H)`` of its slices.
+
+    Returns:
+        For each axis the share that was told, less its tolerance; 0 where nothing was told.
+    """
+    shares = json.loads(meta.get(KSPACE_KEPT) or "[0, 0]")
+    first, second = (
+        math.floor(size * (1.0 if share == 1.0 else max((share or 0.0) - KEPT_TOLERANCE, 0.0)))
+        for share, size in zip(shares, shape, strict=True)
+    )
+    return first, second
+
+
+def centre_window(
+    shape: tuple[int, int], n_kept: tuple[int, int], weight: float, *, taper: bool = False
+) -> NDArray[np.float32]:
+    """Weights of the centred k-space.
+
+    Args:
+        shape: ``(W, H)`` of the slice.
+        n_kept: how many lines around zero were measured along each axis.
+        weight: of those lines.
+        taper: let the weight fall as a Hann window towards the last of them.
+
+    Returns:
+        Values in [0, 1], 0 outside the kept part, shape ``(W, H)``.
+    """
+    window = np.zeros(shape, dtype=np.float32)
+    falls = [np.hanning(n + 2)[1:-1] if taper else np.ones(n) for n in n_kept]
+    window[tuple(central_lines(size, n) for size, n in zip(shape, n_kept, strict=True))] = weight * np.outer(*falls)
+    return window
+
+
+def real_centre_of(image: Slice, window: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The real image of least norm whose windowed k-space is that of the given one, where the window is 0 and 1.
 
     Args:
         image: real slice, shape ``(W, H)``.
-        factor: one of so many k-space lines is kept along each axis.
+        window: of the centred k-space, see ``centre_window``.
 
     Returns:
         Real slice of the same shape.
     """
-    shape = (image.shape[0], image.shape[1])
-    centre = truncate_kspace(image, factor=factor)
-    real = zero_fill(centre, shape, factor=factor).real
-    # A block of even length holds a frequency whose mirror image it lacks; taking the real part halves that one.
-    halved = centre - truncate_kspace(real, factor=factor)
-    whole: NDArray[np.float32] = real + 2 * zero_fill(halved, shape, factor=factor).real
-    return whole
+    # A block of even length holds a frequency whose mirror image it lacks; a real image has both or none.
+    mirrored = np.roll(window[::-1, ::-1], [1 - size % 2 for size in window.shape], axis=(0, 1))
+    both = np.fft.ifftshift(np.maximum(window, mirrored))
+    real: NDArray[np.float32] = np.fft.ifft2(both * np.fft.fft2(image)).real.astype(np.float32)
+    return real

@@ -119,7 +119,8 @@ class RandSimulateDegradationd(RandomizableTransform, SimulateDegradationd):
     """``SimulateDegradationd`` with other dose, counts and noise each time, for as many pairs as there are steps.
 
     The draws follow ``set_random_state``. Nothing after it is cached: take single slices first (``RandSpatialCropd``
-    with ``roi_size`` ``(-1, -1, 1)``), and give CT to workers of the loader.
+    with ``roi_size`` ``(-1, -1, 1)``), and give CT to workers of the loader. ``MeasureMriScaled`` comes before the
+    slices are taken.
     """
 
     def __init__(self, keys: KeysCollection = "label", image_key: str = "image", **options: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +13,13 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES
 from bundle.tat.kspace.support import AxisSupport, estimate_support
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.naming_source import naming_source
+from bundle.tat.transforms.upsample import FINER_PLANE
 from bundle.tat.transforms.volume import plain_tensor
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ KEPT_TOLERANCE: Final = 0.045
 
 # Slices that are looked at, spread evenly; more would cost seconds and tell the same.
 N_SLICES_LOOKED_AT: Final = 16
+
+# Zero-filling is told this well by both; filters and what is left out besides make the pixels show less.
+MAX_DIFFERENCE_TO_HEADER: Final = 0.1
 
 # Metadata entry of MRI: what share of k-space each in-plane axis holds, as JSON; null where nothing can be told.
 KSPACE_KEPT: Final = "kspace_kept"
@@ -77,10 +82,11 @@ class CheckInDistributiond(MapTransform):
             with naming_source(image):
                 self._check_pixel_size(image, modality)
                 if modality is Modality.MRI:
-                    support = support_of(image, self.slice_axis)
+                    kept = tuple(axis.kept for axis in support_of(image, self.slice_axis))
                     if isinstance(image, MetaTensor):
-                        image.meta[KSPACE_KEPT] = json.dumps([axis.kept for axis in support])
-                    self._check_resolution(support)
+                        image.meta[KSPACE_KEPT] = json.dumps(kept)
+                        _compare_with_header(kept, image.meta)
+                    self._check_resolution(kept)
         return d
 
     def _check_pixel_size(self, image: object, modality: Modality) -> None:
@@ -97,13 +103,38 @@ class CheckInDistributiond(MapTransform):
                 high,
             )
 
-    def _check_resolution(self, support: tuple[AxisSupport, AxisSupport]) -> None:
-        reason = why_not_completed(support, self.trained)
+    def _check_resolution(self, kept: Sequence[float | None]) -> None:
+        reason = why_not_completed(kept, self.trained)
         if reason is None:
             return
         if self.enabled:
             raise RefusedInputError(f"{reason}, or pass --any_resolution True to have it changed as it is")
         logger.warning("%s: detail may be lost", reason)
+
+
+def _compare_with_header(kept: Sequence[float | None], meta: Mapping[str, Any]) -> None:
+    """Tell where the header and the pixels differ about how much of k-space was acquired; the pixels are believed."""
+    said = json.loads(meta.get(ACQUIRED_SHARES) or "null")
+    if said is None or meta.get(FINER_PLANE):
+        return
+    differences = [abs(seen - share) for seen, share in zip(kept, said, strict=True) if seen is not None]
+    if max(differences, default=0.0) > MAX_DIFFERENCE_TO_HEADER:
+        logger.warning(
+            "Acquisition Matrix (0018,1310) tells %s of k-space, the pixels show %s: the pixels are believed",
+            *(shares_in_words(shares) for shares in (said, kept)),
+        )
+
+
+def shares_in_words(shares: Sequence[float | None]) -> str:
+    """Shares of the axes of k-space, for a person to read.
+
+    Args:
+        shares: of each axis; ``None`` where nothing can be told.
+
+    Returns:
+        Such as ``25 % x 50 %``.
+    """
+    return " x ".join("?" if share is None else f"{100 * share:.0f} %" for share in shares)
 
 
 def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisSupport]:
@@ -121,19 +152,19 @@ def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisS
     return estimate_support([slices[index].numpy(force=True) for index in chosen.tolist()])
 
 
-def why_not_completed(support: tuple[AxisSupport, AxisSupport], trained: TrainedKind) -> str | None:
+def why_not_completed(shares: Sequence[float | None], trained: TrainedKind) -> str | None:
     """Why the network is not the one to complete the k-space of a scan.
 
     Args:
-        support: of the two axes of its slices.
+        shares: of k-space that the two axes of its slices hold; ``None`` where nothing can be told.
         trained: what the weights were trained on.
 
     Returns:
         The reason, and what to do; ``None`` where the scan is of the kind that the network knows, or tells nothing.
     """
-    if trained.mri_kept is None or any(axis.kept is None for axis in support):
+    kept = [share for share in shares if share is not None]
+    if trained.mri_kept is None or len(kept) < len(shares):
         return None
-    kept = [axis.kept or 0.0 for axis in support]
     lowest, highest = trained.mri_kept
     known = [lowest - KEPT_TOLERANCE <= share <= highest + KEPT_TOLERANCE for share in kept]
     n_whole = sum(share == 1.0 for share in kept)
@@ -144,9 +175,8 @@ def why_not_completed(support: tuple[AxisSupport, AxisSupport], trained: Trained
             "this MRI fills k-space along both axes of its slices, so there is nothing to complete on its own grid: "
             "pass --mri_upsample 2 to have a finer grid"
         )
-    held = " x ".join(f"{100 * share:.0f} %" for share in kept)
     return (
-        f"this MRI holds {held} of k-space, and the weights complete what holds {100 * lowest:.0f} to "
+        f"this MRI holds {shares_in_words(kept)} of k-space, and the weights complete what holds {100 * lowest:.0f} to "
         f"{100 * highest:.0f} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}: "
         "use weights that were trained on it"
     )

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Hashable, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from monai.config import KeysCollection
@@ -11,19 +11,15 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from torch import Tensor
 
-from bundle.tat.modality import (
-    INTENSITY_RANGES,
-    MRI_FOREGROUND_INTENSITY,
-    MRI_FOREGROUND_PERCENTILE,
-    IntensityRange,
-    Modality,
-)
+from bundle.tat.modality import INTENSITY_RANGES, IntensityRange, Modality
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.mri_scale import MRI_FACTOR_KEY, MriScale, find_mri_factor, parse_mri_scale
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.padding import N_PADDING
+from bundle.tat.transforms.pet_scale import resolve_pet_scale
 from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
 from bundle.tat.transforms.sparse_voxels import SparseVoxels
-from bundle.tat.transforms.volume import iter_chunks, memory_order, plain_tensor, slowest_axis
+from bundle.tat.transforms.volume import memory_order, plain_tensor, slowest_axis
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +29,6 @@ MAX_SHARE_OUTSIDE: Final = 0.5
 
 # Metadata entry: voxels that the network saw clipped.
 N_OUTSIDE_RANGE: Final = "n_outside_range"
-
-MriScale = Literal["percentile", "fixed"]
 
 
 class UnitImage(NamedTuple):
@@ -95,28 +89,6 @@ def from_unit_range(
     return values.div_(scale)
 
 
-def mri_scale_factor(image: Tensor) -> float:
-    """Factor that puts the bright foreground of an MRI volume where it was in training.
-
-    Args:
-        image: one whole volume, in arbitrary units.
-
-    Returns:
-        Training intensity over the foreground percentile, see ``bundle.tat.modality``. A constant volume is all
-        foreground; 1 where nothing is brighter than 0.
-    """
-    mean = float(torch.as_tensor(image).mean())
-    foreground = torch.cat([chunk[chunk > mean] for chunk in iter_chunks(image)])
-    if foreground.numel() == 0:
-        foreground = torch.cat(iter_chunks(image))
-    # torch.quantile stops at 16 million values, and its k-th value needs three times the memory of NumPy's.
-    values = foreground.cpu().numpy()
-    place = round(MRI_FOREGROUND_PERCENTILE / 100 * (values.size - 1))
-    values.partition(place)
-    percentile = float(values[place])
-    return MRI_FOREGROUND_INTENSITY / percentile if percentile > 0 else 1.0
-
-
 class ScaleByModalityd(MapTransform, InvertibleTransform):
     """Physical units to [0, 1] by the modality's range, and back.
 
@@ -127,19 +99,23 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
     Magnitudes stay magnitudes: MRI and PET without a negative value come back without one.
 
     Args:
-        keys: images to scale; MRI volumes are all scaled by the factor of the first, so pairs stay pairs.
+        keys: images to scale; MRI volumes are all scaled by the factor of the first, so pairs stay pairs. The degraded
+            image comes first, since inference has no other.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         mri_scale: ``percentile`` brings each MRI volume to the training scale by its bright foreground; ``fixed``
-            takes the intensities as they are, [0, 4095] as in the paper.
-        pet_scale: factor that brings PET to SUV, for files in another unit; DICOM is in SUV when it has been read.
+            takes the intensities as they are, [0, 4095] as in the paper. A factor that ``MeasureMriScaled`` left with
+            the pair goes first.
+        pet_scale: factor that brings PET to SUV, for files in another unit, see ``resolve_pet_scale``.
+        to_file_unit: whether the inverse brings an image back to the unit of its file. Otherwise it brings it to the
+            unit of the range, in which volumes on different scales can be scored.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
         any -> the same.
 
     Raises:
-        RefusedInputError: ``mri_scale`` is neither, ``pet_scale`` is not positive or meets DICOM, PET is no plausible
-            SUV, or most of an image is out of range.
+        RefusedInputError: ``mri_scale`` is neither or does not suit the image, ``pet_scale`` is not positive or meets
+            DICOM, PET is no plausible SUV, or most of an image is out of range.
 
     Source:
         Ranges: arXiv:2512.14550, section on data.
@@ -151,38 +127,36 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         modality_key: str = "modality",
         mri_scale: MriScale = "percentile",
         pet_scale: float = 1.0,
+        to_file_unit: bool = True,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
-        if mri_scale not in ("percentile", "fixed"):
-            raise RefusedInputError(f"mri_scale is {mri_scale!r}: pass percentile or fixed")
         if not 0 < pet_scale < math.inf:
             raise RefusedInputError(f"pet_scale is {pet_scale}: pass the positive factor that makes SUV of the file")
         self.modality_key = modality_key
-        self.mri_scale = mri_scale
+        self.mri_scale = parse_mri_scale(mri_scale)
         self.pet_scale = pet_scale
+        self.to_file_unit = to_file_unit
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Scale each image to [0, 1]."""
         d = dict(data)
         modality = Modality(d[self.modality_key])
-        scale: float | None = None
-        for key in self.key_iterator(d):
+        keys = list(self.key_iterator(d))
+        measured: float | None = d.pop(MRI_FACTOR_KEY, None)
+        scale = self._scale([d[key] for key in keys], modality) if measured is None else measured
+        for key in keys:
             with naming_source(d[key]):
-                if scale is None:
-                    scale = self._scale(d[key], modality)
                 d[key] = self._forward(d[key], modality, scale)
         return d
 
-    def _scale(self, image: MetaTensor, modality: Modality) -> float:
-        """Factor that brings an image to the unit of its range."""
-        if modality is Modality.MRI and self.mri_scale == "percentile":
-            return mri_scale_factor(image)
-        if modality is Modality.PET and self.pet_scale != 1.0:
-            # Only DICOM tells its modality.
-            if isinstance(image, MetaTensor) and image.meta.get("modality"):
-                raise RefusedInputError(f"pet_scale is {self.pet_scale}: DICOM is brought to SUV by its own header")
-            return self.pet_scale
+    def _scale(self, images: list[MetaTensor], modality: Modality) -> float:
+        """Factor that brings the images of an item to the unit of their range."""
+        if modality is Modality.MRI:
+            return find_mri_factor(images, self.mri_scale)
+        if modality is Modality.PET:
+            with naming_source(images[0]):
+                return resolve_pet_scale(images[0], self.pet_scale)
         return 1.0
 
     def _forward(self, image: MetaTensor, modality: Modality, scale: float) -> MetaTensor:
@@ -202,7 +176,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         return scaled
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Bring each image back to the units that it came in."""
+        """Bring each image back to the unit that it came in, or to that of its range."""
         d = dict(data)
         for key in self.key_iterator(d):
             info = self.pop_transform(d[key])["extra_info"]
@@ -210,6 +184,8 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
             d[key] = from_unit_range(d[key], bounds, scale=info["scale"], excess=excess)
             if bounds.low == 0 and not excess.has_negative:
                 d[key].clamp_(min=0)
+            if not self.to_file_unit:
+                d[key] = d[key] * info["scale"]
         return d
 
 

@@ -1,63 +1,57 @@
 """Reading a scan, whatever its format."""
 
 import logging
-import warnings
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import nibabel
 import numpy as np
 import torch
-from monai.config import KeysCollection
-from monai.data import ImageReader, ITKReader, MetaTensor, NibabelReader
-from monai.data.utils import to_affine_nd
-from monai.transforms import LoadImage, MapTransform
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
 from monai.utils import ensure_tuple
+from numpy.typing import NDArray
 
 from bundle.tat.data.datalist import IMAGE_KEY, SERIES_KEY, series_of
 from bundle.tat.data.layouts.authors import PickledSliceReader
-from bundle.tat.dicom.open import first_line
-from bundle.tat.dicom.reader import SeriesVolume, read_series
-from bundle.tat.formats import is_nifti, is_nrrd, is_pickle
-from bundle.tat.refusal import RefusedInputError
+from bundle.tat.dicom.reader import read_series
+from bundle.tat.formats import is_pickle
+from bundle.tat.volume_files.open import open_volume
+from bundle.tat.volume_files.volume_file import refusing_unreadable
+
+logger = logging.getLogger(__name__)
 
 # Entry of an item with the data sets that its derived series is written from; they are used up by that.
 SOURCES_KEY: Final = "sources"
+# Metadata entry with the forms of a NIfTI header, which the result is to have too (see ``NiftiForms``).
+FORMS_KEY: Final = "nifti_forms"
+
+_N_AXES: Final = 3
 
 
 class LoadScand(MapTransform):
-    """Load NIfTI, NRRD or a DICOM series into a channel-first ``MetaTensor`` in float32 with its RAS affine.
+    """Load a volume or a DICOM series into a channel-first ``MetaTensor`` in float32 with its RAS affine [mm].
 
-    A DICOM series is given as its folder, as one file or as the list of its files. Slices pickled by the authors of the
-    paper (``.bin``) are read too, through an unpickler that admits arrays only.
+    A DICOM series is given as its folder, as one file or as the list of its files; any other volume as a file of
+    ``open_volume``. Slices pickled by the authors of the paper (``.bin``) are read too, through an unpickler that
+    admits arrays only.
 
     An item of ``find_scans`` brings the ``series`` of its image along, which is not searched again. It gets an entry
     ``sources`` too, from which ``SaveRestoredd`` writes the derived series without opening the files again.
 
-    Other formats are read by MONAI's ``LoadImage``, with the reader chosen by what the path is instead of by trial. A
-    file that cannot be read is refused in one sentence.
+    A file that cannot be read is refused in one sentence. The log names a NIfTI file whose header has two geometries.
 
     Args:
         keys: keys that hold paths.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
-        path -> ``(C, W, H[, D])``, ``C`` is 1 unless the file has a fourth dimension.
+        path -> ``(C, W, H[, D])``, ``C`` is 1 unless the file has a fourth dimension of more than 1.
 
     Raises:
         RefusedInputError: the path does not exist, is of another format, or cannot be decoded.
     """
-
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        with warnings.catch_warnings():
-            # LoadImage sets up every reader that it knows, and tells twice that a decoder for NVIDIA cards is missing.
-            warnings.simplefilter("ignore")
-            logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
-            self._loader = LoadImage(image_only=True, ensure_channel_first=True)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace each path by the image it names."""
@@ -66,76 +60,42 @@ class LoadScand(MapTransform):
             known = {SERIES_KEY: d[SERIES_KEY]} if key == IMAGE_KEY and SERIES_KEY in d else {}
             item = {IMAGE_KEY: d[key], **known}
             path = Path(str(ensure_tuple(d[key])[0]))
-            with _refusing(path):
+            with refusing_unreadable(path):
                 series = series_of(item)
                 if series is None:
-                    d[key] = self._load(path)
+                    d[key] = _load(path)
                 else:
                     read = read_series(series)
-                    d[key] = _as_tensor(read, path)
+                    d[key] = _as_tensor(read.values, read.metadata, path)
                     if known:
                         d[SOURCES_KEY] = deque(read.sources)
         return d
 
-    def _load(self, path: Path) -> MetaTensor:
-        """Read a file that is no DICOM."""
-        reader = reader_for(path)
-        check_real(path)
-        image: MetaTensor = self._loader(str(path), reader=reader)
-        # A 2-D file of some readers comes with a 2-D affine; its third axis points out of the slice.
-        image.affine = to_affine_nd(3, image.affine)
-        return image
+
+def _load(path: Path) -> MetaTensor:
+    """Read a file that is no DICOM."""
+    if is_pickle(path) and path.exists():
+        reader = PickledSliceReader()
+        return _as_tensor(*reader.get_data(reader.read(path)), path)
+    volume = open_volume(path)
+    if volume.note:
+        logger.warning("%s %s", path, volume.note)
+    metadata = {
+        "affine": volume.affine,
+        "original_affine": volume.affine.copy(),
+        "spatial_shape": np.asarray(volume.shape[:_N_AXES]),
+        "original_channel_dim": "no_channel" if len(volume.shape) <= _N_AXES else -1,
+        "space": "RAS",
+    }
+    if volume.forms is not None:
+        metadata[FORMS_KEY] = volume.forms.to_json()
+    return _as_tensor(volume.values(), metadata, path)
 
 
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Refuse a file that cannot be read; decoders raise anything from EOFError to RuntimeError."""
-    try:
-        yield
-    except RefusedInputError:
-        raise
-    except Exception as error:
-        raise RefusedInputError(f"cannot read {path}: {first_line(error)}") from error
-
-
-def _as_tensor(read: SeriesVolume, path: Path) -> MetaTensor:
-    """A series as MONAI's ``LoadImage`` would give it, sharing the memory of its slices."""
-    meta = {**read.metadata, "filename_or_obj": str(path)}
+def _as_tensor(values: NDArray[np.float32], metadata: Mapping[str, Any], path: Path) -> MetaTensor:
+    """A volume as MONAI's ``LoadImage`` would give it, sharing the memory of the array."""
+    meta = {**metadata, "filename_or_obj": str(path)}
     affine = torch.from_numpy(meta.pop("affine"))
-    return MetaTensor(torch.from_numpy(read.values)[None], affine=affine, meta=meta)
-
-
-def check_real(path: Path) -> None:
-    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence.
-
-    Args:
-        path: a scan; NIfTI is looked at.
-
-    Raises:
-        RefusedInputError: it is complex.
-    """
-    if is_nifti(path) and np.issubdtype(nibabel.load(path).get_data_dtype(), np.complexfloating):  # type: ignore[attr-defined]
-        raise RefusedInputError(f"{path} is complex: pass its magnitude")
-
-
-def reader_for(path: Path) -> ImageReader:
-    """The reader of a file that is no DICOM.
-
-    Args:
-        path: a NIfTI or NRRD file, or a pickled slice.
-
-    Returns:
-        A MONAI reader.
-
-    Raises:
-        RefusedInputError: the path does not exist or is of another format.
-    """
-    if not path.exists():
-        raise RefusedInputError(f"{path} does not exist")
-    if is_nifti(path):
-        return NibabelReader()
-    if is_nrrd(path):
-        return ITKReader()
-    if is_pickle(path):
-        return PickledSliceReader()
-    raise RefusedInputError(f"{path} is neither NIfTI (.nii, .nii.gz), NRRD (.nrrd) nor DICOM")
+    image = torch.from_numpy(values)
+    channel_first = image[None] if image.ndim <= _N_AXES else image.flatten(_N_AXES).movedim(-1, 0)
+    return MetaTensor(channel_first, affine=affine, meta=meta)

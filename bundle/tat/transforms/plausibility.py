@@ -17,6 +17,7 @@ MAX_BODY_SUV: Final = 50.0
 MIN_HIGHEST_SUV: Final = 1.0
 # So many slices show some organ; fewer may lie in the legs or beside the patient.
 MIN_SLICES_WITH_UPTAKE: Final = 10
+_TO_SUV: Final = "convert it to SUV by body weight, or pass the factor that does so as --pet_scale"
 
 
 def check_plausible_hu(volume: Tensor) -> None:
@@ -61,11 +62,11 @@ def check_plausible_suv(volume: Tensor) -> None:
     if 2 * n_hot > n_bright:
         raise RefusedInputError(
             f"{n_hot} of the {n_bright} bright voxels have {MAX_BODY_SUV:g} and more, as no body has in SUV: this "
-            "PET is in Bq/ml or another unit, convert it to SUV by body weight"
+            f"PET is in Bq/ml or another unit, {_TO_SUV}"
         )
     n_slices = min(values.shape[1:]) if values.ndim == 4 else 1
     if n_slices >= MIN_SLICES_WITH_UPTAKE and highest <= MIN_HIGHEST_SUV:
         raise RefusedInputError(
             f"the highest of {values.numel()} voxels has {highest:.3g}, and every scan in SUV exceeds "
-            f"{MIN_HIGHEST_SUV:g}: this PET was scaled or is in another unit, convert it to SUV by body weight"
+            f"{MIN_HIGHEST_SUV:g}: this PET was scaled or is in another unit, {_TO_SUV}"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import nibabel
 import numpy as np
 import torch
 from monai.config import KeysCollection
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
 from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, write_record
-from bundle.tat.data.datalist import CASE_KEY
+from bundle.tat.data.datalist import CASE_KEY, resolve_path
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import reread_sources, source_files
@@ -27,12 +27,14 @@ from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.in_distribution import KSPACE_KEPT
 from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
-from bundle.tat.transforms.load import SOURCES_KEY
+from bundle.tat.transforms.load import FORMS_KEY, SOURCES_KEY
+from bundle.tat.transforms.upsample import FinerPlane
 from bundle.tat.version import VERSION
+from bundle.tat.volume_files.nifti import write_nifti
+from bundle.tat.volume_files.nifti_forms import NiftiForms
 
-# Entries of the two affines of a NIfTI header may differ by this much [mm]; both are stored in float32.
-AFFINE_TOLERANCE: Final = 1e-3
 # Settings that say how a result is saved, not how it was restored; and the modality, which is named anyway.
 _NOT_DESCRIBED: Final = frozenset({"modality", "dicom", "nifti", "uid_seed"})
 
@@ -41,9 +43,10 @@ class SaveRestoredd(MapTransform):
     """Save each image as a case, a folder ``<output_dir>/<case>/`` that is written whole or not at all.
 
     A scan that came from a DICOM series is saved as a series derived from it (``IM0001.dcm`` and so on, see
-    ``write_series``), any other as ``<case>_restored.nii.gz`` in float32 with the affine it came with. A record,
-    ``restoration.json``, says what made it, and of which scan if the item's entry ``fingerprint`` tells. ``<case>`` is
-    the item's entry ``case`` or, without one, the input's file name without its suffix or its DICOM folder's name.
+    ``write_series``), any other as ``<case>_restored.nii.gz`` in float32 with the affine it came with; one from NIfTI
+    has both forms of its header too, see ``write_nifti``. A record, ``restoration.json``, says what made it, and of
+    which scan if the item's entry ``fingerprint`` tells. ``<case>`` is the item's entry ``case`` or, without one, the
+    input's file name without its suffix or its DICOM folder's name.
 
     Args:
         keys: keys that hold channel-first ``MetaTensor`` images.
@@ -75,7 +78,7 @@ class SaveRestoredd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.output_dir = Path(str(output_dir)).expanduser()
+        self.output_dir = resolve_path(output_dir)
         self.weights = None if weights is None else Path(str(weights)).expanduser()
         if dicom not in KINDS:
             raise RefusedInputError(f"dicom is {dicom!r}: pass {' or '.join(KINDS)}")
@@ -104,18 +107,24 @@ class SaveRestoredd(MapTransform):
         folder, files = self.output_dir / case, source_files(image.meta)
         check_replaceable(folder, files or [_path(image)])
         values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
+        plane = FinerPlane.of_meta(image.meta)
         with folder_written_whole(folder) as temporary:
             series = WrittenSeries(0, "", ())
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
                 series = write_series(
-                    values, sources, temporary, provenance=provenance, uid_seed=self.uid_seed, kind=self.dicom
+                    values,
+                    sources,
+                    temporary,
+                    provenance=provenance,
+                    uid_seed=self.uid_seed,
+                    kind=self.dicom,
+                    finer=plane.grids if plane else None,
                 )
             if self.nifti or not files:
-                write_nifti(
-                    series.in_its_unit(values), image.affine.cpu().numpy(), temporary / f"{case}_restored.nii.gz"
-                )
+                file = temporary / f"{case}_restored.nii.gz"
+                write_nifti(series.in_its_unit(values), image.affine.cpu().numpy(), file, _forms(image, plane))
             source = {SOURCE_KEY: str(data[SOURCE_KEY])} if SOURCE_KEY in data else {}
             settings = {**self.settings, **source}
             record = CaseRecord(
@@ -126,6 +135,7 @@ class SaveRestoredd(MapTransform):
                 n_outside_file_range=series.n_clipped,
                 unit=series.unit,
                 settings=settings,
+                kspace_kept=tuple(json.loads(image.meta.get(KSPACE_KEPT) or "[]")),
             )
             write_record(temporary, record)
 
@@ -158,23 +168,8 @@ def _case(data: Mapping[Hashable, Any], image: MetaTensor) -> str:
     return case
 
 
-def write_nifti(values: NDArray[np.float32], affine: NDArray[np.float64], path: Path) -> None:
-    """Write a NIfTI file.
-
-    Args:
-        values: ``(W, H[, D])``.
-        affine: ``(4, 4)``, RAS [mm].
-        path: file to write.
-
-    Raises:
-        OSError: the file system does not let us.
-    """
-    # nibabel itself, since MONAI's writer changes the number of dimensions of slices and one-slice volumes.
-    nifti = nibabel.Nifti1Image(values, affine)
-    nifti.set_sform(nifti.affine, code="scanner")
-    # A quaternion cannot hold the shear of a tilted gantry; where it would tell another geometry, it must tell none.
-    nifti.set_qform(nifti.affine, code="scanner")
-    if not np.allclose(nifti.get_qform(), nifti.affine, atol=AFFINE_TOLERANCE):
-        nifti.set_qform(None, code="unknown")
-    nifti.header.set_xyzt_units("mm")
-    nibabel.save(nifti, path)
+def _forms(image: MetaTensor, plane: FinerPlane | None) -> NiftiForms | None:
+    """The forms of the header that an image was read from, if that was NIfTI, on the grid that it has now."""
+    text = image.meta.get(FORMS_KEY)
+    forms = NiftiForms.from_json(text) if text else None
+    return forms if forms is None or plane is None else forms.regridded(plane.to_coarse)

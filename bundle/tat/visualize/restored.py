@@ -13,6 +13,7 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.modality import ResolveModalityd
+from bundle.tat.transforms.mri_scale import MriScale
 from bundle.tat.transforms.volume import EnsureScalarVolumed
 from bundle.tat.visualize.saving import save_figure
 from bundle.tat.visualize.slices import draw_case, draw_scan
@@ -37,6 +38,7 @@ def draw_restored(
     modality: str | None = None,
     note: str = "",
     measured: bool = False,
+    mri_scale: MriScale = "fixed",
 ) -> list[Path]:
     """Draw the middle slice of every restored scan: input, restored, what was changed, and how far the clean one is.
 
@@ -49,6 +51,7 @@ def draw_restored(
         modality: of ``scan``, where its files do not tell: ``CT``, ``PET`` or ``MRI``.
         note: line below the title of the pictures of ``scan``.
         measured: nothing was simulated: leave the note about it out of the pictures of ``datalist``.
+        mri_scale: of ``datalist``, as in an evaluation: MRI is drawn and scored on the scale of training.
 
     Returns:
         The pictures. None is written before all are drawn.
@@ -61,7 +64,7 @@ def draw_restored(
         scans = read_scans(Path(scan), modality, Path(restored))
         figures = {one.name: draw_scan(one, note=note) for one in scans}
     elif datalist is not None and scan is None:
-        cases = read_cases(Path(datalist), section, Path(restored))
+        cases = read_cases(Path(datalist), section, Path(restored), mri_scale=mri_scale)
         notes = {} if measured else SIMULATION_NOTES
         figures = {case.name: draw_case(case, note=notes.get(case.modality, "")) for case in cases}
     else:

@@ -84,7 +84,7 @@ def test_every_fault_is_named_at_once(tmp_path):
         str(tmp_path / "broken.nii.gz"): "cannot read .*broken.nii.gz",
         str(tmp_path / "half.nii"): "cannot read .*half.nii: it has",
         str(tmp_path / "broken.nrrd"): "cannot read .*broken.nrrd",
-        str(tmp_path / "picture.png"): "picture.png is neither",
+        str(tmp_path / "picture.png"): "picture.png is none of",
         str(tmp_path / "empty"): "empty holds no DICOM series that can be restored",
         dicom(tmp_path, "mr", "MR"): "",
     }

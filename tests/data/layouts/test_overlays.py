@@ -4,15 +4,18 @@ import json
 import pickle
 import re
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
 import torch
 from monai.bundle import ConfigParser
+from monai.transforms import Compose
 
 from bundle.tat.data.layouts.ixi import CENTRAL_SLICES
 from bundle.tat.networks import TAT
 from bundle.tat.transforms.degrade import SimulateDegradationd
+from bundle.tat.transforms.intensity import ScaleByModalityd
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
 from tests.configs.test_train import TINY, assert_cache_is_left_alone
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
@@ -215,3 +218,31 @@ def test_numbers_that_stand_twice_are_equal():
 @pytest.mark.parametrize("path", sorted((CONFIGS / "layouts").glob("data_*.json")), ids=lambda path: path.stem)
 def test_every_overlay_is_in_the_documents(path):
     assert path.name in (ROOT / "docs" / "data.md").read_text()
+
+
+@pytest.mark.parametrize("factor", [1.0, 1 / 1400])
+def test_slices_of_ixi_are_drawn_on_the_scale_of_their_volume(tmp_path, monkeypatch, factor):
+    """The degraded slice that training draws has the values that inference would give it within its volume."""
+    ixi(tmp_path)
+    for path in tmp_path.glob("*.nii.gz"):
+        scan = nibabel.load(path)
+        nibabel.save(nibabel.Nifti1Image(scan.get_fdata(dtype=np.float32) * factor, scan.affine), path)
+    parser = ConfigParser()
+    parser.read_config([str(CONFIGS / "train.json"), str(CONFIGS / "layouts/data_ixi.json")])
+    parser.update(
+        {
+            "bundle_root": str(ROOT),
+            "dataset_dir": str(tmp_path),
+            "mri_scale": "percentile",
+            "train#n_slices": 6,
+        }
+    )
+    (item, *_) = parser.get_parsed_content("train#datalist")
+    read, degrade, scale = (parser.get_parsed_content(f"train#{id_}") for id_ in ("read", "degrade", "scale#0"))
+    drawn = Compose([*read, *degrade, scale])(item)
+    whole = Compose([*parser.get_parsed_content("validate#read"), *parser.get_parsed_content("validate#degrade")])(item)
+    whole = ScaleByModalityd(("image", "label"))(whole)
+    for key in ("image", "label"):
+        (one,) = drawn[key][0].as_tensor().unbind(-1)
+        apart = [float((one - other).abs().max()) for other in whole[key][0].as_tensor().unbind(-1)]
+        assert min(apart) < 1e-5

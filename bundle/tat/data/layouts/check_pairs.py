@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from monai.utils import ensure_tuple
 from tqdm import tqdm
 
@@ -14,9 +13,7 @@ from bundle.tat.data.datalist import Item
 from bundle.tat.data.scan_info import ScanInfo, read_scan_info
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
-
-# Two scans of a pair are on one grid when none of their corners is apart by more than this part of a voxel's side.
-GEOMETRY_TOLERANCE: Final = 0.1
+from bundle.tat.volume_files.geometry import GEOMETRY_TOLERANCE, corner_distance, smallest_side
 
 _SECONDS_BEFORE_BAR: Final = 2.0
 
@@ -87,11 +84,8 @@ def _check_grids(first_path: Path, first: ScanInfo, second_path: Path, second: S
     if first.shape != second.shape:
         sizes = (" x ".join(str(size) for size in header.shape) for header in (first, second))
         raise RefusedInputError(f"{first_path} and {second_path} differ in shape: {next(sizes)} and {next(sizes)}")
-    size = (*first.shape[:3], 1, 1)[:3]
-    corners = np.array([[i, j, k, 1] for i in (0, size[0]) for j in (0, size[1]) for k in (0, size[2])])
-    apart = float(np.linalg.norm((first.affine - second.affine)[:3] @ corners.T, axis=0).max())
-    voxel = float(np.linalg.norm(first.affine[:3, :3], axis=0).min())
-    if not apart <= GEOMETRY_TOLERANCE * voxel:
+    apart = corner_distance(first.affine, second.affine, first.shape)
+    if not apart <= GEOMETRY_TOLERANCE * smallest_side(first.affine):
         raise RefusedInputError(f"{first_path} and {second_path} lie {apart:.3g} mm apart: bring them to one grid")
 
 

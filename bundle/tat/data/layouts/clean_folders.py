@@ -25,6 +25,6 @@ def list_clean(root: str, modality: str | None = None, section: str | None = Non
     return [
         {"label": str(scan), "draw": draw, **({"modality": known} if known else {})}
         for folder, known in task_folders(root, modality, section)
-        for scan in find_scan_paths(folder)
+        for scan in find_scan_paths(folder).values()
         for draw in range(n_draws)
     ]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from bundle.tat.data.datalist import Item, find_scan_paths
-from bundle.tat.formats import case_name
 from bundle.tat.modality import parse_modality
 from bundle.tat.refusal import RefusedInputError
 
@@ -34,7 +33,7 @@ def pair_folders(root: str, modality: str | None = None, section: str | None = N
     items: list[Item] = []
     orphans: list[str] = []
     for folder, known in task_folders(root, modality, section):
-        low, high = (_scans_by_name(folder / name) for name in (DEGRADED_FOLDER, CLEAN_FOLDER))
+        low, high = (find_scan_paths(folder / name) for name in (DEGRADED_FOLDER, CLEAN_FOLDER))
         items += pair_by_name(low, high, known)
         orphans += find_orphans(low, high)
     refuse_orphans(orphans)
@@ -105,10 +104,6 @@ def refuse_orphans(orphans: list[str]) -> None:
     """
     if orphans:
         raise RefusedInputError(f"{len(orphans)} scans have no partner of the same name: {', '.join(orphans)}")
-
-
-def _scans_by_name(folder: Path) -> dict[str, Path]:
-    return {case_name(path): path for path in find_scan_paths(folder)}
 
 
 def _modality_of(folder: Path) -> str | None:

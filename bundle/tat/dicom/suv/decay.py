@@ -45,25 +45,27 @@ class Nuclide(NamedTuple):
 
     Args:
         name: as messages have it.
+        symbol: element and mass number, as PET-BIDS has it.
         codes: Code Value (0008,0100) in SNOMED CT and in the older SNOMED RT, PS3.16 CID 4020.
         half_life: [s].
     """
 
     name: str
+    symbol: str
     codes: tuple[str, str]
     half_life: float
 
 
 NUCLIDES: Final = (
-    Nuclide("carbon 11", ("40565003", "C-105A1"), 1221.8),
-    Nuclide("nitrogen 13", ("21576001", "C-107A1"), 597.9),
-    Nuclide("oxygen 15", ("129504001", "C-B1038"), 122.2),
-    Nuclide("fluorine 18", ("77004003", "C-111A1"), 6586.2),
-    Nuclide("copper 64", ("3932008", "C-127A2"), 45724.0),
-    Nuclide("gallium 68", ("35337001", "C-131A3"), 4062.6),
-    Nuclide("rubidium 82", ("79197006", "C-159A2"), 76.4),
-    Nuclide("zirconium 89", ("63360001", "C-168A4"), 282240.0),
-    Nuclide("iodine 124", ("40937006", "C-114A5"), 360800.0),
+    Nuclide("carbon 11", "C11", ("40565003", "C-105A1"), 1221.8),
+    Nuclide("nitrogen 13", "N13", ("21576001", "C-107A1"), 597.9),
+    Nuclide("oxygen 15", "O15", ("129504001", "C-B1038"), 122.2),
+    Nuclide("fluorine 18", "F18", ("77004003", "C-111A1"), 6586.2),
+    Nuclide("copper 64", "Cu64", ("3932008", "C-127A2"), 45724.0),
+    Nuclide("gallium 68", "Ga68", ("35337001", "C-131A3"), 4062.6),
+    Nuclide("rubidium 82", "Rb82", ("79197006", "C-159A2"), 76.4),
+    Nuclide("zirconium 89", "Zr89", ("63360001", "C-168A4"), 282240.0),
+    Nuclide("iodine 124", "I124", ("40937006", "C-114A5"), 360800.0),
 )
 
 
@@ -98,10 +100,37 @@ def remaining_activity(image: Dataset) -> float:
         duration = _duration(image)
         if duration is None:
             raise refused(f"{TAGS['ActualFrameDuration']} is missing or 0: fill it in")
-        reference = acquisition + _average_time(duration, half_life)
+        reference = acquisition + timedelta(seconds=average_time(duration, half_life))
     else:
         reference = _scan_start(image, acquisition, half_life)
-    return math.pow(2.0, -_seconds_since_injection(image, item, reference, half_life) / half_life)
+    return decayed_share(_seconds_since_injection(image, item, reference, half_life), half_life)
+
+
+def decayed_share(seconds: float, half_life: float) -> float:
+    """Share of an activity that is left after a time.
+
+    Args:
+        seconds: the time [s].
+        half_life: of the nuclide [s].
+
+    Returns:
+        0.5 after one half-life.
+    """
+    return math.pow(2.0, -seconds / half_life)
+
+
+def average_time(duration: float, half_life: float) -> float:
+    """Time at which the activity is the average over a frame, a little before its middle.
+
+    Args:
+        duration: of the frame [s].
+        half_life: of the nuclide [s].
+
+    Returns:
+        Time after the start of the frame [s].
+    """
+    decay = math.log(2) * duration / half_life
+    return duration / decay * math.log(decay / -math.expm1(-decay))
 
 
 def decay_correction(image: Dataset) -> str:
@@ -176,19 +205,13 @@ def _scan_start_by_frame(image: Dataset, acquisition: datetime, half_life: float
         return scan_start  # GE counts to the start of the frame, the others to its average time
     if offset == 0 or duration is None:
         return None
-    return scan_start + _average_time(duration, half_life)
+    return scan_start + timedelta(seconds=average_time(duration, half_life))
 
 
 def _duration(image: Dataset) -> float | None:
     """Actual Frame Duration (0018,1242) [s], if it is known."""
     milliseconds = read_number(image, "ActualFrameDuration")
     return milliseconds / 1000 if milliseconds and milliseconds > 0 else None
-
-
-def _average_time(duration: float, half_life: float) -> timedelta:
-    """Time after the start of a frame at which the activity is the frame's average; a little before its middle."""
-    decay = math.log(2) * duration / half_life
-    return timedelta(seconds=duration / decay * math.log(decay / -math.expm1(-decay)))
 
 
 def _seconds_since_injection(image: Dataset, item: Dataset, reference: datetime, half_life: float) -> float:

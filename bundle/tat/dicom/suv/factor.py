@@ -80,7 +80,21 @@ def _factor_of_activity(image: Dataset) -> float:
     """Factor from Bq/ml to SUV."""
     weight = read_within(image, "PatientWeight", LIGHTEST, HEAVIEST, "kg")
     dose = read_within(radiopharmaceutical(image), "RadionuclideTotalDose", LEAST_DOSE, GREATEST_DOSE, "Bq")
-    return weight * GRAMS_A_KILOGRAM / (dose * remaining_activity(image))
+    return activity_to_suv(weight, dose, remaining_activity(image))
+
+
+def activity_to_suv(weight: float, dose: float, share: float) -> float:
+    """Factor from Bq/ml to SUV by body weight.
+
+    Args:
+        weight: of the body [kg].
+        dose: injected activity [Bq].
+        share: how much of the dose is left at the time that the values refer to.
+
+    Returns:
+        Weight [g] over the activity that is left [Bq].
+    """
+    return weight * GRAMS_A_KILOGRAM / (dose * share)
 
 
 def _factor_of_counts(image: Dataset) -> float:

@@ -1,0 +1,155 @@
+"""One scale for magnetic resonance images, which have no unit: the same in training, in evaluation and in use."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from torch import Tensor
+
+from bundle.tat.modality import INTENSITY_RANGES, MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE, Modality
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.naming_source import naming_source
+from bundle.tat.transforms.volume import iter_chunks
+
+MriScale = Literal["percentile", "fixed"]
+
+# Brightness of the two scans of a pair, and of a volume and those of training, that is still the same scale: truncation
+# of k-space changes it by 3 %, sequences and coils by less than two, and 8-bit images are darker by five.
+MAX_RATIO: Final = 4.0
+LOWEST: Final = MRI_FOREGROUND_INTENSITY / MAX_RATIO
+# A slice alone may show little but air. Whether it was brought to [0, 1] can be told all the same.
+LOWEST_OF_SLICE: Final = LOWEST / 100
+# What is brighter is clipped.
+HIGHEST: Final = INTENSITY_RANGES[Modality.MRI].high
+
+# Entry of an item that has the factor of its pair, once it is known.
+MRI_FACTOR_KEY: Final = "mri_factor"
+
+
+class MeasureMriScaled(MapTransform):
+    """Find the factor of an MRI pair while its volumes are whole, for ``ScaleByModalityd`` to take.
+
+    Needed where single slices are drawn before they are scaled: a slice has another foreground than its volume. Items
+    of other modalities are left alone.
+
+    Args:
+        keys: scans of the pair, the degraded one first: inference has no other.
+        mri_scale: see ``find_mri_factor``.
+        degrade: makes the degraded volume of a clean one, to be measured and forgotten; ``None``: it is there.
+        modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
+        allow_missing_keys: skip a key that is absent.
+
+    Raises:
+        RefusedInputError: see ``find_mri_factor``.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        mri_scale: MriScale = "percentile",
+        degrade: MapTransform | None = None,
+        modality_key: str = "modality",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.mri_scale = parse_mri_scale(mri_scale)
+        self.degrade = degrade
+        self.modality_key = modality_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add the factor."""
+        d = dict(data)
+        if Modality(d[self.modality_key]) is Modality.MRI:
+            # What is taken as it is is not measured but for whether it may be: the clean volume tells.
+            whole = self.degrade(d) if self.degrade is not None and self.mri_scale == "percentile" else d
+            d[MRI_FACTOR_KEY] = find_mri_factor([whole[key] for key in self.key_iterator(whole)], self.mri_scale)
+        return d
+
+
+def parse_mri_scale(word: str) -> MriScale:
+    """Read the user's word.
+
+    Raises:
+        RefusedInputError: it is neither ``percentile`` nor ``fixed``.
+    """
+    if word == "percentile":
+        return "percentile"
+    if word == "fixed":
+        return "fixed"
+    raise RefusedInputError(f"mri_scale is {word!r}: pass percentile or fixed")
+
+
+def find_mri_factor(scans: Sequence[Tensor], mri_scale: MriScale) -> float:
+    """Factor that brings a scan, or both scans of a pair, to the scale of the training data.
+
+    Args:
+        scans: whole volumes in the unit of their files; of a pair the degraded one first.
+        mri_scale: ``percentile`` measures the first scan, see ``mri_scale_factor``. ``fixed`` takes the intensities as
+            they are, [0, 4095] as in the paper.
+
+    Shape:
+        each ``(1, W, H)``, ``(W, H, D)`` or ``(1, W, H, D)``.
+
+    Returns:
+        The factor, 1 for ``fixed``.
+
+    Raises:
+        RefusedInputError: with ``fixed``, the foreground of a scan is far from that of training; with ``percentile``,
+            the scans of a pair are on different scales.
+    """
+    factor = mri_scale_factor(scans[0]) if mri_scale == "percentile" else 1.0
+    for scan in scans:
+        with naming_source(scan):
+            _check_level(scan, factor, mri_scale)
+    return factor
+
+
+def mri_scale_factor(image: Tensor) -> float:
+    """Factor that puts the bright foreground of an MRI volume where it was in training.
+
+    Args:
+        image: one whole volume, in arbitrary units.
+
+    Returns:
+        Training intensity over the foreground percentile, see ``bundle.tat.modality``; 1 where nothing is brighter
+        than 0.
+    """
+    level = foreground_level(image)
+    return MRI_FOREGROUND_INTENSITY / level if level > 0 else 1.0
+
+
+def foreground_level(image: Tensor) -> float:
+    """How bright the foreground of a volume is: a percentile of the voxels above the mean.
+
+    Args:
+        image: one whole volume, of any shape. A constant one is all foreground.
+    """
+    mean = float(torch.as_tensor(image).mean())
+    foreground = torch.cat([chunk[chunk > mean] for chunk in iter_chunks(image)])
+    if foreground.numel() == 0:
+        foreground = torch.cat(iter_chunks(image))
+    # torch.quantile stops at 16 million values, and its k-th value needs three times the memory of NumPy's.
+    values = foreground.cpu().numpy()
+    place = round(MRI_FOREGROUND_PERCENTILE / 100 * (values.size - 1))
+    values.partition(place)
+    return float(values[place])
+
+
+def _check_level(scan: Tensor, factor: float, mri_scale: MriScale) -> None:
+    """Refuse a scan whose foreground, multiplied by the factor of its pair, is far from that of training."""
+    level = foreground_level(scan) * factor
+    lowest = LOWEST_OF_SLICE if min(scan.shape[-3:]) == 1 else LOWEST
+    is_fixed = mri_scale == "fixed"
+    if level <= 0 or lowest <= level <= (HIGHEST if is_fixed else MAX_RATIO * MRI_FOREGROUND_INTENSITY):
+        return
+    if is_fixed:
+        raise RefusedInputError(
+            f"the foreground of this MRI reaches {level:.6g}, and mri_scale fixed takes {lowest:g} to {HIGHEST:g}: "
+            "pass --mri_scale percentile, which brings each volume to the scale of training"
+        )
+    raise RefusedInputError(
+        f"its foreground is {level / MRI_FOREGROUND_INTENSITY:.3g} times as bright as that of the other scan of its "
+        f"pair, more than {MAX_RATIO:g} times apart: bring both scans to one scale"
+    )

@@ -1,0 +1,66 @@
+"""Which factor brings PET to SUV: the user's, or that of the scan's sidecar."""
+
+import logging
+from typing import Final
+
+from monai.data import MetaTensor
+
+from bundle.tat.data.pet_sidecar import sidecar_suv_factor
+from bundle.tat.data.sidecar import Sidecar
+from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
+
+# Entries of an image's metadata: the factor that its sidecar gives, or why it gives none.
+SUV_FACTOR_KEY: Final = "suv_factor"
+SUV_REFUSAL_KEY: Final = "suv_refusal"
+# What ``pet_scale`` is where nobody sets it.
+NOT_SET: Final = 1.0
+
+
+def note_suv_factor(image: object, sidecar: Sidecar) -> None:
+    """Write into the metadata of a PET image what its sidecar says about SUV.
+
+    Args:
+        image: a ``MetaTensor``; anything else has no metadata.
+        sidecar: of the image.
+    """
+    if not isinstance(image, MetaTensor):
+        return
+    try:
+        factor = sidecar_suv_factor(sidecar)
+    except RefusedInputError as refusal:
+        image.meta[SUV_REFUSAL_KEY] = str(refusal)
+    else:
+        if factor is not None:
+            image.meta[SUV_FACTOR_KEY] = factor
+
+
+def resolve_pet_scale(image: object, pet_scale: float) -> float:
+    """The factor that brings a PET image to SUV; dividing by it leads back to the unit of its file.
+
+    Args:
+        image: PET, with what ``note_suv_factor`` wrote if it has a sidecar.
+        pet_scale: what the user says, which holds over the sidecar; 1 says nothing.
+
+    Returns:
+        The factor; 1 where nothing is told of the unit.
+
+    Raises:
+        RefusedInputError: the user says nothing and the sidecar tells another unit than SUV, but not the factor; or the
+            user says something of DICOM, which is in SUV when it has been read.
+    """
+    meta = image.meta if isinstance(image, MetaTensor) else {}
+    told = meta.get(SUV_FACTOR_KEY)
+    if pet_scale == NOT_SET:
+        if SUV_REFUSAL_KEY in meta:
+            raise RefusedInputError(str(meta[SUV_REFUSAL_KEY]))
+        return NOT_SET if told is None else float(told)
+    # Only DICOM tells its modality in the file.
+    if meta.get("modality"):
+        raise RefusedInputError(f"pet_scale is {pet_scale}: DICOM is brought to SUV by its own header")
+    if told is not None:
+        logger.warning("pet_scale %g is taken, not the factor %g that the sidecar gives", pet_scale, told)
+    elif SUV_REFUSAL_KEY in meta:
+        logger.info("pet_scale %g is taken, since the sidecar does not lead to SUV", pet_scale)
+    return pet_scale
