@@ -128,7 +128,8 @@ class SeriesVolume(NamedTuple):
     @property
     def metadata(self) -> dict[str, Any]:
         """What MONAI's readers say of an image, with the modality and the files."""
-        first = self.sources[0]
+        source = self.sources[0]
+        first = source.first_frame if isinstance(source, EnhancedSource) else source
         return {
             "affine": self.affine,
             "original_affine": self.affine.copy(),
@@ -138,7 +139,7 @@ class SeriesVolume(NamedTuple):
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
             ASSUMPTIONS: json.dumps(self.assumptions),
-            ACQUIRED_SHARES: json.dumps(acquired_shares(first.image if isinstance(first, EnhancedSource) else first)),
+            ACQUIRED_SHARES: json.dumps(acquired_shares(first)),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
             SOURCE_FRAMES: json.dumps(self.frames),
         }

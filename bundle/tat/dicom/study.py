@@ -253,7 +253,8 @@ def _look_into(walked: Walked) -> tuple[list[DicomHeader], dict[Path, str], list
     """The images of a walk, the damaged files and what is wrong with them, and all else and why it is no image."""
     files = sorted([*walked.files, *walked.dangling])
     images: list[DicomHeader] = []
-    damaged, others = {}, list(walked.left_out)
+    damaged: dict[Path, str] = {}
+    others = list(walked.left_out)
     for file in tqdm(files, desc="searching DICOM", unit="file", delay=_SECONDS_BEFORE_BAR, leave=False, disable=None):
         try:
             headers = read_dicom_headers(file)

@@ -212,8 +212,6 @@ class _DerivedSeries:
     def add_object(self, source: EnhancedSource) -> None:
         """Write the slices of an Enhanced object as an object of its kind."""
         image = source.image
-        if self._finer is not None:
-            raise RefusedInputError("a finer grid is not written into an Enhanced object: pass --dicom classic")
         with tempfile.TemporaryFile(dir=self._folder) as pixels:
             with refusing_damage(_path_of(image)):
                 views = FrameViews(image)
@@ -223,7 +221,7 @@ class _DerivedSeries:
                 pixels_of_first = self._volume[:, :, source.slices[0]].tobytes()
                 identity = self._identities.derive(image.get("SOPInstanceUID") or "", pixels_of_first, part)
                 types, series_uid = derived_type(image.get("ImageType")), str(image.get("SeriesInstanceUID") or "")
-                derived = derive_object(source, self._volume, pixels)
+                derived = derive_object(source, self._volume, pixels, self._finer)
                 describe(image, identity, self._provenance, self._now)
                 image.ImageType = types
                 refer_to_frames(image, sorted(source.frames), series_uid)
@@ -251,10 +249,10 @@ class _DerivedSeries:
             (self._folder / f"IM{index + 1:04d}.dcm").write_bytes(content)
 
     def _derive(self, image: Dataset, index: int, factor: float) -> int:
-        """Give an image the pixels of a slice; returns how many values were clipped."""
-        values = self._volume[:, :, index].T
+        """Give an image the plane and pixels of a slice; returns how many values were clipped."""
         if self._finer is not None:
             refine_plane(image, rows=self._finer[1], columns=self._finer[0])
+        values = self._volume[:, :, index].T
         if (image.get("Rows"), image.get("Columns")) != values.shape:
             raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
         self.unit_factors[index] = factor

@@ -113,7 +113,6 @@ class SaveRestoredd(MapTransform):
             if files:
                 provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
-                grids = plane.grids if plane else None
                 series = write_series(
                     values,
                     sources,
@@ -121,7 +120,7 @@ class SaveRestoredd(MapTransform):
                     provenance=provenance,
                     uid_seed=self.uid_seed,
                     kind=self.dicom,
-                    finer=grids,
+                    finer=plane.grids if plane else None,
                 )
             if self.nifti or not files:
                 file = temporary / f"{case}_restored.nii.gz"

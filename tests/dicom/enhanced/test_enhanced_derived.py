@@ -1,15 +1,20 @@
 """Derived Enhanced objects and classic slices of them."""
 
+import json
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK
 
+from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.header import DicomHeader
+from bundle.tat.dicom.open import read_dicom_headers
 from bundle.tat.dicom.reader import read_series
 from bundle.tat.dicom.study import find_series, list_study
 from bundle.tat.dicom.writer import write_series
+from bundle.tat.kspace.fourier_grid import FourierGrid
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
@@ -221,3 +226,32 @@ def test_the_kind_is_a_setting_of_saving(tmp_path):
         assert len(list((tmp_path / kind / "series").glob("IM*.dcm"))) == n_files
     with pytest.raises(RefusedInputError, match="dicom is 'enhanced': pass source or classic"):
         SaveRestoredd("pred", str(tmp_path), dicom="enhanced")
+
+
+@pytest.mark.parametrize("kind", ["source", "classic"])
+def test_a_finer_plane_covers_the_same_field_of_view(tmp_path, kind):
+    write_enhanced(tmp_path / "series", stored_values("MR", 3), "MR", order=[2, 0, 1])
+    source = find_series([tmp_path / "series"]).slices()
+    columns, rows = FourierGrid(10, 20), FourierGrid(12, 24)
+    volume = np.ones((20, 24, 3), np.float32)
+    _, _, paths = derive(tmp_path / "series", volume, kind=kind, finer=(columns, rows))
+    derived = sorted((frame for path in paths for frame in read_dicom_headers(path)), key=lambda one: one.position[2])
+    for frame, before in zip(derived, source, strict=True):
+        assert (frame.rows, frame.columns) == (24, 20)
+        assert frame.spacing == pytest.approx([side / 2 for side in before.spacing])
+        shift = np.array([columns.first_centre * before.spacing[1], rows.first_centre * before.spacing[0], 0])
+        np.testing.assert_allclose(frame.position, before.position + shift)
+
+
+@pytest.mark.parametrize(("along", "shares"), [("ROW", (0.5, 0.75)), ("COLUMN", (0.9, 5 / 12)), ("OTHER", None)])
+def test_acquired_shares_come_from_the_steps_of_encoding(tmp_path, along, shares):
+    def change(groups, _):
+        groups.MRFOVGeometrySequence = item(
+            InPlanePhaseEncodingDirection=along,
+            MRAcquisitionFrequencyEncodingSteps=9,
+            MRAcquisitionPhaseEncodingStepsInPlane=5,
+        )
+
+    write_enhanced(tmp_path / "series", stored_values("MR", 3), "MR", change_frame=change)
+    found = json.loads(read_series(find_series([tmp_path / "series"])).metadata[ACQUIRED_SHARES])
+    assert found == (None if shares is None else pytest.approx(shares))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.dicom.complete_file import write_complete
 from bundle.tat.dicom.enhanced.frames import PER_FRAME, SHARED, FrameViews
+from bundle.tat.dicom.geometry import refine_plane
 from bundle.tat.dicom.padding import set_stored_padding, stored_padding
 from bundle.tat.dicom.pixels import N_BITS, set_pixels, unit_factor
 from bundle.tat.refusal import RefusedInputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from bundle.tat.dicom.enhanced.source import EnhancedSource
+    from bundle.tat.kspace.fourier_grid import FourierGrid
 
 # Longest value of an element, which has an even length below 2^32 - 1, PS3.5 7.1.1.
 MAX_PIXEL_BYTES: Final = 2**32 - 2
@@ -28,7 +30,8 @@ _TRANSFORMATION: Final = "PixelValueTransformationSequence"
 _MAPPING: Final = "RealWorldValueMappingSequence"
 _RESCALE: Final = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 _PIXEL_FORMAT: Final = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
-_STORAGE: Final = (*_PIXEL_FORMAT, *_RESCALE, "PixelPaddingValue", "PixelPaddingRangeLimit")
+_PLANE: Final = ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient")
+_STORAGE: Final = (*_PIXEL_FORMAT, *_RESCALE, *_PLANE, "PixelPaddingValue", "PixelPaddingRangeLimit")
 _FRAME_TYPES: Final = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
 # Rescale Type (0028,1054) where the source has none, PS3.3 C.7.6.16.2.9.
 _RESCALE_TYPES: Final = MappingProxyType({"CT": "HU"})
@@ -82,7 +85,12 @@ class DerivedObject(NamedTuple):
     unit_factors: dict[int, float]
 
 
-def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]], pixels: BinaryIO) -> DerivedObject:
+def derive_object(
+    source: EnhancedSource,
+    volume: NDArray[np.floating[Any]],
+    pixels: BinaryIO,
+    finer: tuple[FourierGrid, FourierGrid] | None = None,
+) -> DerivedObject:
     """Replace the frames of an object, in the order that they had, and what describes their storage.
 
     Frames that are not of the volume are left out. Values are stored as ``set_pixels`` stores those of a slice.
@@ -91,6 +99,7 @@ def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]], pix
         source: what it is derived from; its data set is changed.
         volume: ``(columns, rows, slices)`` in the unit that the reader gives.
         pixels: file that takes the pixels, one frame after the other.
+        finer: the grids of the volume's first and second axis, where they are finer than those of the source.
 
     Raises:
         RefusedInputError: the volume has another shape than the frames, or is too large for one file.
@@ -101,7 +110,7 @@ def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]], pix
     """
     image, views = source.image, FrameViews(source.image)
     ordered = sorted(zip(source.frames, source.slices, strict=True))
-    shape = int(image.Rows), int(image.Columns)
+    shape = (finer[1].n_fine, finer[0].n_fine) if finer else (int(image.Rows), int(image.Columns))
     n_bytes = N_BITS // 8 * len(ordered) * shape[0] * shape[1]
     if volume.shape[1::-1] != shape:
         raise RefusedInputError(f"it is not of the volume's {volume.shape[0]} columns and {volume.shape[1]} rows")
@@ -110,12 +119,16 @@ def derive_object(source: EnhancedSource, volume: NDArray[np.floating[Any]], pix
     written, factors, n_clipped = [], {}, 0
     for frame, index in ordered:
         view = views.own(frame)
+        if finer:
+            refine_plane(view, rows=finer[1], columns=finer[0])
         factors[index] = unit_factor(view)
         n_clipped += set_pixels(view, volume[:, :, index].T, factors[index])
         pixels.write(view.PixelData)
         written.append(_storage_of(view))
     _keep_frames(image, [frame for frame, _ in ordered])
     _set_storage(image, written)
+    if finer:
+        _set_plane(image, written)
     return DerivedObject(image, n_bytes, n_clipped, factors)
 
 
@@ -146,6 +159,18 @@ def _set_storage(image: Dataset, written: list[Dataset]) -> None:
     _set_transformation(image, written)
     if image.get("Modality") in ("CT", "PT"):
         _set_mapping(image, written)
+
+
+def _set_plane(image: Dataset, written: list[Dataset]) -> None:
+    """Place the frames as their views are placed."""
+    shared, frames = _groups(image)
+    image.Rows, image.Columns = written[0].Rows, written[0].Columns
+    for groups in (shared, *frames):
+        for measures in groups.get("PixelMeasuresSequence") or ():
+            measures.PixelSpacing = written[0].PixelSpacing
+    for groups, view in zip(frames, written, strict=True):
+        groups.PlanePositionSequence = _one_item({"ImagePositionPatient": view.ImagePositionPatient})
+    shared.pop("PlanePositionSequence", None)
 
 
 def _set_transformation(image: Dataset, written: list[Dataset]) -> None:

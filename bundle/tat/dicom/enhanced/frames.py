@@ -49,6 +49,7 @@ FLATTENED: Final = (
     "MRDiffusionSequence",
     "MREchoSequence",
     "MRTimingAndRelatedParametersSequence",
+    "MRFOVGeometrySequence",
     "MRModifierSequence",
     "MRImagingModifierSequence",
     "PETFrameTypeSequence",
@@ -185,5 +186,16 @@ def _name_classically(view: Dataset) -> None:
         set_new(view, "EchoTime", echo)
     if duration is not None and view.get("ActualFrameDuration") is None:
         set_new(view, "ActualFrameDuration", round(float(duration)))  # whole milliseconds in classic images
+    if view.get("AcquisitionMatrix") is None:
+        _take_matrix(view)
     if view.get("Modality") == "PT":
         complete_pet(view)
+
+
+def _take_matrix(view: Dataset) -> None:
+    """Acquisition Matrix (0018,1310) from the steps of encoding, PS3.3 C.8.13.5.3 and C.8.3.1."""
+    frequency = view.get("MRAcquisitionFrequencyEncodingSteps")
+    phase, along = view.get("MRAcquisitionPhaseEncodingStepsInPlane"), view.get("InPlanePhaseEncodingDirection")
+    matrix = {"ROW": [frequency, 0, 0, phase], "COLUMN": [0, frequency, phase, 0]}.get(str(along))
+    if frequency and phase and matrix:
+        set_new(view, "AcquisitionMatrix", matrix)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bundle.tat.dicom.attributes_removed import remove_stale_attributes
+from bundle.tat.dicom.enhanced.frames import FrameViews
 from bundle.tat.dicom.lossy import propagate_lossy_compression
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class EnhancedSource:
     image: Dataset
     frames: tuple[int, ...]
     slices: tuple[int, ...]
+
+    @property
+    def first_frame(self) -> Dataset:
+        """The first of the frames as a classic image."""
+        return FrameViews(self.image)[self.frames[0]]
 
 
 def keep_object(image: Dataset, frame: Dataset) -> Dataset:
