@@ -8,9 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from scripts.data.sources import Source
-
 from bundle.tat.atomic import written_whole
+from scripts.data.sources import Source
 
 Entries = dict[str, dict[str, Any]]  # by the path of the clean volume
 

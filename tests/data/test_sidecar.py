@@ -59,7 +59,7 @@ def test_a_bids_scan_inherits_and_the_nearest_holds(scan, tmp_path):
 @pytest.mark.parametrize("content", [b"{", b'{"Modality": "P', b"\xff\xfe"])
 def test_a_broken_sidecar_is_refused_by_name(scan, content):
     beside(scan).write_bytes(content)
-    with pytest.raises(RefusedInputError, match="sub-01_run-1_pet.json beside the scan cannot be read as JSON"):
+    with pytest.raises(RefusedInputError, match=r"sub-01_run-1_pet\.json beside the scan cannot be read as JSON"):
         read_sidecar(scan)
 
 
@@ -74,7 +74,9 @@ def test_json_without_entries_tells_nothing(scan):
     assert read_sidecar(scan) is None
 
 
-@pytest.mark.parametrize(("value", "expected"), [(3, (3.0,)), ("2.5", (2.5,)), ([1, 2], (1.0, 2.0)), ("n/a", ()), (None, ())])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(3, (3.0,)), ("2.5", (2.5,)), ([1, 2], (1.0, 2.0)), ("n/a", ()), (None, ())]
+)
 def test_numbers(tmp_path, value, expected):
     assert Sidecar(tmp_path / "x.json", {"A": value}).numbers("A") == expected
     assert Sidecar(tmp_path / "x.json", {}).number("A") is None
@@ -138,3 +140,23 @@ def test_dicom_has_none(tmp_path):
     write_dicom_series(tmp_path / "series", VOLUME)
     write(tmp_path / "series.json", Modality="PT")
     assert sidecar_of({"image": str(tmp_path / "series")}) is None
+
+
+@pytest.mark.parametrize(
+    ("image_type", "reason"),
+    [
+        (["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], None),
+        (["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"], None),
+        (["ORIGINAL", "PRIMARY", "P", "ND", "PHASE"], "a phase image"),
+        (["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"], "a parametric map"),
+        (["DERIVED", "PRIMARY", "T1 MAP", "ND"], "a parametric map"),
+        (["ORIGINAL", "PRIMARY", "VELOCITY", "V"], "a velocity image"),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_what_is_no_anatomy_is_told_by_image_type(tmp_path, image_type, reason):
+    """A mosaic has been taken apart by the converter."""
+    sidecar = Sidecar(tmp_path / "x.json", {"Modality": "MR", "ImageType": image_type})
+    told = sidecar.not_a_slice_reason
+    assert told is None if reason is None else told.startswith(reason)

@@ -51,3 +51,11 @@ def test_a_sidecar_and_a_bids_name_are_asked(tmp_path):
     (tmp_path / "sub-1_pet.json").write_text('{"Modality": "NM"}')
     with pytest.raises(ValueError, match="modality 'NM' is not one that TAT restores"):
         ResolveModalityd("image")({"image": image})
+
+
+def test_a_map_is_refused_by_its_sidecar(tmp_path):
+    (tmp_path / "a.nii").touch()
+    (tmp_path / "a.json").write_text('{"Modality": "MR", "ImageType": ["DERIVED", "PRIMARY", "ADC"]}')
+    scan = MetaTensor(torch.zeros(1, 2, 2), meta={"filename_or_obj": str(tmp_path / "a.nii")})
+    with pytest.raises(ValueError, match=r"by Image Type in a\.json, this is a parametric map"):
+        ResolveModalityd("image")({"image": scan})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,8 @@ def name_apart(paths: Sequence[Path]) -> list[str]:
         together to one (``a/b_c`` and ``a_b/c``).
     """
     parts = [path.parts[1:] for path in paths]
-    n_common = len(os.path.commonprefix([one[:-1] for one in parts]))
+    folders = list(zip(*(one[:-1] for one in parts), strict=False))
+    n_common = next((depth for depth, names in enumerate(folders) if len(set(names)) > 1), len(folders))
     longest = [len(one) - n_common for one in parts]
     n_parts = [1] * len(parts)
     while True:

@@ -34,8 +34,9 @@ class Found(NamedTuple):
         items: the scans, one dictionary each, in the order of their folders and names. ``image`` is an absolute path:
             of a file, or of a folder that holds one DICOM series and nothing else of DICOM; a series among others is
             the list of its files. Links whose file is not there and images of formats that are not read are among them,
-            to be refused at their turn. ``case`` is what the result is named after. ``series`` is the ``Series`` of DICOM,
-            with the headers of its files, so that nobody reads them again. Items of a datalist keep their entries.
+            to be refused at their turn. ``case`` is what the result is named after. ``series`` is the ``Series`` of
+            DICOM, with the headers of its files, so that nobody reads them again. Items of a datalist keep their
+            entries.
         skipped: what is beside the scans of a folder and is not to be restored, or cannot be.
     """
 
@@ -201,7 +202,8 @@ def _scans_in_file(path: Path) -> list[Item]:
         volumes = []
     if len(volumes) > 1:
         return [_item_of(volume) for volume in volumes]
-    return [{IMAGE_KEY: str(path), **{SERIES_KEY: volume for volume in volumes}}]
+    known = {SERIES_KEY: volumes[0]} if volumes else {}
+    return [{IMAGE_KEY: str(path), **known}]
 
 
 def _scans_in_folder(folder: Path) -> tuple[list[Item], list[Skipped]]:

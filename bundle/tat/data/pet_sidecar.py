@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bundle.tat.data.sidecar import Sidecar
+from bundle.tat.dicom.suv.factor import GREATEST_DOSE, HEAVIEST, LEAST_DOSE, LIGHTEST, activity_to_suv
 from bundle.tat.dicom.suv.nuclides import (
     HALF_LIFE_TOLERANCE,
     LONGEST_HALF_LIFE,
@@ -17,7 +18,6 @@ from bundle.tat.dicom.suv.nuclides import (
     average_time,
     decayed_share,
 )
-from bundle.tat.dicom.suv.factor import GREATEST_DOSE, HEAVIEST, LEAST_DOSE, LIGHTEST, activity_to_suv
 from bundle.tat.refusal import RefusedInputError
 
 # Units, in lower case, of activity concentration: factor to Bq/ml.
@@ -37,8 +37,8 @@ _NOT_CORRECTED: Final = frozenset({"none", "no", "false", "uncorrected", "nac"})
 _KILOGRAMS: Final = frozenset({"", "kg", "kilogram", "kilograms"})
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 _FORMULA: Final = (
-    "the body weight [g] over the part [Bq] of the injected activity that is left at the time that the values are decay "
-    "corrected to"
+    "the body weight [g] over the part [Bq] of the injected activity that is left at the time that the values are "
+    "decay corrected to"
 )
 
 

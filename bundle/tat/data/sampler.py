@@ -73,7 +73,9 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
         self.tickets: dict[str, list[int]] = {}
         for index, entry in enumerate(data):
             if not entry.get(task_key):
-                raise RefusedInputError(f"{entry.get('image', entry)} names no {task_key!r}: say it in the list of pairs")
+                raise RefusedInputError(
+                    f"{entry.get('image', entry)} names no {task_key!r}: say it in the list of pairs"
+                )
             self.tickets.setdefault(str(entry[task_key]), []).extend([index] * int(entry.get("n_slices", 1)))
 
     def __iter__(self) -> Iterator[list[SampleKey]]:

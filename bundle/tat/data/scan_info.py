@@ -18,7 +18,6 @@ from bundle.tat.dicom.open import looks_like_dicom
 from bundle.tat.dicom.study import Series, find_series
 from bundle.tat.formats import is_pickle, is_volume
 from bundle.tat.modality import INTENSITY_RANGES, Modality, parse_modality
-from bundle.tat.refusal import RefusedInputError
 from bundle.tat.volume_files.open import open_volume
 from bundle.tat.volume_files.volume_file import refusing_unreadable
 from bundle.tat.walk import check_there
@@ -70,8 +69,9 @@ def read_scan_info(source: Path | Sequence[Path]) -> ScanInfo:
     """Read what is to be known before the voxels are.
 
     Args:
-        source: a file of ``open_volume``, a DICOM file, a pickled slice (read whole: its size stands behind its values), a folder
-            with one DICOM series, or the files of one (the elements before the pixels of every slice are read).
+        source: a file of ``open_volume``, a DICOM file, a pickled slice (read whole: its size stands behind its
+            values), a folder with one DICOM series, or the files of one (the elements before the pixels of every slice
+            are read).
 
     Returns:
         The header.

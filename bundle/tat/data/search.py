@@ -25,7 +25,28 @@ FOREIGN_SUFFIXES: Final = (
 )
 # What lies beside scans in files of their own and is never DICOM. It is not opened, since there may be one for each.
 _BESIDE_SUFFIXES: Final = frozenset(
-    ".json .tsv .csv .txt .md .rst .bval .bvec .png .jpg .jpeg .svg .pdf .html .xml .yml .yaml .mat .log .gz".split()
+    [
+        ".json",
+        ".tsv",
+        ".csv",
+        ".txt",
+        ".md",
+        ".rst",
+        ".bval",
+        ".bvec",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".svg",
+        ".pdf",
+        ".html",
+        ".xml",
+        ".yml",
+        ".yaml",
+        ".mat",
+        ".log",
+        ".gz",
+    ]
 )
 _OWN_RESULT: Final = "already restored by TAT: pass the scan that it was made from"
 _N_REASONS: Final = 3

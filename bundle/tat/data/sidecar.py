@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bundle.tat.data.bids import ParticipantEntry, participant_entry, read_json, sidecar_files
 from bundle.tat.data.datalist import IMAGE_KEY, series_of
+from bundle.tat.dicom.sorting.image_kind import not_a_slice
 from bundle.tat.refusal import RefusedInputError
 
 # Entry of an item with the sidecar of its image; ``None`` where it has none.
@@ -37,6 +38,18 @@ class Sidecar:
     def modality(self) -> str | None:
         """Modality (0008,0060), as converters write it."""
         return self.text("Modality") or None
+
+    @property
+    def not_a_slice_reason(self) -> str | None:
+        """Why the scan is no volume of anatomy, by Image Type (0008,0008) as converters write it."""
+        from pydicom import Dataset
+
+        image = Dataset()
+        image.Modality = "MR" if self.modality is None else self.modality
+        values = self.fields.get("ImageType")
+        image.ImageType = [str(value) for value in values] if isinstance(values, list) else self.text("ImageType")
+        image.ComplexImageComponent = self.text("ComplexImageComponent") or None
+        return not_a_slice(image, "")
 
     @property
     def digest(self) -> str:

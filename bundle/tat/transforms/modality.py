@@ -61,6 +61,7 @@ class ResolveModalityd(MapTransform):
             image = d[key]
             with naming_source(image):
                 sidecar = _sidecar(image, d, key)
+                check_anatomy(sidecar)
                 told = {
                     "the datalist": d.get(self.modality_key),
                     "the file": image.meta.get("modality") if isinstance(image, MetaTensor) else None,
@@ -73,6 +74,19 @@ class ResolveModalityd(MapTransform):
                     note_suv_factor(image, sidecar)
             d[self.modality_key] = modality.value
         return d
+
+
+def check_anatomy(sidecar: Sidecar | None) -> None:
+    """Refuse what is no scan of anatomy: a network that was trained on intensities changes quantities.
+
+    Args:
+        sidecar: of the scan.
+
+    Raises:
+        RefusedInputError: the sidecar says that it is a phase image, a map or another such thing.
+    """
+    if sidecar is not None and (reason := sidecar.not_a_slice_reason):
+        raise RefusedInputError(f"by Image Type in {sidecar.path.name}, this is {reason}: pass the magnitude images")
 
 
 def modality_beside(path: Path | None, sidecar: Sidecar | None) -> dict[str, str]:

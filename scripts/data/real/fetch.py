@@ -7,9 +7,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from scripts.data.real.scans import Scan
-
 from bundle.tat.atomic import written_whole
+from scripts.data.real.scans import Scan
 
 RAW_FILES = "https://raw.githubusercontent.com/{repository}/{commit}/{path}/{name}"
 TIMEOUT = 60.0  # s

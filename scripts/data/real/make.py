@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
+
+from bundle.tat.dicom.reader import DicomSeriesReader
+from bundle.tat.modality import INTENSITY_RANGES, MRI_FOREGROUND_INTENSITY, Modality
+from bundle.tat.simulation import ct, mri
+from bundle.tat.simulation.texture import add_count_noise, textured_noise, uneven_level
 from scripts.data.make_mri import stack_shown
 from scripts.data.make_pairs import MAX_SIDE, PET_STEP, SCANNER_RANGE
 from scripts.data.make_pet import LEAST_UPTAKE
@@ -25,11 +30,6 @@ from scripts.data.real.targets import (
     smooth_and_sample,
 )
 from scripts.data.volumes import Volume, write_nifti
-
-from bundle.tat.dicom.reader import DicomSeriesReader
-from bundle.tat.modality import INTENSITY_RANGES, MRI_FOREGROUND_INTENSITY, Modality
-from bundle.tat.simulation import ct, mri
-from bundle.tat.simulation.texture import add_count_noise, textured_noise, uneven_level
 
 # Whole steps compress better than floats, and a step is far below the noise.
 STEPS = {Modality.CT: 0.25, Modality.MRI: 0.125, Modality.PET: PET_STEP}

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from scripts.data.parts import PLANES, TEST, TRAIN, VALIDATE
-from scripts.data.real.scans import real_scans
-
 from bundle.tat.modality import Modality
 from bundle.tat.simulation.ct import LowDose
 from bundle.tat.simulation.mri import KSpaceCoverage
 from bundle.tat.simulation.texture import NoiseTexture
+from scripts.data.parts import PLANES, TEST, TRAIN, VALIDATE
+from scripts.data.real.scans import real_scans
 
 
 @dataclass(frozen=True)

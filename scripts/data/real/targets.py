@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from scripts.data.volumes import Volume
 from torch.nn import functional as F
+
+from scripts.data.volumes import Volume
 
 SOFT_TISSUE = (-150.0, 150.0)  # HU
 FLAT_SHARE = 30.0  # percent of the soft tissue, where the smoothed image is steepest least

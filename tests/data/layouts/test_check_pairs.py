@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.tat.data.scan_info import read_scan_info
 from bundle.tat.data.layouts.check_pairs import check_pairs
+from bundle.tat.data.scan_info import read_scan_info
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand

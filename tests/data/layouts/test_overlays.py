@@ -142,7 +142,9 @@ def test_pairs_of_a_layout_are_augmented_too(tmp_path, write):
         parser.update(options)
         return next(iter(parser.get_parsed_content("train#dataloader")))
 
-    plain, one, other = (first_batch(*names) for names in ((layout,), (layout, "augmented.json"), ("augmented.json", layout)))
+    plain, one, other = (
+        first_batch(*names) for names in ((layout,), (layout, "augmented.json"), ("augmented.json", layout))
+    )
     for key in ("image", "label"):
         assert torch.equal(one[key], other[key])
         assert not torch.equal(one[key], plain[key])
@@ -153,7 +155,9 @@ def test_pairs_of_a_layout_are_augmented_too(tmp_path, write):
 def test_degrading_on_the_fly_leaves_the_cache_as_it_is(tmp_path, monkeypatch):
     ixi(tmp_path / "data")
     workflow = train(tmp_path, monkeypatch, "layouts/data_ixi.json", **{"train#n_slices": 4, "validate#n_slices": 2})
-    assert_cache_is_left_alone(*(workflow.parser.get_parsed_content(f"train#{id_}") for id_ in ("dataset", "dataloader")))
+    assert_cache_is_left_alone(
+        *(workflow.parser.get_parsed_content(f"train#{id_}") for id_ in ("dataset", "dataloader"))
+    )
 
 
 def test_degraded_scans_are_simulated_once(tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ from bundle.tat.modality import Modality
 pytest.importorskip("astra", reason="needs the extra simulation")
 
 
-
 def script(name: str) -> ModuleType:
     return importlib.import_module(name)
 
@@ -148,7 +147,11 @@ def test_a_stretched_volume_shows_the_same_over_a_larger_body(maker):
 
 
 def test_pet_of_other_voxels_shows_the_same_head_with_the_same_dose(maker, monkeypatch):
-    make_pet, parts, volumes = script("scripts.data.make_pet"), script("scripts.data.parts"), script("scripts.data.volumes")
+    make_pet, parts, volumes = (
+        script("scripts.data.make_pet"),
+        script("scripts.data.parts"),
+        script("scripts.data.volumes"),
+    )
     place = (np.arange(81) - 40) * 2.0
     head = np.broadcast_to((np.hypot(place[:, None], place) < 60.0)[..., None], (81, 81, 13)).astype(np.float32)
     maps = {"gm": head, "wm": np.zeros_like(head)}

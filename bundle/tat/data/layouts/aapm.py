@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from bundle.tat.data.datalist import Item
-from bundle.tat.dicom.reader import is_dicom_file
 from bundle.tat.data.layouts.paired_folders import find_orphans, pair_by_name, refuse_orphans
+from bundle.tat.dicom.reader import is_dicom_file
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 

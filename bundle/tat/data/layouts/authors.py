@@ -14,10 +14,16 @@ from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
 from bundle.tat.data.datalist import Item
+from bundle.tat.data.layouts.paired_folders import (
+    CLEAN_FOLDER,
+    DEGRADED_FOLDER,
+    find_orphans,
+    pair_by_name,
+    refuse_orphans,
+)
+from bundle.tat.data.layouts.tensor_pickle import load_array
 from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.formats import NIFTI_SUFFIXES, PICKLE_SUFFIXES, case_name, is_pickle
-from bundle.tat.data.layouts.paired_folders import CLEAN_FOLDER, DEGRADED_FOLDER, find_orphans, pair_by_name, refuse_orphans
-from bundle.tat.data.layouts.tensor_pickle import load_array
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 
