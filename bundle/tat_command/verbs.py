@@ -98,11 +98,11 @@ VERBS: Final = MappingProxyType(
                     "NUMBER",
                     "factor that brings PET to SUV (1); not for DICOM, nor where a sidecar tells",
                 ),
-                Option("any_resolution", "", "restore MRI of full resolution too, which is refused otherwise"),
+                Option("mri_upsample", "FACTOR|MM", "restore MRI on a finer grid: 2, or pixels of 0.5mm"),
+                Option("any_resolution", "", "restore MRI of a resolution that the weights do not know, too"),
                 Option("slice_axis", "0|1|2|-1", "array axis that the slices are stacked along (-1, the last)"),
-                Option(
-                    "slice_batch_size", "N", "slices that go through the network at a time (4); 1 takes least memory"
-                ),
+                Option("workers", "N", "slices that a CPU restores at once, one thread each (as many as it has cores)"),
+                Option("slice_batch_size", "N", "slices that go through a GPU at a time (4); 1 takes least memory"),
                 _DEVICE,
                 _WEIGHTS,
                 Option("dicom", "source|classic", "DICOM as it came (source), or Enhanced objects as classic slices"),
