@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,10 +37,10 @@ class CaseRecord:
     case: str
     modality: str
     provenance: Provenance
-    n_outside_network_range: int
-    n_outside_file_range: int
-    unit: str
-    settings: Mapping[str, Setting]
+    n_outside_network_range: int = 0
+    n_outside_file_range: int = 0
+    unit: str = ""
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     kspace_kept: tuple[float | None, ...] = ()
 

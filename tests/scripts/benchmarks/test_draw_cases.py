@@ -58,7 +58,7 @@ def scored(tmp_path):
         write_nifti(tmp_path / f"{name}_low.nii.gz", (clean + 0.1 * high).astype(np.float32))
         folder = tmp_path / "out" / f"{name}_low"
         write_nifti(folder / f"{name}_low_restored.nii.gz", (clean + 0.05 * high).astype(np.float32))
-        write_record(folder, CaseRecord(f"{name}_low", modality, Provenance(PROVENANCE["weights_sha256"], "0"), 0, {}))
+        write_record(folder, CaseRecord(f"{name}_low", modality, Provenance(PROVENANCE["weights_sha256"], "0")))
         entries.append({"image": f"{name}_low.nii.gz", "label": f"{name}_full.nii.gz", "modality": modality})
         rows += [{**vars(row), **PROVENANCE} for row in rows_of(modality, f"{name}_low", GAINS)]
     (tmp_path / "datalist.json").write_text(json.dumps({"testing": entries}))
@@ -99,7 +99,7 @@ def test_a_picture_says_which_slice_it_is_why_and_that_it_is_simulated(draw_case
 
 def test_a_restoration_by_other_weights_is_refused(draw_cases, scored):
     folder, arguments = scored
-    write_record(folder / "out" / "mri_low", CaseRecord("mri_low", "MRI", Provenance("f" * 64, "0"), 0, {}))
+    write_record(folder / "out" / "mri_low", CaseRecord("mri_low", "MRI", Provenance("f" * 64, "0")))
     with pytest.raises(SystemExit, match="mri_low is not of the weights that the table scores: restore it anew"):
         draw_cases.main(arguments)
     assert not (folder / "pictures").exists()

@@ -119,9 +119,7 @@ def test_tables_of_other_weights_are_refused(tabulate, tmp_path, monkeypatch, st
     new, old = (hashlib.sha256(content).hexdigest() for content in (b"new", b"old"))
     for name in ("testing/ct_low", "phantom/restored/ct_phantom_low"):
         (tmp_path / name).mkdir(parents=True)
-        write_record(
-            tmp_path / name, CaseRecord(tmp_path.name, "CT", Provenance(old if name == stale else new, "0"), 0, {})
-        )
+        write_record(tmp_path / name, CaseRecord(tmp_path.name, "CT", Provenance(old if name == stale else new, "0")))
     (tmp_path / "quality").mkdir()
     summary = {"weights_sha256": old if stale.startswith("quality") else new}
     (tmp_path / "quality" / "summary.json").write_text(json.dumps(summary))
@@ -134,7 +132,7 @@ def test_other_results_beside_the_benchmarks_do_not_matter(tabulate, tmp_path):
     weights = tmp_path / "model.pt"
     weights.write_bytes(b"new")
     (tmp_path / "mine").mkdir()
-    write_record(tmp_path / "mine", CaseRecord("mine", "CT", Provenance("0" * 64, "0"), 0, {}))
+    write_record(tmp_path / "mine", CaseRecord("mine", "CT", Provenance("0" * 64, "0")))
     tabulate.check_weights(tmp_path, weights)
 
 
