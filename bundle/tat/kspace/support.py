@@ -15,8 +15,8 @@ CANDIDATES: Final = np.arange(0.17, 0.95, 0.01)
 # Tenfold drops of power at an end, beyond what the spectrum falls by anyway. Slices that were truncated have 3 to 6,
 # scanners' zero-filled images, which are filtered and rounded, 0.6 to 2; images that fill k-space have less than 0.5.
 MIN_DROP: Final = 0.6
-# An axis with fewer pixels tells nothing.
-MIN_PIXELS: Final = 32
+# An axis with fewer pixels tells nothing: its bands hold too few frequencies.
+MIN_PIXELS: Final = 60
 # Powers below this share of the largest are rounding.
 FLOOR: Final = 1e-14
 
