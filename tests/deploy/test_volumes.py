@@ -30,6 +30,15 @@ def test_there_and_back_again(series):
         assert back.meta[name] == series.meta[name]
 
 
+def test_what_the_record_and_the_padding_need_comes_along(series):
+    """What the reader noted, and what the steps up to the network noted."""
+    noted = {"kspace_kept": "[0.25, 0.5]", "n_outside_range": 7, "finer_plane": "[[0, 5, 10], [1, 4, 8]]"}
+    series.meta.update(noted)
+    back = to_tensor(*to_volume(series))
+    for name in (*noted, "padding", "assumptions", "acquired_shares", "source_frames"):
+        assert back.meta[name] == series.meta[name]
+
+
 def test_arrays_are_slices_rows_columns_in_float(series):
     values, _ = to_volume(series)
     assert values.dtype == np.float32

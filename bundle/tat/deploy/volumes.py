@@ -10,14 +10,30 @@ from numpy.typing import NDArray
 
 from bundle.tat.cases.record import SOURCE_KEY
 from bundle.tat.data.datalist import CASE_KEY
+from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES
 from bundle.tat.dicom.geometry import LPS_TO_RAS
-from bundle.tat.dicom.reader import SOURCE_FILES, SOURCE_FRAMES
+from bundle.tat.dicom.padding import PADDING
+from bundle.tat.dicom.reader import ASSUMPTIONS, SOURCE_FILES, SOURCE_FRAMES
 from bundle.tat.engines.case_runner import Case
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.in_distribution import KSPACE_KEPT
+from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.load import SOURCES_KEY
+from bundle.tat.transforms.upsample import FINER_PLANE
 
 # Entries of an image's metadata that an array takes along: what a derived series and its record are made from.
-CARRIED: Final = ("filename_or_obj", "modality", SOURCE_FILES, SOURCE_FRAMES)
+CARRIED: Final = (
+    "filename_or_obj",
+    "modality",
+    SOURCE_FILES,
+    SOURCE_FRAMES,
+    PADDING,
+    ASSUMPTIONS,
+    ACQUIRED_SHARES,
+    N_OUTSIDE_RANGE,
+    KSPACE_KEPT,
+    FINER_PLANE,
+)
 # Entries of a case's data that it takes along, and the entry for its row of the table.
 ENTRIES: Final = (CASE_KEY, SOURCE_KEY, SOURCES_KEY, "modality")
 ROW: Final = "row"
