@@ -72,3 +72,9 @@ def assert_same_geometry(one: MetaTensor, other: MetaTensor, *, tolerance: float
     )
     distance = ((one.affine.double() - other.affine.double()) @ corners.T).abs().max()
     assert distance <= tolerance, f"voxels move by {float(distance)} mm"
+
+
+def outer_corners(affine: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """The outer corners of a volume [mm], half a voxel beyond the centres, ``(3, 8)``."""
+    ends = np.array(np.meshgrid(*[(-0.5, size - 0.5) for size in shape], indexing="ij")).reshape(3, -1)
+    return (affine @ np.vstack([ends, np.ones(ends.shape[1])]))[:3]

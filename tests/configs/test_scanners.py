@@ -9,7 +9,7 @@ from monai.bundle import ConfigParser
 
 from bundle.tat.networks import TAT
 from tests.configs.conftest import CONFIGS, run_config
-from tests.configs.test_train import TINY, assert_cache_is_left_alone
+from tests.configs.test_train import TINY, assert_cache_is_left_alone, two_steps
 from tests.scans import blobs, write_nifti
 
 RANGES = {"CT": (-1000, 1000), "MRI": (0, 1200), "PET": (0, 8)}
@@ -38,17 +38,7 @@ def both(tmp_path):
 
 
 def options(both, folder, **more):
-    return {
-        "dataset_dir": str(both),
-        "ckpt_dir": str(folder / "weights"),
-        "output_dir": str(folder / "out"),
-        "network_def": TINY,
-        "device": "cpu",
-        "epochs": 1,
-        "epoch_length": 2,
-        "n_per_task": 2,
-        **more,
-    }
+    return {**two_steps(both, folder), **more}
 
 
 def parser_of(both, folder, **more):

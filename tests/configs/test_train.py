@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from itertools import islice, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,20 @@ TINY = {
     "task_features": 2,
     "train_size": 16,
 }
+
+
+def two_steps(dataset_dir: Path, folder: Path) -> dict[str, object]:
+    """Ids of a training of two steps on a CPU that writes into a folder."""
+    return {
+        "dataset_dir": str(dataset_dir),
+        "ckpt_dir": str(folder / "weights"),
+        "output_dir": str(folder / "out"),
+        "network_def": TINY,
+        "device": "cpu",
+        "epochs": 1,
+        "epoch_length": 2,
+        "n_per_task": 2,
+    }
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 from bundle.tat.kspace.fourier_grid import FourierGrid
 from tests.configs.conftest import foreign_directory, run_config  # noqa: F401 - the fixture
 from tests.dicom_sources import write_source
+from tests.helper import outer_corners
 from tests.scans import blobs, oblique_affine
 
 
@@ -19,11 +20,6 @@ def upsample(source, folder, upsampling, **overrides):
     settings = {"device": "cpu", "inferer#progress": False, "handlers": [], "any_resolution": True, **overrides}
     paths = {"dataset_dir": str(source), "output_dir": str(folder)}
     run_config("inference.json", network_def=torch.nn.Identity(), mri_upsample=upsampling, **paths, **settings)
-
-
-def corners(affine, shape):
-    ends = np.array(np.meshgrid(*[(-0.5, size - 0.5) for size in shape], indexing="ij")).reshape(3, -1)
-    return (affine @ np.vstack([ends, np.ones(ends.shape[1])]))[:3]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +42,10 @@ def test_both_forms_of_nifti_keep_the_field_of_view(foreign_directory, codes):  
         assert int(result.header[f"{form}_code"]) == code
         if code:
             old, new = (getattr(each, f"get_{form}")() for each in (source, result))
-            np.testing.assert_allclose(corners(new, result.shape), corners(old, shape), atol=1e-3)
-    np.testing.assert_allclose(corners(result.affine, result.shape), corners(source.affine, shape), atol=1e-3)
+            np.testing.assert_allclose(outer_corners(new, result.shape), outer_corners(old, shape), atol=1e-3)
+    np.testing.assert_allclose(
+        outer_corners(result.affine, result.shape), outer_corners(source.affine, shape), atol=1e-3
+    )
 
 
 def test_a_derived_series_has_the_finer_grid(foreign_directory):  # noqa: F811

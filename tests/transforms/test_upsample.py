@@ -8,6 +8,7 @@ from monai.data import MetaTensor
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.consistency import KspaceConsistencyd
 from bundle.tat.transforms.upsample import FinerPlane, UpsampleMrid, parse_upsampling
+from tests.helper import outer_corners
 from tests.scans import blobs, oblique_affine
 
 
@@ -19,19 +20,13 @@ def upsampled(image, upsampling, axis=-1):
     return UpsampleMrid("image", upsampling, slice_axis=axis)({"image": image, "modality": "MRI"})
 
 
-def corners(affine, shape):
-    """The outer corners of a volume [mm], half a voxel beyond the centres."""
-    ends = np.array(np.meshgrid(*[(-0.5, size - 0.5) for size in shape], indexing="ij")).reshape(3, -1)
-    return (affine @ np.vstack([ends, np.ones(ends.shape[1])]))[:3]
-
-
 @given(factor=st.floats(1.1, 4.9), axis=st.integers(-3, 2))
 def test_the_field_of_view_stays(factor, axis):
     image = mri((20, 17, 11))
     fine = upsampled(image, factor, axis)["image"]
     sizes = [n if index == axis % 3 else round(n * factor) for index, n in enumerate(image.shape[1:])]
     assert list(fine.shape[1:]) == sizes
-    before, after = (corners(each.affine.numpy(), each.shape[1:]) for each in (image, fine))
+    before, after = (outer_corners(each.affine.numpy(), each.shape[1:]) for each in (image, fine))
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 

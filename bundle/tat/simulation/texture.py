@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from bundle.tat.image_checks import check_image
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation.checks import check_interval
+from bundle.tat.simulation.pet import FWHM_PER_SIGMA
 
 Window = Literal["hard", "hann", "gaussian", "shepp_logan"]
-
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
 @dataclass(frozen=True)

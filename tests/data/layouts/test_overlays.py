@@ -17,7 +17,7 @@ from bundle.tat.networks import TAT
 from bundle.tat.transforms.degrade import SimulateDegradationd
 from bundle.tat.transforms.intensity import ScaleByModalityd
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
-from tests.configs.test_train import TINY, assert_cache_is_left_alone
+from tests.configs.test_train import TINY, assert_cache_is_left_alone, two_steps
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti
 
 RANGES = {"CT": (-1000, 1000), "MRI": (0, 1200), "PET": (0, 8)}
@@ -114,17 +114,7 @@ def test_evaluates(tmp_path, monkeypatch, write, n_slices, options):
 
 def train(folder, monkeypatch, *names, **options):
     monkeypatch.chdir(folder)
-    options = {
-        "dataset_dir": str(folder / "data"),
-        "ckpt_dir": str(folder / "weights"),
-        "output_dir": str(folder / "out"),
-        "network_def": TINY,
-        "device": "cpu",
-        "epochs": 1,
-        "epoch_length": 2,
-        "n_per_task": 2,
-        **options,
-    }
+    options = {**two_steps(folder / "data", folder), **options}
     return run_config("train.json", *names, workflow_type="train", **options)
 
 
