@@ -229,18 +229,22 @@ def test_a_refused_series_ends_the_application_of_the_documents(tmp_path):
     done = run(PYTHON, "-c", code_of_the_documents(), folder=tmp_path)
     assert done.returncode == 1
     assert "RefusedInputError" in done.stderr.splitlines()[-1]
-    assert "slices 1 and 2 of 3 are 2.500 mm apart" in done.stderr.splitlines()[-1]
+    assert (
+        "slices 2 and 3 of 3 are 5.000 mm apart, the others 2.500 mm: 1 slice is missing"
+        in (done.stderr.splitlines()[-1])
+    )
     assert not (tmp_path / "restored").exists()
 
 
 STOCK = """
 import sys
 import numpy as np
-from monai.deploy.core import Fragment
+from monai.deploy.core import Fragment, Image
 from monai.deploy.operators import MonaiBundleInferenceOperator
-from bundle.tat.deploy.readers import read_image
+from bundle.tat.deploy.volumes import to_volume
+from bundle.tat.transforms import LoadScand
 
-image = read_image({"image": sys.argv[1], "case": "a"})
+image = Image(*to_volume(LoadScand("image")({"image": sys.argv[1]})["image"]))
 stock = MonaiBundleInferenceOperator(Fragment(), app_context=None, input_mapping=[], output_mapping=[])
 values, meta = stock._convert_from_image(image)
 np.savez(sys.argv[2], values=values, affine=meta["affine"], spacing=meta["spacing"])

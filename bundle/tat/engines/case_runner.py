@@ -64,7 +64,8 @@ class CaseRunner:
         device: str | torch.device,
     ) -> None:
         steps = ensure_tuple(getattr(dataset.transform, "transforms", dataset.transform))
-        self.load = Compose([step for step in steps if isinstance(step, LoadScand)])
+        # Not composed: MONAI would wrap what is refused.
+        self.load = [step for step in steps if isinstance(step, LoadScand)]
         self.preprocessing = Compose([step for step in steps if not isinstance(step, LoadScand)])
         self.network = network
         self.inferer = inferer
@@ -93,7 +94,10 @@ class CaseRunner:
         source = fingerprint(known)
         message = f"again: {status.reason_to_redo}" if status.reason_to_redo else ""
         row = CaseRow(str(item[CASE_KEY]), str(item.get("modality", "")), "restored", message)
-        return Case(row, {**self.load(known), SOURCE_KEY: source})
+        data: dict[Any, Any] = dict(known)
+        for step in self.load:
+            data = step(data)
+        return Case(row, {**data, SOURCE_KEY: source})
 
     def prepare(self, case: Case) -> Case:
         """Bring a case that was read to the scale and size that the network takes.
