@@ -16,7 +16,7 @@ LABEL_VENV := .venv-label
 LABEL_READY := $(LABEL_VENV)/.ready
 
 # What tests need; the export to ONNX needs a newer torch than the oldest that is allowed.
-TESTED := simulation,report,tracking,comparison,test
+TESTED := simulation,report,tracking,comparison,node,test
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # glibc gives large blocks back to the kernel after each use and gets them zeroed again for the next; keeping them makes

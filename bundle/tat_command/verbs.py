@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 # What the help calls values that are taken as typed: paths, which are made absolute, and texts.
 PATHS: Final = ("DIR", "FILE", "PATH")
-TEXTS: Final = ("NAME", "TEXT")
+TEXTS: Final = ("NAME", "TEXT", "ADDRESS", "ADDRESS,...", "AE", "AE,...", "HOST:PORT:AE")
 # Ids of the configs that are paths, though no help names them for every verb.
 PATH_IDS: Final = (
     *("bundle_root", "cache_dir", "ckpt_dir", "ckpt_path", "compare_to", "datalist_file", "dataset_dir"),
@@ -241,6 +241,40 @@ VERBS: Final = MappingProxyType(
             ),
             "Each file is held to the network itself before it is put in OUT (build/export/ of the bundle). What the "
             "files are good for: docs/exports.md.",
+        ),
+        "serve": Verb(
+            "run a DICOM node: series come in over the network, derived series go out",
+            (),
+            (
+                Option("send_to", "HOST:PORT:AE", "the archive that gets the derived series; needed"),
+                Option("ae_title", "AE", "title of the node (TAT); callers must name it"),
+                Option("port", "N", "TCP port to listen on (11112)"),
+                Option("bind", "ADDRESS", "address to listen on (127.0.0.1: this computer alone)"),
+                Option("allow_ae", "AE,...", "titles of the callers that are accepted; needed beyond this computer"),
+                Option("allow_address", "ADDRESS,...", "their addresses or networks (192.0.2.0/24); likewise"),
+                Option("tls_cert", "FILE", "certificate of the node in PEM: TLS in both directions"),
+                Option("tls_key", "FILE", "its key, without a passphrase"),
+                Option("tls_ca", "FILE", "certificates of the authority that signs those of callers and archive"),
+                Option("folder", "DIR", "the queue and the scans ($STATE_DIRECTORY, or ~/.local/state/tat-node)"),
+                Option("quiet", "SECONDS", "a series is complete when nothing of it came for so long (10)"),
+                Option("keep", "DAYS", "how long series that are done with stay on the disk (7)"),
+                Option("min_free", "MB", "what must stay free on the disk, objects are refused below it (2000)"),
+                Option("max_associations", "N", "callers at a time (8)"),
+                Option("max_pdu", "BYTES", "length of a protocol data unit (65536)"),
+                Option("max_instance", "MB", "size of an object (512)"),
+                Option("max_series", "MB", "size of a series (4000)"),
+                Option("metrics_file", "FILE", "gets counters in the text format of Prometheus, every 15 seconds"),
+                Option("status", "", "print the queue, also of a node that runs, and end"),
+                Option("retry", "JOB", "put a job back that was refused or has failed, and end"),
+                Option("once", "", "end when everything that came is done with"),
+                Option("workers", "N", "slices that a CPU restores at once, one thread each (as many as it has cores)"),
+                _DEVICE,
+                _WEIGHTS,
+            ),
+            "It needs pip install '.[node]'. Series are restored in turn, as by tat restore, and survive kill -9 in a "
+            "queue on disk. The log names jobs by their numbers and tells nothing of a patient. How to run it as a "
+            "service: docs/node.md.\n\n" + _ALL_IDS.format("configs/inference.json"),
+            takes_ids=True,
         ),
         "version": Verb("print the version of the bundle and of what it runs on"),
     }

@@ -15,11 +15,11 @@ from monai.deploy.core import Application
 from monai.deploy.core.arg_parser import set_up_logging
 
 from bundle.tat.cases.refusals import show_in_one_line
-from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.readers import StudyReaderOperator
 from bundle.tat.deploy.report import RunReport
 from bundle.tat.deploy.restoration import RestorationOperator
 from bundle.tat.deploy.writer import DerivedSeriesWriterOperator
+from bundle.tat.inference_config import InferenceConfig
 
 
 class RestorationApp(Application):

@@ -5,8 +5,8 @@ import pydicom
 import pytest
 import torch
 
-from bundle.tat.deploy.inference_config import InferenceConfig, find_bundle
 from bundle.tat.deploy.volumes import to_case, to_volume_of
+from bundle.tat.inference_config import InferenceConfig, find_bundle
 from bundle.tat.networks import TAT
 from bundle.tat.refusal import RefusedInputError
 from tests.configs.conftest import foreign_directory, run_config, weights  # noqa: F401 - the fixtures

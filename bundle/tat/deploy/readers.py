@@ -7,9 +7,9 @@ from monai.deploy.core import Fragment, Image, Operator, OperatorSpec
 from monai.utils import CommonKeys
 
 from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY
-from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.report import RunReport
 from bundle.tat.deploy.volumes import to_volume_of
+from bundle.tat.inference_config import InferenceConfig
 from bundle.tat.refusal import RefusedInputError
 
 # The name that MONAI Deploy's own operators give to the port of an image.

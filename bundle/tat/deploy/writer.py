@@ -6,10 +6,10 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.utils import CommonKeys
 
 from bundle.tat.data.datalist import CASE_KEY
-from bundle.tat.deploy.inference_config import InferenceConfig
 from bundle.tat.deploy.readers import IMAGE
 from bundle.tat.deploy.report import RunReport, noting_failure
 from bundle.tat.deploy.volumes import to_case
+from bundle.tat.inference_config import InferenceConfig
 
 
 class DerivedSeriesWriterOperator(Operator):

@@ -132,6 +132,13 @@ def _export(**options: Any) -> str:
     return export_files(**options)
 
 
+def _serve(**options: Any) -> str | None:
+    from bundle.tat.node.command import serve
+
+    inference, *_ = config_files("inference", bundle_root=options.get("bundle_root"))
+    return serve(config_file=inference, **options)
+
+
 VERBS: Final[Mapping[str, Callable[..., str | None]]] = MappingProxyType(
     {
         "restore": _restore,
@@ -143,5 +150,6 @@ VERBS: Final[Mapping[str, Callable[..., str | None]]] = MappingProxyType(
         "draw": _draw,
         "diagnose": _diagnose,
         "export": _export,
+        "serve": _serve,
     }
 )

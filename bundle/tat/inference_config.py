@@ -1,4 +1,4 @@
-"""The bundle's ``inference.json``, taken apart into what the operators of an application do one after the other."""
+"""The bundle's ``inference.json``, taken apart into what MONAI Deploy's operators and the node call one by one."""
 
 from functools import cached_property
 from pathlib import Path

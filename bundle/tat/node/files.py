@@ -1,0 +1,161 @@
+"""The files of a node: names of its own making, in private folders, on the disk when a call returns."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from bundle.tat.refusal import RefusedInputError
+
+# What the folder of a node holds.
+QUEUE: Final = "queue.sqlite"
+RECEIVED: Final = "received"
+
+_PRIVATE: Final = 0o700
+
+
+class NodeFiles:
+    """Where a node keeps what came and what it made.
+
+    ``received/<series>/<random>.dcm`` is an object that came, ``results/<job>-<volume>/`` what was made of a job, and
+    ``incoming/`` holds what is not yet recorded. Nothing that a peer sends becomes part of a name.
+
+    Args:
+        folder: of the node; it is made.
+
+    Raises:
+        RefusedInputError: it cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.queue = folder / QUEUE
+        self.incoming = folder / "incoming"
+        self.received = folder / RECEIVED
+        self.results = folder / "results"
+        try:
+            for one in (folder, self.incoming, self.received, self.results):
+                one.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            flush_folder(folder)
+        except OSError as error:
+            raise RefusedInputError(f"folder {folder} cannot be made: {error.strerror or error}") from error
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep other nodes out of the folder; the system forgets it when the process ends, however it does.
+
+        Raises:
+            RefusedInputError: another process has it.
+        """
+        with (self.folder / "owner.lock").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RefusedInputError(
+                    f"another tat serve has the folder {self.folder}: end it, or pass another --folder"
+                ) from None
+            yield
+
+    def free_bytes(self) -> int:
+        """What is free on the disk."""
+        return shutil.disk_usage(self.folder).free
+
+    @contextlib.contextmanager
+    def written(self, parts: Iterable[bytes | memoryview]) -> Iterator[Path]:
+        """Write a file that is on the disk, under a name that it does not keep.
+
+        Args:
+            parts: its content.
+
+        Yields:
+            Its path; the file is removed if it is still there in the end.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = self.incoming / f"{secrets.token_hex(16)}.dcm"
+        try:
+            with path.open("xb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def keep(self, path: Path, series: int) -> str:
+        """Give a written file its place, for good.
+
+        Args:
+            path: of ``written``.
+            series: number of its series.
+
+        Returns:
+            Its name from ``received`` down.
+
+        Raises:
+            OSError: it cannot be put there.
+        """
+        folder = self.received / str(series)
+        if not folder.is_dir():
+            folder.mkdir(mode=_PRIVATE)
+            flush_folder(self.received)
+        path.rename(folder / path.name)
+        flush_folder(folder)
+        return f"{series}/{path.name}"
+
+    def results_of(self, job: int) -> list[Path]:
+        """Folders of the results of a job."""
+        return sorted(self.results.glob(f"{job}-*"))
+
+    def remove(self, series: int, jobs: Iterable[int]) -> None:
+        """Remove what came of a series and what was made of its jobs."""
+        for folder in (self.received / str(series), *(one for job in jobs for one in self.results_of(job))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self, files: Collection[str], jobs: Collection[int]) -> int:
+        """Remove what an earlier process left unrecorded: its sender was told of no success, or it was forgotten.
+
+        Args:
+            files: names that are recorded, as ``keep`` returned them.
+            jobs: numbers of the jobs that are recorded.
+
+        Returns:
+            How many files and folders were removed.
+        """
+        left = [path for path in self.received.glob("*/*") if f"{path.parent.name}/{path.name}" not in files]
+        left += list(self.incoming.iterdir())
+        for path in left:
+            path.unlink()
+        known = {str(job) for job in jobs}
+        folders = [path for path in self.results.iterdir() if path.name.partition("-")[0] not in known]
+        for folder in folders:
+            shutil.rmtree(folder)
+        for folder in self.received.iterdir():
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only what is empty
+        return len(left) + len(folders)
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk.
+
+    Args:
+        folder: existing folder.
+
+    Raises:
+        OSError: the system does not let us.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

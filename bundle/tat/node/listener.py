@@ -1,0 +1,71 @@
+"""The socket of the node: who may connect, before a byte of DICOM is read. Importing it needs the extra ``node``."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from socketserver import TCPServer
+from threading import Thread
+from typing import Any, Final
+
+from pynetdicom.transport import ThreadedAssociationServer
+
+# A caller that has connected and not finished the handshake of TLS is dropped after so long [s].
+HANDSHAKE_TIMEOUT: Final = 10.0
+# Connections at a time, for each association that is allowed: others are dropped unread.
+_CONNECTIONS_PER_ASSOCIATION: Final = 2
+
+
+class Listener(ThreadedAssociationServer):
+    """pynetdicom's server, which drops callers from addresses that are not allowed and those beyond a number.
+
+    pynetdicom finishes the handshake of TLS in the thread that takes connections, where one silent caller would keep
+    all others out. Here each caller has it in a thread of its own, for ``HANDSHAKE_TIMEOUT`` at most.
+
+    Attributes:
+        tls: of the connections; ``None`` for plain ones.
+        is_allowed: whether an address may connect.
+        on_refused: is called for each connection that is dropped.
+    """
+
+    daemon_threads = True
+    is_allowed: Callable[[str], bool]
+    on_refused: Callable[[], None]
+
+    tls: ssl.SSLContext | None = None
+
+    def serve_in_thread(self) -> None:
+        """Take connections until ``shutdown``."""
+        Thread(target=self.serve_forever, name="listener", daemon=True).start()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the interface
+        """Whether a connection is looked at."""
+        n_connections = len(self.active_associations)
+        is_taken = self.is_allowed(client_address[0])
+        is_taken = is_taken and n_connections < _CONNECTIONS_PER_ASSOCIATION * self.ae.maximum_associations
+        if not is_taken:
+            self.on_refused()
+        return is_taken
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection, in a thread of its own."""
+        if self.tls is not None:
+            timeout = request.gettimeout()
+            request.settimeout(HANDSHAKE_TIMEOUT)
+            try:
+                request = self.tls.wrap_socket(request, server_side=True)
+            except OSError:
+                self.on_refused()
+                request.close()
+                return
+            request.settimeout(timeout)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the interface
+        """Keep what a broken connection raises out of the log; socketserver would print it."""
+        self.on_refused()
+
+    def shutdown(self) -> None:
+        """Take no more connections, and close the socket. pynetdicom's own expects that it started the server."""
+        TCPServer.shutdown(self)
+        self.server_close()

@@ -1,0 +1,332 @@
+"""Taking objects from the network. Importing it needs the extra ``node``."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pynetdicom import AE, evt
+from pynetdicom.dsutils import create_file_meta
+from pynetdicom.sop_class import Verification
+
+from bundle.tat.dicom.enhanced.frames import CLASSIC_CLASSES
+from bundle.tat.dicom.open import read_dicom_headers
+from bundle.tat.dicom.pixels import GDCM_SYNTAXES, PLAIN_SYNTAXES
+from bundle.tat.node.clock import Clock
+from bundle.tat.node.counters import Counters
+from bundle.tat.node.errors import place_of
+from bundle.tat.node.files import NodeFiles
+from bundle.tat.node.job_queue import Instance, Job, JobQueue, SeriesTooLargeError
+from bundle.tat.node.listener import Listener
+from bundle.tat.node.settings import NodeSettings
+from bundle.tat.node.tls import server_context
+from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
+
+# Statuses of C-STORE, PS3.4 B.2.3 and PS3.7 C.
+SUCCESS: Final = 0x0000
+DUPLICATE: Final = 0x0111
+OUT_OF_RESOURCES: Final = 0xA700
+NO_MATCH: Final = 0xA900
+CANNOT_UNDERSTAND: Final = 0xC000
+
+# Classes of objects that may be restored: CT, MR and PET, their Enhanced forms and the Legacy Converted ones.
+STORAGE_CLASSES: Final = tuple(sorted({*CLASSIC_CLASSES, *CLASSIC_CLASSES.values()}))
+# The first that a caller offers too is taken: what needs no decoding comes first.
+SYNTAXES: Final = (
+    *("1.2.840.10008.1.2.1", "1.2.840.10008.1.2"),
+    *sorted(PLAIN_SYNTAXES - {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2"}),
+    *sorted(GDCM_SYNTAXES, reverse=True),
+)
+# A caller that says nothing for so long is dropped [s].
+_TIMEOUT: Final = 60.0
+# Bytes of a comment in an answer, PS3.7 C.4.2.
+_COMMENT_LENGTH: Final = 64
+# What a message is larger than its object: a byte of each part, and the command.
+_MESSAGE_SHARE: Final = 1.01
+_COMMAND_LENGTH: Final = 65536
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class RefusedObjectError(Exception):
+    """An object that is not taken.
+
+    Args:
+        status: of the answer.
+        comment: why, for the log of the caller; it quotes nothing of the object.
+    """
+
+    def __init__(self, status: int, comment: str) -> None:
+        super().__init__(comment)
+        self.status = status
+        self.comment = comment
+
+
+class Receiver:
+    """Takes objects by C-STORE, and answers C-ECHO.
+
+    An object is on the disk and in the queue before its sender is told of success.
+
+    Args:
+        settings: of the node.
+        queue: of the node.
+        files: of the node.
+        counters: of the node.
+        clock: tells the time.
+        free_bytes: tells what is free on the disk; ``None`` asks the system.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        queue: JobQueue,
+        files: NodeFiles,
+        counters: Counters,
+        clock: Clock,
+        free_bytes: Callable[[], int] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._files = files
+        self._counters = counters
+        self._clock = clock
+        self._free_bytes = files.free_bytes if free_bytes is None else free_bytes
+        # Held while an object is added to its job, and while it is asked whether the job is complete.
+        self._lock = Lock()
+        self._door = Lock()
+        self._callers: set[Thread] = set()
+        self._senders: dict[Thread, set[int]] = {}
+        self._last_came: dict[int, float] = {}
+        self._n_pending: Counter[object] = Counter()
+        self._listener: Listener
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            RefusedInputError: the address cannot be had, or files of TLS are none.
+        """
+        ae = AE(self._settings.ae_title)
+        ae.maximum_associations = self._settings.limits.max_associations
+        ae.maximum_pdu_size = self._settings.limits.max_pdu
+        ae.require_called_aet = True
+        ae.require_calling_aet = list(self._settings.allow_ae)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _TIMEOUT
+        ae.add_supported_context(Verification)
+        for storage_class in STORAGE_CLASSES:
+            ae.add_supported_context(storage_class, list(SYNTAXES))
+        handlers = [
+            (evt.EVT_CONN_OPEN, self._come),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_PDU_RECV, self._weigh),
+            (evt.EVT_DIMSE_RECV, self._begin_anew),
+            (evt.EVT_REJECTED, self._note_rejection),
+            (evt.EVT_CONN_CLOSE, self._leave),
+        ]
+        tls = None if self._settings.tls is None else server_context(self._settings.tls)
+        where = (self._settings.bind, self._settings.port)
+        try:
+            self._listener = ae.make_server(
+                where,
+                evt_handlers=handlers,
+                server_class=Listener,
+            )
+        except OSError as error:
+            raise RefusedInputError(
+                f"cannot listen on {where[0]} port {where[1]}: {error.strerror or error}; pass another --bind or --port"
+            ) from error
+        self._listener.tls = tls
+        self._listener.is_allowed = self._settings.is_allowed_address
+        self._listener.on_refused = self._refuse_connection
+        self._listener.serve_in_thread()
+
+    def stop(self) -> None:
+        """Take nothing more, and end the associations that are open."""
+        associations = self._listener.active_associations
+        self._listener.shutdown()
+        for association in associations:
+            association.abort()
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on."""
+        return int(self._listener.server_address[1])
+
+    @property
+    def n_callers(self) -> int:
+        """How many callers are connected."""
+        with self._door:
+            # A thread that has not begun yet has no number.
+            return sum(caller.is_alive() or caller.ident is None for caller in self._callers)
+
+    def complete_series(self) -> list[Job]:
+        """Let series wait for their restoration that have come whole, as far as that can be told.
+
+        That is when nobody who sent of a series is connected, and nothing of it came for as long as the settings say.
+        What came to an earlier process counts as having come now.
+
+        Returns:
+            Their jobs.
+        """
+        complete = []
+        with self._lock:
+            now = self._clock.elapsed()
+            # One that breaks off may have left before the answer to its last object was ready.
+            self._senders = {sender: jobs for sender, jobs in self._senders.items() if sender.is_alive()}
+            open_jobs = {job for jobs in self._senders.values() for job in jobs}
+            for job in self._queue.jobs("receiving"):
+                came = self._last_came.setdefault(job.id, now)
+                if job.id not in open_jobs and now - came >= self._settings.quiet:
+                    self._queue.complete(job.id)
+                    self._last_came.pop(job.id)
+                    complete.append(job)
+        return complete
+
+    def _store(self, event: Any) -> Dataset:
+        """Answer C-STORE. Whatever happens is an answer, never an exception that a library would print."""
+        try:
+            self._take(event)
+        except RefusedObjectError as refused:
+            status, comment = refused.status, refused.comment
+        except (OSError, sqlite3.OperationalError) as error:
+            is_full = isinstance(error, sqlite3.OperationalError) or error.errno in _FULL
+            status, comment = OUT_OF_RESOURCES, "the disk is full" if is_full else "the disk does not take it"
+        except Exception as error:
+            logger.error("an object was refused by an error of the program: %s", place_of(error))
+            status, comment = CANNOT_UNDERSTAND, "an error of the program"
+        else:
+            status, comment = SUCCESS, ""
+        if status != SUCCESS:
+            self._counters.add("instances_refused_total", label=f'status="{status:04X}"')
+            logger.warning("an object from %s was refused with status %04X: %s", self._caller(event), status, comment)
+        return _answer(status, comment)
+
+    def _take(self, event: Any) -> None:
+        """Put an object on the disk and into the queue."""
+        limits = self._settings.limits
+        encoded = event.request.DataSet.getbuffer()
+        if len(encoded) > limits.max_instance:
+            raise RefusedObjectError(OUT_OF_RESOURCES, f"the object is larger than {limits.max_instance} bytes")
+        if self._free_bytes() - len(encoded) < limits.min_free:
+            raise RefusedObjectError(OUT_OF_RESOURCES, "the disk is nearly full")
+        start = _start_of_file(event)
+        with self._files.written((start, encoded)) as path:
+            instance = self._identify(event, path, encoded, n_bytes=len(start) + len(encoded))
+            placed: list[Path] = []
+
+            def place(series: int) -> str:
+                name = self._files.keep(path, series)
+                placed.append(self._files.received / name)
+                return name
+
+            try:
+                with self._lock:
+                    added = self._queue.add(instance, self._caller(event), place, limits.max_series)
+                    if not added.is_conflict:
+                        self._senders.setdefault(event.assoc, set()).add(added.job)
+                        self._last_came[added.job] = self._clock.elapsed()
+            except SeriesTooLargeError:
+                raise RefusedObjectError(
+                    OUT_OF_RESOURCES, f"the series is larger than {limits.max_series} bytes"
+                ) from None
+            except BaseException:
+                for file in placed:
+                    file.unlink(missing_ok=True)
+                raise
+        if added.is_conflict:
+            raise RefusedObjectError(DUPLICATE, "another object came under this SOP Instance UID")
+        if added.is_new:
+            self._counters.add("instances_received_total")
+            self._counters.add("received_bytes_total", instance.n_bytes)
+        else:
+            self._counters.add("instances_repeated_total")
+
+    def _identify(self, event: Any, path: Path, encoded: memoryview, n_bytes: int) -> Instance:
+        """What an object is, by its own words, which must be those of the request."""
+        try:
+            headers = read_dicom_headers(path)
+        except RefusedInputError:
+            raise RefusedObjectError(CANNOT_UNDERSTAND, "the data set is damaged, or no image") from None
+        if not headers or not headers[0].is_image:
+            raise RefusedObjectError(CANNOT_UNDERSTAND, "the data set has no pixels")
+        study_uid, series_uid, _ = headers[0].identity
+        if not study_uid or not series_uid:
+            raise RefusedObjectError(CANNOT_UNDERSTAND, "no Study or Series Instance UID")
+        uid = str(event.request.AffectedSOPInstanceUID)
+        if headers[0].instance_uid != uid:
+            raise RefusedObjectError(NO_MATCH, "SOP Instance UID is not that of the request")
+        digest = hashlib.sha256(encoded).hexdigest()
+        return Instance(uid, study_uid, series_uid, str(event.context.transfer_syntax), digest, n_bytes)
+
+    def _weigh(self, event: Any) -> None:
+        """End an association whose object grows beyond the bound, before it fills the memory."""
+        for value in getattr(event.pdu, "presentation_data_value_items", ()):
+            self._n_pending[event.assoc] += len(value.presentation_data_value)
+        if self._n_pending[event.assoc] > self._settings.limits.max_instance * _MESSAGE_SHARE + _COMMAND_LENGTH:
+            self._n_pending[event.assoc] = 0
+            logger.warning("an association of %s was ended: its object is too large", self._caller(event))
+            event.assoc.acse.send_abort(0x00)
+
+    def _begin_anew(self, event: Any) -> None:
+        """A message is whole; the next one is weighed from nothing."""
+        self._n_pending.pop(event.assoc, None)
+
+    def _come(self, event: Any) -> None:
+        with self._door:
+            self._callers.add(event.assoc)
+
+    def _leave(self, event: Any) -> None:
+        """A caller has gone, by release, by abort or by a broken line."""
+        self._n_pending.pop(event.assoc, None)
+        with self._lock:
+            self._senders.pop(event.assoc, None)
+        with self._door:
+            self._callers.discard(event.assoc)
+        self._queue.wake()
+
+    def _note_rejection(self, event: Any) -> None:
+        logger.warning("an association of %s was not accepted", self._caller(event))
+        self._counters.add("associations_refused_total")
+
+    def _refuse_connection(self) -> None:
+        logger.warning("a connection was not accepted")
+        self._counters.add("associations_refused_total")
+
+    def _caller(self, event: Any) -> str:
+        """The title of a caller, as a word that fits in a log line."""
+        title = str(event.assoc.requestor.ae_title).strip()
+        return "".join(sign if sign.isprintable() else "?" for sign in title) or "?"
+
+
+def _start_of_file(event: Any) -> bytes:
+    """What stands before the data set in a file, PS3.10 7.1."""
+    request = event.request
+    meta = create_file_meta(
+        sop_class_uid=request.AffectedSOPClassUID,
+        sop_instance_uid=request.AffectedSOPInstanceUID,
+        transfer_syntax=event.context.transfer_syntax,
+    )
+    start = DicomBytesIO()
+    start.is_little_endian, start.is_implicit_VR = True, False
+    start.write(bytes(128) + b"DICM")
+    write_file_meta_info(start, meta)
+    return start.getvalue()
+
+
+def _answer(status: int, comment: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    if comment:
+        answer.ErrorComment = comment[:_COMMENT_LENGTH]
+    return answer

@@ -1,0 +1,297 @@
+"""What a node is told: where it listens, whom it believes, where it sends, how much it takes."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bundle.tat.data.datalist import resolve_path
+from bundle.tat.refusal import RefusedInputError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAX_AE_LENGTH: Final = 16
+_MAX_PORT: Final = 65535
+_MEGABYTE: Final = 1_000_000
+_DESTINATION: Final = re.compile(r"(?P<host>\[[^\]]+\]|[^:\s]+):(?P<port>\d+):(?P<ae_title>.+)")
+
+
+class Destination(NamedTuple):
+    """The archive that derived series are sent to.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        ae_title: its application entity title.
+    """
+
+    host: str
+    port: int
+    ae_title: str
+
+
+class TlsFiles(NamedTuple):
+    """Files in PEM.
+
+    Args:
+        certificate: of this node, with those between it and the authority.
+        key: of the certificate, without a passphrase.
+        authority: certificates of those who sign the certificates of peers.
+    """
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a node takes.
+
+    Args:
+        max_associations: associations at a time.
+        max_pdu: length of a protocol data unit [bytes], 0 for no limit.
+        max_instance: size of one object [bytes].
+        max_series: size of one series [bytes].
+        min_free: what must stay free on the disk [bytes]; objects are refused below it.
+        keep_seconds: how long series that are done with stay on the disk [s].
+    """
+
+    max_associations: int = 8
+    max_pdu: int = 65536
+    max_instance: int = 512 * _MEGABYTE
+    max_series: int = 4000 * _MEGABYTE
+    min_free: int = 2000 * _MEGABYTE
+    keep_seconds: float = 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What a node is told.
+
+    Args:
+        folder: of the queue and the scans.
+        send_to: where derived series go.
+        ae_title: its own title; associations to another are refused.
+        port: TCP port that it listens on; 0 lets the system choose one.
+        bind: address that it listens on.
+        quiet: a series is complete when nothing of it came for so long [s], and nobody who sent of it is connected.
+        allow_ae: titles of callers; empty for any.
+        allow_address: networks of callers; empty for any.
+        limits: how much it takes.
+        tls: for connections in both directions; ``None`` for plain ones.
+    """
+
+    folder: Path
+    send_to: Destination
+    ae_title: str = "TAT"
+    port: int = 11112
+    bind: str = "127.0.0.1"
+    quiet: float = 10.0
+    allow_ae: tuple[str, ...] = ()
+    allow_address: tuple[Network, ...] = ()
+    limits: Limits = Limits()
+    tls: TlsFiles | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a node that anyone in a network may send to without being named."""
+        if not ipaddress.ip_address(self.bind).is_loopback and not (self.allow_ae and self.allow_address):
+            raise RefusedInputError(
+                f"bind is {self.bind}, which other computers reach: name the callers with --allow_ae and "
+                "--allow_address, such as --allow_ae CT1,PACS --allow_address 192.0.2.0/24"
+            )
+
+    def is_allowed_address(self, address: str) -> bool:
+        """Whether a caller may connect.
+
+        Args:
+            address: of the caller; IPv4 in IPv6 counts as IPv4, and a zone is left out.
+        """
+        caller = ipaddress.ip_address(address.partition("%")[0])
+        if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped:
+            caller = caller.ipv4_mapped
+        return not self.allow_address or any(caller in network for network in self.allow_address)
+
+
+def node_folder(folder: str | None) -> Path:
+    """Where a node keeps its queue and scans.
+
+    Args:
+        folder: what the user says; ``None`` takes the folder that systemd names, or one of this user.
+    """
+    if folder is not None:
+        return resolve_path(folder)
+    if of_service := os.environ.get("STATE_DIRECTORY"):
+        return resolve_path(of_service.partition(":")[0])
+    return resolve_path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "tat-node"
+
+
+def read_destination(text: str | None) -> Destination:
+    """Read ``HOST:PORT:AE``, where an IPv6 address stands in brackets.
+
+    Args:
+        text: what the user says.
+
+    Raises:
+        RefusedInputError: it says nothing, or something else.
+    """
+    said = _DESTINATION.fullmatch(text or "")
+    if said is None:
+        raise RefusedInputError(
+            f"send_to is {text!r}: name the receiver as HOST:PORT:AE, such as 127.0.0.1:4242:ARCHIVE"
+        )
+    port = read_number("the port of send_to", said["port"], low=1, high=_MAX_PORT, whole=True)
+    return Destination(said["host"].strip("[]"), int(port), read_ae_title("the AE title of send_to", said["ae_title"]))
+
+
+def read_ae_title(name: str, text: str) -> str:
+    """Read an application entity title.
+
+    Args:
+        name: what messages call it.
+        text: what the user says.
+
+    Raises:
+        RefusedInputError: it is longer than 16 characters, empty, or has characters that DICOM forbids.
+
+    Source:
+        DICOM PS3.5 6.2, value representation AE.
+    """
+    title = text.strip()
+    if not 0 < len(title) <= _MAX_AE_LENGTH or not title.isascii() or not title.isprintable() or "\\" in title:
+        raise RefusedInputError(f"{name} is {text!r}: pass 1 to {_MAX_AE_LENGTH} characters of ASCII, no backslash")
+    return title
+
+
+def read_number(name: str, value: object, *, low: float, high: float, whole: bool = False) -> float:
+    """Read a number with bounds.
+
+    Args:
+        name: what messages call it.
+        value: what the user says.
+        low: least that is taken.
+        high: most that is taken.
+        whole: whether it must be a whole number.
+
+    Raises:
+        RefusedInputError: it is no such number.
+    """
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = float("nan")
+    if isinstance(value, bool) or not low <= number <= high or (whole and number != int(number)):
+        kind = "a whole number" if whole else "a number"
+        raise RefusedInputError(f"{name} is {value!r}: pass {kind} from {low:g} to {high:g}")
+    return number
+
+
+def read_address(text: str) -> str:
+    """Read the address to listen on.
+
+    Args:
+        text: what the user says; ``localhost`` is taken for 127.0.0.1.
+
+    Raises:
+        RefusedInputError: it is no address of this kind; names are not looked up.
+    """
+    word = "127.0.0.1" if text == "localhost" else text
+    try:
+        return str(ipaddress.ip_address(word))
+    except ValueError:
+        raise RefusedInputError(f"bind is {text!r}: pass an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
+def read_networks(text: str | None) -> tuple[Network, ...]:
+    """Read the addresses of callers.
+
+    Args:
+        text: addresses or networks with commas between them.
+
+    Raises:
+        RefusedInputError: one of them is neither.
+    """
+    networks = []
+    for word in _words(text):
+        try:
+            networks.append(ipaddress.ip_network(word))
+        except ValueError as error:
+            raise RefusedInputError(f"allow_address names {word!r}: {error}; pass 192.0.2.7 or 192.0.2.0/24") from None
+    return tuple(networks)
+
+
+def read_ae_titles(text: str | None) -> tuple[str, ...]:
+    """Read the titles of callers.
+
+    Args:
+        text: titles with commas between them.
+
+    Raises:
+        RefusedInputError: one of them is no title.
+    """
+    return tuple(read_ae_title("a title of allow_ae", word) for word in _words(text))
+
+
+def read_tls(certificate: str | None, key: str | None, authority: str | None) -> TlsFiles | None:
+    """Read which files TLS takes.
+
+    Args:
+        certificate: path.
+        key: path.
+        authority: path.
+
+    Returns:
+        The files; ``None`` where none is named.
+
+    Raises:
+        RefusedInputError: some are named and others are not, or a file does not exist.
+    """
+    named = {"tls_cert": certificate, "tls_key": key, "tls_ca": authority}
+    if not any(named.values()):
+        return None
+    for name, path in named.items():
+        if not path:
+            raise RefusedInputError(f"TLS needs three files, and {name} is not named: pass --{name} FILE")
+        if not Path(path).is_file():
+            raise RefusedInputError(f"{name} {path} does not exist: pass a file in PEM")
+    return TlsFiles(*map(Path, filter(None, named.values())))
+
+
+def read_limits(
+    *,
+    max_associations: object = 8,
+    max_pdu: object = 65536,
+    max_instance: object = 512,
+    max_series: object = 4000,
+    min_free: object = 2000,
+    keep: object = 7,
+) -> Limits:
+    """Read how much a node takes.
+
+    Args:
+        max_associations: associations at a time.
+        max_pdu: [bytes].
+        max_instance: [MB], millions of bytes.
+        max_series: [MB].
+        min_free: [MB].
+        keep: [days].
+
+    Raises:
+        RefusedInputError: one of them is no number within bounds.
+    """
+    return Limits(
+        max_associations=int(read_number("max_associations", max_associations, low=1, high=100, whole=True)),
+        max_pdu=int(read_number("max_pdu", max_pdu, low=4096, high=1 << 20, whole=True)),
+        max_instance=int(read_number("max_instance", max_instance, low=0.001, high=1e5) * _MEGABYTE),
+        max_series=int(read_number("max_series", max_series, low=0.001, high=1e6) * _MEGABYTE),
+        min_free=int(read_number("min_free", min_free, low=0, high=1e8) * _MEGABYTE),
+        keep_seconds=read_number("keep", keep, low=0, high=36500) * 86400.0,
+    )
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
