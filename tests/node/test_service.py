@@ -12,10 +12,11 @@ from bundle.tat.node.job_queue import MAX_STARTS
 from bundle.tat.node.restorer import DiskFullError
 from bundle.tat.node.service import MAX_REJECTIONS, Node
 from bundle.tat.node.settings import Limits
-from tests.node.network import Archive, Copies, StillClock, associate, send, series, settings_of, states, wait_until
+from tests.node.network import Archive, Copies, associate, send, series, settings_of, states, wait_until
+from tests.node.steps import Steps
 
 # pynetdicom leaves the socket of a connection that fails for the collector to close.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 
 
 @pytest.fixture
@@ -25,44 +26,17 @@ def archive():
     one.stop()
 
 
-class Steps:
-    """A node whose steps a test takes, one by one."""
-
-    def __init__(self, tmp_path, archive, **more) -> None:
-        self.clock = more.pop("clock", None) or StillClock()
-        free_bytes = more.pop("free_bytes", None)
-        settings = settings_of(tmp_path / "node", archive, **more)
-        self.copies = Copies(tmp_path / "node" / "results")
-        self.node = Node(settings, self.copies, clock=self.clock, free_bytes=free_bytes)
-        self.queue = self.node.queue
-        self.node.recover()
-        self.node.receiver.start()
-        self.port = self.node.receiver.port
-
-    def complete(self) -> None:
-        """Let the quiet time pass."""
-        wait_until(self.queue, lambda: not self.node.receiver.n_callers)
-        self.node.complete_series()
-        self.clock.pass_by(10.0)
-        self.node.complete_series()
-
-    def kill(self) -> None:
-        """End without a word, as far as a process can that goes on."""
-        self.node.receiver.stop()
-        self.queue.close()
-
-
 @pytest.fixture
 def steps(tmp_path, archive):
     made = []
 
     def make(**more) -> Steps:
-        made.append(Steps(tmp_path, archive, **more))
+        made.append(Steps(tmp_path / "node", archive, **more))
         return made[-1]
 
     yield make
     for one in made:
-        one.kill() if one.queue is not None else None
+        one.end()
 
 
 def test_a_series_comes_in_and_a_derived_series_goes_out(tmp_path, archive, steps):
@@ -100,7 +74,7 @@ def test_a_series_is_not_complete_while_its_sender_is_connected(tmp_path, archiv
     one.node.complete_series()
     assert states(one.queue) == ["receiving"]
     association.release()
-    wait_until(one.queue, lambda: not one.node.receiver.n_callers)
+    one.wait_for_callers()
     one.node.complete_series()
     assert states(one.queue) == ["waiting"]
 
@@ -111,7 +85,7 @@ def test_a_series_is_not_complete_until_it_is_quiet(tmp_path, archive, steps):
     send(one.port, paths[:1])
     one.clock.pass_by(9.9)
     send(one.port, paths[1:2])
-    wait_until(one.queue, lambda: not one.node.receiver.n_callers)
+    one.wait_for_callers()
     one.clock.pass_by(9.9)
     one.node.complete_series()
     assert states(one.queue) == ["receiving"]
@@ -270,7 +244,7 @@ def test_a_killed_node_goes_on_from_the_last_state(tmp_path, archive, steps, sta
     if state == "done":
         first.node.send_next()
     assert states(first.queue) == [state]
-    first.node.receiver.stop()
+    first.node.receiver.stop()  # its queue stays as it is
     (first.node.files.incoming / "half.dcm").write_bytes(b"half of an object")
     (first.node.files.received / "1" / "unrecorded.dcm").write_bytes(b"an object whose sender was not answered")
 
@@ -281,7 +255,6 @@ def test_a_killed_node_goes_on_from_the_last_state(tmp_path, archive, steps, sta
     second.node.restore_next(), second.node.send_next()
     assert states(second.queue) == ["done"]
     assert sorted(archive.came.values()) == [1, 1, 1]
-    first.queue.close()
 
 
 def test_a_series_that_kills_the_program_is_given_up_and_others_come_first(tmp_path, archive, steps):

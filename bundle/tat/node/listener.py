@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from socketserver import TCPServer
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final
 
 from pynetdicom.transport import ThreadedAssociationServer
@@ -22,6 +22,10 @@ class Listener(ThreadedAssociationServer):
     pynetdicom finishes the handshake of TLS in the thread that takes connections, where one silent caller would keep
     all others out. Here each caller has it in a thread of its own, for ``HANDSHAKE_TIMEOUT`` at most.
 
+    Args:
+        *args: as for pynetdicom's server.
+        **kwargs: likewise.
+
     Attributes:
         tls: of the connections; ``None`` for plain ones.
         is_allowed: whether an address may connect.
@@ -31,8 +35,12 @@ class Listener(ThreadedAssociationServer):
     daemon_threads = True
     is_allowed: Callable[[str], bool]
     on_refused: Callable[[], None]
-
     tls: ssl.SSLContext | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lock = Lock()
+        self._n_handshakes = 0
+        super().__init__(*args, **kwargs)
 
     def serve_in_thread(self) -> None:
         """Take connections until ``shutdown``."""
@@ -40,7 +48,7 @@ class Listener(ThreadedAssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the interface
         """Whether a connection is looked at."""
-        n_connections = len(self.active_associations)
+        n_connections = len(self.active_associations) + self._n_handshakes
         is_taken = self.is_allowed(client_address[0])
         is_taken = is_taken and n_connections < _CONNECTIONS_PER_ASSOCIATION * self.ae.maximum_associations
         if not is_taken:
@@ -50,16 +58,27 @@ class Listener(ThreadedAssociationServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection, in a thread of its own."""
         if self.tls is not None:
-            timeout = request.gettimeout()
-            request.settimeout(HANDSHAKE_TIMEOUT)
             try:
-                request = self.tls.wrap_socket(request, server_side=True)
+                request = self._shake_hands(request, self.tls)
             except OSError:
                 self.on_refused()
                 request.close()
                 return
-            request.settimeout(timeout)
         super().finish_request(request, client_address)
+
+    def _shake_hands(self, request: Any, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        """The connection within TLS."""
+        with self._lock:
+            self._n_handshakes += 1
+        try:
+            timeout = request.gettimeout()
+            request.settimeout(HANDSHAKE_TIMEOUT)
+            wrapped = tls.wrap_socket(request, server_side=True)
+            wrapped.settimeout(timeout)
+            return wrapped
+        finally:
+            with self._lock:
+                self._n_handshakes -= 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the interface
         """Keep what a broken connection raises out of the log; socketserver would print it."""

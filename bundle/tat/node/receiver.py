@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import math
 import sqlite3
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, Thread
@@ -26,7 +27,7 @@ from bundle.tat.node.clock import Clock
 from bundle.tat.node.counters import Counters
 from bundle.tat.node.errors import place_of
 from bundle.tat.node.files import NodeFiles
-from bundle.tat.node.job_queue import Instance, Job, JobQueue, SeriesTooLargeError
+from bundle.tat.node.job_queue import Added, Instance, Job, JobQueue, SeriesTooLargeError
 from bundle.tat.node.listener import Listener
 from bundle.tat.node.settings import NodeSettings
 from bundle.tat.node.tls import server_context
@@ -108,7 +109,7 @@ class Receiver:
         self._callers: set[Thread] = set()
         self._senders: dict[Thread, set[int]] = {}
         self._last_came: dict[int, float] = {}
-        self._n_pending: Counter[object] = Counter()
+        self._n_pending: defaultdict[object, float] = defaultdict(float)
         self._listener: Listener
 
     def start(self) -> None:
@@ -137,11 +138,7 @@ class Receiver:
         tls = None if self._settings.tls is None else server_context(self._settings.tls)
         where = (self._settings.bind, self._settings.port)
         try:
-            self._listener = ae.make_server(
-                where,
-                evt_handlers=handlers,
-                server_class=Listener,
-            )
+            self._listener = ae.make_server(where, evt_handlers=handlers, server_class=Listener)
         except OSError as error:
             raise RefusedInputError(
                 f"cannot listen on {where[0]} port {where[1]}: {error.strerror or error}; pass another --bind or --port"
@@ -223,27 +220,11 @@ class Receiver:
         start = _start_of_file(event)
         with self._files.written((start, encoded)) as path:
             instance = self._identify(event, path, encoded, n_bytes=len(start) + len(encoded))
-            placed: list[Path] = []
-
-            def place(series: int) -> str:
-                name = self._files.keep(path, series)
-                placed.append(self._files.received / name)
-                return name
-
-            try:
-                with self._lock:
-                    added = self._queue.add(instance, self._caller(event), place, limits.max_series)
-                    if not added.is_conflict:
-                        self._senders.setdefault(event.assoc, set()).add(added.job)
-                        self._last_came[added.job] = self._clock.elapsed()
-            except SeriesTooLargeError:
-                raise RefusedObjectError(
-                    OUT_OF_RESOURCES, f"the series is larger than {limits.max_series} bytes"
-                ) from None
-            except BaseException:
-                for file in placed:
-                    file.unlink(missing_ok=True)
-                raise
+            with self._lock:
+                added = self._add(instance, path, self._caller(event))
+                if not added.is_conflict:
+                    self._senders.setdefault(event.assoc, set()).add(added.job)
+                    self._last_came[added.job] = self._clock.elapsed()
         if added.is_conflict:
             raise RefusedObjectError(DUPLICATE, "another object came under this SOP Instance UID")
         if added.is_new:
@@ -251,6 +232,25 @@ class Receiver:
             self._counters.add("received_bytes_total", instance.n_bytes)
         else:
             self._counters.add("instances_repeated_total")
+
+    def _add(self, instance: Instance, path: Path, caller: str) -> Added:
+        """Record an object and give its file its place; neither is left without the other."""
+        placed: list[Path] = []
+
+        def place(series: int) -> str:
+            name = self._files.keep(path, series)
+            placed.append(self._files.received / name)
+            return name
+
+        bound = self._settings.limits.max_series
+        try:
+            return self._queue.add(instance, caller, place, bound)
+        except SeriesTooLargeError:
+            raise RefusedObjectError(OUT_OF_RESOURCES, f"the series is larger than {bound} bytes") from None
+        except BaseException:
+            for file in placed:
+                file.unlink(missing_ok=True)
+            raise
 
     def _identify(self, event: Any, path: Path, encoded: memoryview, n_bytes: int) -> Instance:
         """What an object is, by its own words, which must be those of the request."""
@@ -274,7 +274,7 @@ class Receiver:
         for value in getattr(event.pdu, "presentation_data_value_items", ()):
             self._n_pending[event.assoc] += len(value.presentation_data_value)
         if self._n_pending[event.assoc] > self._settings.limits.max_instance * _MESSAGE_SHARE + _COMMAND_LENGTH:
-            self._n_pending[event.assoc] = 0
+            self._n_pending[event.assoc] = -math.inf  # what is still on its way is not read
             logger.warning("an association of %s was ended: its object is too large", self._caller(event))
             event.assoc.acse.send_abort(0x00)
 

@@ -1,0 +1,3 @@
+"""What the tests of a node with other programs have in common."""
+
+from tests.node.conftest import collected_sockets as collected_sockets
