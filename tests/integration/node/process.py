@@ -16,12 +16,14 @@ from pathlib import Path
 import pydicom
 
 from bundle.tat.atomic import folder_written_whole
+from bundle.tat.cases.refusals import is_output_lost
 from bundle.tat.dicom.uids import new_uid
 from bundle.tat.node.clock import Clock
 from bundle.tat.node.job_queue import Job, JobQueue
-from bundle.tat.node.restorer import Restored
+from bundle.tat.node.restorer import DiskFullError, Restored
 from bundle.tat.node.service import Node
 from bundle.tat.node.settings import Destination, Limits, NodeSettings
+from bundle.tat.refusal import RefusedInputError
 from tests.dicom_sources import save
 from tests.node.network import Archive
 
@@ -39,15 +41,23 @@ class SlowCopies:
 
     def restore(self, job: int, files: Sequence[Path]) -> Restored:
         folder = self._results / f"{job}-1"
-        if not folder.is_dir():
-            with folder_written_whole(folder) as temporary:
-                for path in files:
-                    time.sleep(self._seconds / len(files))
-                    image = pydicom.dcmread(path)
-                    image.ImageComments = str(image.SOPInstanceUID)
-                    image.SOPInstanceUID = new_uid(None)
-                    save(image, temporary / path.name)
+        try:
+            if not folder.is_dir():
+                self._copy(files, folder)
+        except RefusedInputError as error:
+            if is_output_lost(error):
+                raise DiskFullError from error
+            raise
         return Restored(sorted(folder.glob("*.dcm")), 1, [])
+
+    def _copy(self, files: Sequence[Path], folder: Path) -> None:
+        with folder_written_whole(folder) as temporary:
+            for path in files:
+                time.sleep(self._seconds / len(files))
+                image = pydicom.dcmread(path)
+                image.ImageComments = str(image.SOPInstanceUID)
+                image.SOPInstanceUID = new_uid(None)
+                save(image, temporary / path.name)
 
 
 def run_node(folder: str, port: int, archive_port: int, seconds: float, quiet: float, log: str, once: bool) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("pynetdicom", reason="the extra node is not installed: pip install '.[node]'")
 
+from bundle.tat.node.job_queue import STATES
 from tests.integration.node.process import (
     LONG,
     end,
@@ -62,11 +63,18 @@ def send_until_taken(port: int, series_of_files: list[list[Path]]) -> None:
             send_what_is_left(port, left)
 
 
+def progress(folder: Path) -> int:
+    """How many steps the queue has taken: objects that came, changes of state, objects that were sent."""
+    return sum(job.n_instances + STATES.index(job.state) + job.n_sent for job in jobs(folder))
+
+
 def kill_at_random(folder: Path, port: int, archive_port: int, chance: random.Random) -> Counter[str]:
-    """Start a node, and kill it within a second and a half; returns the states that it left."""
+    """Start a node, and kill it a random time after a random number of steps; returns the states that it left."""
     node = start(folder, port, archive_port, seconds=0.3)
     poll(lambda: listens(port), "the node does not listen")
-    time.sleep(chance.uniform(0.0, 1.5))
+    goal = progress(folder) + chance.randint(0, 12)
+    poll(lambda: progress(folder) >= goal or states(folder) == {"done"}, "the node takes no steps")
+    time.sleep(chance.uniform(0.0, 0.4))
     node.kill()
     node.join()
     return Counter(job.state for job in jobs(folder))
@@ -180,4 +188,5 @@ def test_a_disk_that_is_full(tmp_path, archive, small_disk):
     assert [status for one in files for status in send(port, one)] == [0x0000] * 39
     poll(lambda: states(folder) == {"done"} and len(source_counts(archive)) == 39, "what came later is not done")
     end(node)
-    assert {*archive.came.values()} == {1}
+    # Each source has one derived object. The note of one that was sent may not have fitted: it came again as the same.
+    assert {*source_counts(archive).values()} == {1}
