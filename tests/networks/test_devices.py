@@ -55,7 +55,7 @@ def on_meta(image: Tensor) -> Tensor:
 @pytest.mark.parametrize("changes", [{}, {"max_memory": None}, {"gradient_checkpointing": True}])
 def test_a_step_of_training_stays_on_its_device(changes, monkeypatch):
     # It asks for a number, of which there is none.
-    monkeypatch.setattr(task_balancing, "assert_finite", lambda error: None)
+    monkeypatch.setattr(task_balancing, "assert_finite", lambda _: None)
     network, loss = small(**changes).to("meta").train(), TaskAdaptiveLoss().to("meta")
     image = on_meta(torch.empty(3, 1, 32, 32))
     optimizer = torch.optim.AdamW([*network.parameters(), *loss.parameters()])
