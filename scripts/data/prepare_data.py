@@ -84,7 +84,8 @@ def make_missing(
     finished = read_finished(progress, provenance) or read_finished(datalist, provenance)
     write_finished(progress, parts, finished, provenance)
     datalist.unlink(missing_ok=True)  # nobody may take it for whole while pairs are missing or replaced
-    # The processes share the cores; threads within each would wait for those of the others. Read when NumPy is imported.
+    # The processes share the cores; threads within each would wait for those of the others.
+    # NumPy reads it when it is imported.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         missing = [part for part in parts if part.path("full") not in finished]
