@@ -2,6 +2,8 @@
 
 import errno
 import json
+import shutil
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -65,7 +67,8 @@ def test_a_bad_series_is_refused_in_words(restorer, tmp_path):
 
 def test_a_derived_series_that_comes_back_is_refused(restorer, tmp_path):
     first = restorer.restore(7, of_series(tmp_path / "received" / "1", 1))
-    again = restorer.restore(8, first.files)
+    (tmp_path / "received" / "2").mkdir()
+    again = restorer.restore(8, [Path(shutil.copy(file, tmp_path / "received" / "2")) for file in first.files])
     assert again.files == []
     assert "already restored by TAT" in again.reason
 

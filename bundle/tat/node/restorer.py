@@ -78,7 +78,9 @@ class SeriesRestorer:
     def __init__(self, results: Path, received: Path, *, bundle_root: str | None = None, **ids: object) -> None:
         self._results = results
         self._received = received
-        self._runner = InferenceConfig(bundle_root, **{**ids, "output_dir": str(results)}).runner
+        # No bar: the log of a service is no terminal.
+        own = {"output_dir": str(results), "inferer#progress": False}
+        self._runner = InferenceConfig(bundle_root, **{**ids, **own}).runner
 
     def restore(self, job: int, files: Sequence[Path]) -> Restored:
         """See ``Restorer``."""
