@@ -24,6 +24,8 @@ from tests.integration.test_pacs import IN_A_NAMESPACE, START_ORTHANC, why_not
 
 pytestmark = pytest.mark.integration
 DCMTK = ("echoscu", "storescu", "storescp")
+# The node finds what these tests have found.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 KINDS = ("CT", "MR", "PT")
 
 
@@ -73,8 +75,10 @@ def test_senders_and_receivers_of_dcmtk(tmp_path, weights, archive):  # noqa: F8
     paths = [of_study(tmp_path / "in" / kind, number, kind) for number, kind in enumerate(KINDS, start=1)]
     gap = of_study(tmp_path / "in" / "gap", 4, "CT", n_slices=5)
     gap.remove(gap[1])  # so that its geometry is refused
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as node:  # noqa: S603
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, env=ENVIRONMENT, **pipes) as node:  # noqa: S603
         poll(lambda: listens(port) or node.poll() is not None, "the node does not listen")
+        assert node.poll() is None, node.communicate()
         run("echoscu", "-aet", "CT1", "-aec", "TAT", *where)
         run("echoscu", "-aet", "STRANGER", "-aec", "TAT", *where, code=1)
         senders = [
@@ -127,7 +131,7 @@ def test_orthanc_gets_what_is_derived(tmp_path, weights):  # noqa: F811
     done = subprocess.run(  # noqa: S603
         [*IN_A_NAMESPACE, "bash", "-c", script],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
