@@ -12,6 +12,7 @@ from pynetdicom.sop_class import Verification
 
 from bundle.tat.node.clock import Clock
 from bundle.tat.node.job_queue import JobQueue
+from bundle.tat.node.listener import Listener
 from bundle.tat.node.receiver import STORAGE_CLASSES
 from bundle.tat.node.restorer import Restored
 from bundle.tat.node.settings import Destination, Limits, NodeSettings
@@ -40,7 +41,7 @@ class StillClock(Clock):
 class Archive:
     """Takes what is sent to it, and counts how often each object came."""
 
-    def __init__(self, classes: Sequence[str] = STORAGE_CLASSES, ae_title: str = "ARCHIVE", **options) -> None:
+    def __init__(self, classes: Sequence[str] = STORAGE_CLASSES, ae_title: str = "ARCHIVE", tls=None) -> None:
         self.came: Counter[str] = Counter()
         self.images: dict[str, pydicom.Dataset] = {}
         self.syntaxes: set[str] = set()
@@ -51,14 +52,19 @@ class Archive:
         self._ae.add_supported_context(Verification)
         for one in classes:
             self._ae.add_supported_context(one)
-        self._options = options
+        self._tls = tls
         self.port = 0
         self.start()
 
     def start(self) -> None:
         where = ("127.0.0.1", self.port)
         handlers = [(evt.EVT_C_STORE, self._store)]
-        self._server = self._ae.start_server(where, block=False, evt_handlers=handlers, **self._options)
+        self._server = self._ae.make_server(where, evt_handlers=handlers, server_class=Listener)
+        self._server.tls = self._tls
+        self._server.is_allowed = lambda _: True
+        self._server.on_refused = lambda: None
+        self._server.poll_seconds = 0.02
+        self._server.serve_in_thread()
         self.port = self._server.server_address[1]
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ class Steps:
         self.node = Node(settings_of(folder, archive, **more), self.copies, clock=self.clock, free_bytes=free_bytes)
         self.queue = self.node.queue
         self.node.recover()
-        self.node.receiver.start()
+        self.node.receiver.start(poll_seconds=0.02)
         self.port = self.node.receiver.port
 
     def wait_for_callers(self) -> None:

@@ -28,7 +28,7 @@ def refusal(words: str, capsys) -> str:
         ("--send-to 127.0.0.1:104:A --bind 0.0.0.0", "refused: bind is 0.0.0.0, which other computers reach"),
         ("--send-to 127.0.0.1:104:A --port 99999", "refused: port is 99999: pass a whole number from 0 to 65535"),
         ("--send-to 127.0.0.1:104:A --tls_key k.pem", "refused: TLS needs three files, and tls_cert is not named"),
-        ("--send-to 127.0.0.1:104:A --any_resolutoin", "refused: any_resolutoin is no id of inference.json"),
+        ("--send-to 127.0.0.1:104:A --any_slices", "refused: any_slices is no id of inference.json"),
         ("--send-to 127.0.0.1:104:A --output_dir x", "refused: output_dir cannot be set for tat serve"),
         ("--status --folder gone", "holds no queue: pass --folder of a node that has run"),
         ("--retry 3 --folder gone", "holds no queue"),

@@ -315,7 +315,7 @@ def test_results_go_out_over_tls(steps, certificates, tmp_path):
     context.load_cert_chain(certificates / "peer.pem", certificates / "peer.key")
     context.load_verify_locations(certificates / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
-    archive = Archive(ssl_context=context)
+    archive = Archive(tls=context)
     one = Steps(tmp_path / "to_tls", archive, tls=tls_files(certificates))
     try:
         association = associate(one.port, tls_args=(client(certificates, "peer"), "127.0.0.1"))

@@ -30,12 +30,14 @@ class Listener(ThreadedAssociationServer):
         tls: of the connections; ``None`` for plain ones.
         is_allowed: whether an address may connect.
         on_refused: is called for each connection that is dropped.
+        poll_seconds: how often it looks whether it is to end [s].
     """
 
     daemon_threads = True
     is_allowed: Callable[[str], bool]
     on_refused: Callable[[], None]
     tls: ssl.SSLContext | None = None
+    poll_seconds = 0.5
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock = Lock()
@@ -44,7 +46,7 @@ class Listener(ThreadedAssociationServer):
 
     def serve_in_thread(self) -> None:
         """Take connections until ``shutdown``."""
-        Thread(target=self.serve_forever, name="listener", daemon=True).start()
+        Thread(target=self.serve_forever, args=(self.poll_seconds,), name="listener", daemon=True).start()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the interface
         """Whether a connection is looked at."""

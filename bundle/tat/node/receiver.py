@@ -112,8 +112,11 @@ class Receiver:
         self._n_pending: defaultdict[object, float] = defaultdict(float)
         self._listener: Listener
 
-    def start(self) -> None:
+    def start(self, poll_seconds: float = 0.5) -> None:
         """Listen.
+
+        Args:
+            poll_seconds: how often the listener looks whether it is to end [s].
 
         Raises:
             RefusedInputError: the address cannot be had, or files of TLS are none.
@@ -144,6 +147,7 @@ class Receiver:
                 f"cannot listen on {where[0]} port {where[1]}: {error.strerror or error}; pass another --bind or --port"
             ) from error
         self._listener.tls = tls
+        self._listener.poll_seconds = poll_seconds
         self._listener.is_allowed = self._settings.is_allowed_address
         self._listener.on_refused = self._refuse_connection
         self._listener.serve_in_thread()
