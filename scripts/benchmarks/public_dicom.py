@@ -28,6 +28,8 @@ from monai.bundle import run
 from bundle.tat.networks.tat import TAT
 
 MODALITIES = ("CT", "MR", "PT")
+# A row of the table of cases, with its message.
+FAILED = re.compile(r" failed  (.*)")
 # What varies from object to object in sentences that say the same.
 NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
@@ -87,11 +89,13 @@ def _restore(path: Path) -> tuple[int, str]:
         given, out = Path(folder) / "given", Path(folder) / "out"
         given.mkdir()
         (given / path.name).symlink_to(path.resolve())
+        table = io.StringIO()
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.redirect_stdout(table), contextlib.redirect_stderr(io.StringIO()):
                 run(config_file="configs/inference.json", dataset_dir=str(given), output_dir=str(out), device="cpu")
         except (Exception, SystemExit) as error:
-            sentence = _innermost(error)
+            # Of several volumes, the table says why each has failed.
+            sentence = "; ".join(dict.fromkeys(FAILED.findall(table.getvalue()))) or _innermost(error)
         else:
             sentence = ""
         # A refusal names the temporary folder, a skipped image its file.
