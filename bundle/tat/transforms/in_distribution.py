@@ -19,7 +19,7 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.naming_source import naming_source
-from bundle.tat.transforms.upsample import FINER_PLANE
+from bundle.tat.transforms.upsample import FINER_PLANE, FinerPlane
 from bundle.tat.transforms.volume import plain_tensor
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ N_SLICES_LOOKED_AT: Final = 16
 
 # Zero-filling is told this well by both; filters and what is left out besides make the pixels show less.
 MAX_DIFFERENCE_TO_HEADER: Final = 0.1
+
+# Finer grids that a refusal advises, the plainest first.
+ADVISED_UPSAMPLING: Final = (2.0, 3.0, 4.0, 1.5)
 
 # Metadata entry of MRI: what share of k-space each in-plane axis holds, as JSON; null where nothing can be told.
 KSPACE_KEPT: Final = "kspace_kept"
@@ -86,7 +89,7 @@ class CheckInDistributiond(MapTransform):
                     if isinstance(image, MetaTensor):
                         image.meta[KSPACE_KEPT] = json.dumps(kept)
                         _compare_with_header(kept, image.meta)
-                    self._check_resolution(kept)
+                    self._check_resolution(kept, image)
         return d
 
     def _check_pixel_size(self, image: object, modality: Modality) -> None:
@@ -103,8 +106,10 @@ class CheckInDistributiond(MapTransform):
                 high,
             )
 
-    def _check_resolution(self, kept: Sequence[float | None]) -> None:
-        reason = why_not_completed(kept, self.trained)
+    def _check_resolution(self, kept: Sequence[float | None], image: object) -> None:
+        plane = FinerPlane.of_meta(image.meta) if isinstance(image, MetaTensor) else None
+        done = 1.0 if plane is None else plane.grids[0].n_fine / plane.grids[0].n
+        reason = why_not_completed(kept, self.trained, upsampled=done)
         if reason is None:
             return
         if self.enabled:
@@ -152,31 +157,41 @@ def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisS
     return estimate_support([slices[index].numpy(force=True) for index in chosen.tolist()])
 
 
-def why_not_completed(shares: Sequence[float | None], trained: TrainedKind) -> str | None:
+def why_not_completed(shares: Sequence[float | None], trained: TrainedKind, *, upsampled: float = 1.0) -> str | None:
     """Why the network is not the one to complete the k-space of a scan.
 
     Args:
         shares: of k-space that the two axes of its slices hold; ``None`` where nothing can be told.
         trained: what the weights were trained on.
+        upsampled: how many times as fine as the scan's own the grid is already.
 
     Returns:
         The reason, and what to do; ``None`` where the scan is of the kind that the network knows, or tells nothing.
     """
     kept = [share for share in shares if share is not None]
-    if trained.mri_kept is None or len(kept) < len(shares):
+    if trained.mri_kept is None or len(kept) < len(shares) or _is_known(kept, trained):
         return None
+    reason = f"this MRI holds {shares_in_words(kept)} of k-space, and the weights complete {_known_in_words(trained)}"
+    if all(share == 1.0 for share in kept):
+        reason = "this MRI fills k-space along both axes of its slices, so there is nothing to complete on its own grid"
+    on_own_grid = [share * upsampled for share in kept]
+    for factor in ADVISED_UPSAMPLING:
+        if _is_known([share / factor for share in on_own_grid], trained):
+            return f"{reason}: pass --mri_upsample {factor:g} to have it restored on a finer grid"
+    return f"{reason}: use weights that were trained on it"
+
+
+def _is_known(kept: Sequence[float], trained: TrainedKind) -> bool:
+    """Whether weights complete what holds these shares of k-space."""
+    if trained.mri_kept is None:
+        return True
     lowest, highest = trained.mri_kept
     known = [lowest - KEPT_TOLERANCE <= share <= highest + KEPT_TOLERANCE for share in kept]
-    n_whole = sum(share == 1.0 for share in kept)
-    if all(known) or (trained.mri_one_axis_whole and n_whole == 1 and any(known)):
-        return None
-    if n_whole == len(kept):
-        return (
-            "this MRI fills k-space along both axes of its slices, so there is nothing to complete on its own grid: "
-            "pass --mri_upsample 2 to have a finer grid"
-        )
-    return (
-        f"this MRI holds {shares_in_words(kept)} of k-space, and the weights complete what holds {100 * lowest:.0f} to "
-        f"{100 * highest:.0f} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}: "
-        "use weights that were trained on it"
-    )
+    one_is_whole = sum(share == 1.0 for share in kept) == 1
+    return all(known) or (trained.mri_one_axis_whole and one_is_whole and any(known))
+
+
+def _known_in_words(trained: TrainedKind) -> str:
+    """What weights complete, such as ``20 to 80 % of each axis``."""
+    bounds = dict.fromkeys(f"{100 * bound:.0f}" for bound in trained.mri_kept or ())
+    return f"{' to '.join(bounds)} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}"
