@@ -45,7 +45,8 @@ def test_the_advised_switch_is_the_one_for_the_grid_of_the_file(upsampling, fact
     finer = UpsampleMrid("image", upsampling)(scan(kept=(1.0, 1.0)))
     with pytest.raises(ValueError, match=rf"holds .*: pass --mri_upsample {factor} "):
         CheckInDistributiond("image", QUARTER)(finer)
-    CheckInDistributiond("image", QUARTER)(UpsampleMrid("image", factor)(scan(kept=(1.0, 1.0))))
+    finer = CheckInDistributiond("image", QUARTER)(UpsampleMrid("image", factor)(scan(kept=(1.0, 1.0))))
+    assert json.loads(finer["image"].meta["kspace_kept"]) == [0.25, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -94,10 +95,25 @@ def test_unseen_pixel_sizes_are_told(caplog, spacing, n_warnings):
     assert sum("0.45 to 2 mm" in message for message in caplog.messages) == n_warnings
 
 
-def test_a_slice_too_small_to_tell_passes():
-    item = {"image": MetaTensor(torch.rand(1, 16, 16, 2)), "modality": "MRI"}
+def small(**meta):
+    return {"image": MetaTensor(torch.rand(1, 16, 16, 2), meta=meta), "modality": "MRI"}
+
+
+def test_a_slice_too_small_to_tell_passes_with_a_warning(caplog):
+    item = small()
     CheckInDistributiond("image", QUARTER)(item)
     assert json.loads(item["image"].meta["kspace_kept"]) == [None, None]
+    assert "nothing tells how much of k-space" in caplog.text
+
+
+def test_where_the_pixels_tell_nothing_the_header_is_believed(caplog):
+    CheckInDistributiond("image", QUARTER)(small(acquired_shares="[0.25, 0.25]"))
+    whole = {"acquired_shares": "[1.0, 1.0]"}
+    with pytest.raises(ValueError, match=r"by Acquisition Matrix \(0018,1310\), this MRI fills k-space .* 4 "):
+        CheckInDistributiond("image", QUARTER)(small(**whole))
+    finer = CheckInDistributiond("image", QUARTER)(UpsampleMrid("image", 4)(small(**whole)))
+    assert json.loads(finer["image"].meta["kspace_kept"]) == [None, None]
+    assert "nothing tells" not in caplog.text
 
 
 def test_where_the_header_tells_another_matrix_it_is_told(caplog):

@@ -19,7 +19,7 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.naming_source import naming_source
-from bundle.tat.transforms.upsample import FINER_PLANE, FinerPlane
+from bundle.tat.transforms.upsample import ACQUIRED_KEY, FINER_PLANE, FinerPlane
 from bundle.tat.transforms.volume import plain_tensor
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class CheckInDistributiond(MapTransform):
     """Refuse MRI of another resolution than the network knows, and warn of pixel sizes that it never saw.
 
     A network that was trained to complete k-space takes the detail of a whole scan for something to change. How much of
-    k-space a scan holds shows in its pixels, see ``bundle.tat.kspace.support``. It is noted in the metadata.
+    k-space a scan holds shows in its pixels, see ``bundle.tat.kspace.support``. It is noted in the metadata. Where the
+    pixels tell nothing, Acquisition Matrix (0018,1310) is believed.
 
     Args:
         keys: images in any unit, before padding.
@@ -85,7 +86,7 @@ class CheckInDistributiond(MapTransform):
             with naming_source(image):
                 self._check_pixel_size(image, modality)
                 if modality is Modality.MRI:
-                    kept = tuple(axis.kept for axis in support_of(image, self.slice_axis))
+                    kept = self._shares_held(image, d.get(ACQUIRED_KEY))
                     if isinstance(image, MetaTensor):
                         image.meta[KSPACE_KEPT] = json.dumps(kept)
                         _compare_with_header(kept, image.meta)
@@ -106,12 +107,29 @@ class CheckInDistributiond(MapTransform):
                 high,
             )
 
-    def _check_resolution(self, kept: Sequence[float | None], image: object) -> None:
+    def _shares_held(self, image: torch.Tensor, acquired: torch.Tensor | None) -> tuple[float | None, ...]:
+        """Shares of k-space that the axes hold; of a finer grid, by the pixels that were acquired and what was added."""
         plane = FinerPlane.of_meta(image.meta) if isinstance(image, MetaTensor) else None
+        if plane is None or acquired is None:
+            return tuple(axis.kept for axis in support_of(image, self.slice_axis))
+        axes = zip(support_of(acquired, self.slice_axis), plane.grids, strict=True)
+        return tuple(None if axis.kept is None else axis.kept * grid.n / grid.n_fine for axis, grid in axes)
+
+    def _check_resolution(self, kept: Sequence[float | None], image: object) -> None:
+        meta = image.meta if isinstance(image, MetaTensor) else {}
+        plane = FinerPlane.of_meta(meta)
         done = 1.0 if plane is None else plane.grids[0].n_fine / plane.grids[0].n
-        reason = why_not_completed(kept, self.trained, upsampled=done)
+        said = json.loads(meta.get(ACQUIRED_SHARES) or "null") or [None] * len(kept)
+        told = [
+            seen if seen is not None or share is None else share / done for seen, share in zip(kept, said, strict=True)
+        ]
+        if self.trained.mri_kept is not None and None in told:
+            logger.warning("nothing tells how much of k-space this MRI holds: its slices are too small or too empty")
+        reason = why_not_completed(told, self.trained, upsampled=done)
         if reason is None:
             return
+        if told != list(kept):
+            reason = f"by Acquisition Matrix (0018,1310), {reason}"
         if self.enabled:
             raise RefusedInputError(f"{reason}, or pass --any_resolution True to have it changed as it is")
         logger.warning("%s: detail may be lost", reason)
