@@ -108,7 +108,7 @@ class CheckInDistributiond(MapTransform):
             )
 
     def _shares_held(self, image: torch.Tensor, acquired: torch.Tensor | None) -> tuple[float | None, ...]:
-        """Shares of k-space that the axes hold; of a finer grid, by the pixels that were acquired and what was added."""
+        """Shares of k-space that the axes hold; those of a finer grid follow from the pixels that were acquired."""
         plane = FinerPlane.of_meta(image.meta) if isinstance(image, MetaTensor) else None
         if plane is None or acquired is None:
             return tuple(axis.kept for axis in support_of(image, self.slice_axis))
