@@ -95,6 +95,7 @@ train: data ## train the small network on data/ (6,000 steps; models/model.pt ha
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed --presets small full --limit 300
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed_series
+	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.busy
 	$(BIN)/python -m scripts.benchmarks.draw_speed
 	$(BIN)/python -m scripts.benchmarks.check_strips
 
