@@ -15,7 +15,7 @@ _N_VALUES: Final = 4
 def acquired_shares(image: Dataset) -> tuple[float, float] | None:
     """How many lines were acquired over how many pixels are stored.
 
-    A matrix that is larger than what is stored was cut, so that the share is 1 at most. Scanners of several makers write
+    A matrix that is larger than what is stored was cut, so that the share is 1 at most. Several makers write
     frequency and phase in the same places whatever their direction, so that it is believed where the header has it.
 
     Args:
