@@ -127,5 +127,13 @@ def upsampling(measured: Mapping[str, Any]) -> str:
         mib = side * side * measured["n_slices"] * 4 / 2**20
         seconds = [f"{found[step]:.1f}" for step in ("read", "prepare", "restore", "save")]
         table.append([factor, shape, *seconds, f"{found['peak_mib']:.0f} MiB ({found['peak_mib'] / mib:.1f})"])
-    head = ["factor", "result", "read [s]", "prepare [s]", "bring back [s]", "save [s]", "memory (results in float32)"]
+    head = [
+        "factor",
+        "result",
+        "read [CPU s]",
+        "prepare [CPU s]",
+        "bring back [CPU s]",
+        "save [CPU s]",
+        "memory (results in float32)",
+    ]
     return markdown(head, table)

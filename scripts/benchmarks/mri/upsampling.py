@@ -34,7 +34,7 @@ FACTORS: Final = ("1", "2", "3", "4")
 
 
 def measure(series: Path, output: Path, factor: str) -> dict[str, float]:
-    """Seconds of each step, and what the process held at most over what it held before [MiB]."""
+    """CPU seconds of each step, and what the process held at most over what it held before [MiB]."""
     runner = make_runner(WEIGHTS, output, None if factor == "1" else factor)
     (item,) = find_scans(str(series), "testing").items
     before = peak_bytes()
@@ -42,9 +42,9 @@ def measure(series: Path, output: Path, factor: str) -> dict[str, float]:
     steps = {"read": lambda: runner.read(item), "prepare": lambda: runner.prepare(case)}
     steps |= {"restore": lambda: runner.restore(case), "save": lambda: runner.save(case)}
     for name, step in steps.items():
-        start = time.perf_counter()
+        start = time.process_time()
         case = step()
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = time.process_time() - start
     return {**seconds, "peak_mib": (peak_bytes() - before) / 2**20}
 
 
