@@ -1,7 +1,7 @@
 """What becomes of MR objects in folders: restored, restored on a finer grid, or refused, each with its sentence.
 
-Every series in a folder of its own is an object; files of one series that lie at one place, as test files of packages
-do, are an object each. An object goes through reading, the checks and saving. The network is left out, as it refuses
+The files of a series in one folder are an object; those that lie at one place, as test files of packages do, are an
+object each. An object goes through reading, the checks and saving. The network is left out, as it refuses
 nothing. What is refused with advice to pass ``--mri_upsample`` is tried again with it.
 """
 
@@ -80,7 +80,7 @@ def find_objects(root: Path) -> Iterator[MrObject]:
                 place = str(image.get("ImagePositionPatient"))
                 series[path.parent, str(image.get("SeriesInstanceUID"))][path] = place
     for files in series.values():
-        if len(set(files.values())) == len(files) > 1:
+        if 1 < len(files) < 2 * len(set(files.values())):
             first = min(files)
             yield MrObject(f"{first.parent.relative_to(root.parent)}/{first.name} ...", tuple(files))
         else:
@@ -88,12 +88,13 @@ def find_objects(root: Path) -> Iterator[MrObject]:
 
 
 @lru_cache(maxsize=4)
-def make_runner(weights: Path, output: Path, upsampling: str | None) -> CaseRunner:
+def make_runner(weights: Path, output: Path, upsampling: str | None, *, any_resolution: bool = False) -> CaseRunner:
     """The runner of ``inference.json`` with the network left out."""
     parser = ConfigParser()
     parser.read_config(str(INFERENCE))
     parser.update({"ckpt_path": str(weights), "output_dir": str(output / str(upsampling)), "mri_upsample": upsampling})
     parser.update({"network_def": torch.nn.Identity(), "device": "cpu", "inferer#progress": False, "overwrite": True})
+    parser.update({"any_resolution": any_resolution})
     parser.parse()
     runner: CaseRunner = parser.get_parsed_content("runner")
     return runner
