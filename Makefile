@@ -28,7 +28,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-robustness benchmark-mri benchmark-ablation benchmark-sizes export package clean
+=======
+.PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+>>>>>>> main
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -113,6 +117,10 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/tat restore eval/phantom/datalist.json eval/phantom/restored --overwrite
 	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
+
+benchmark-real: data/real.json ## score models/model.pt on pairs made of real scans, by texture, level, grid and person (half an hour)
+	$(BIN)/tat evaluate --datalist_file data/real.json --section testing --output_dir eval/real --baselines gaussian,gaussian_3d
+	$(BIN)/python -m scripts.benchmarks.real_scans eval/real/slices.csv
 
 data/robustness.json: scripts/data/robustness_parts.py | data
 	$(BIN)/python -m scripts.data.prepare_data --out data --robustness

@@ -101,9 +101,11 @@ def _in_common(sentence: str) -> str:
 
 
 def _short(name: str) -> str:
-    """Package and file of an object, without the folders between."""
+    """Package and file of an object, without the folders between and the endings."""
     package, *_, file = name.split("/")
-    return f"{package} {file[:40]}"
+    stem, _, rest = file.partition(".")
+    volume = rest[rest.find(", volume") :] if ", volume" in rest else ""
+    return f"{package} {file[:20] if stem.isdigit() and rest[:1].isdigit() else stem.strip()}{volume}"
 
 
 def support(objects: Iterable[Mapping[str, Any]]) -> str:

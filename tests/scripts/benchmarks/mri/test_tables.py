@@ -46,15 +46,15 @@ def test_objects_of_one_outcome_share_a_line(tables):
         one("c/z.dcm", "upsampled", "this MRI fills k-space", upsampling="4"),
     ]
     assert tables.outcomes(found).splitlines()[2:] == [
-        "| 2 | refused | this MRI holds A x B of k-space: use other weights | a x.dcm, c y.dcm |",
-        "| 1 | with `--mri_upsample 4` | this MRI fills k-space | c z.dcm |",
+        "| 2 | refused | this MRI holds A x B of k-space: use other weights | a x, c y |",
+        "| 1 | with `--mri_upsample 4` | this MRI fills k-space | c z |",
     ]
 
 
 def test_what_pixels_and_header_tell_stands_side_by_side(tables):
     shares = {"kept": [0.32, 0.5], "acquired": [0.44, 0.5]}
     found = [one("a/x.dcm", "restored", **shares), one("a/y.dcm", "restored", kept=[None, None])]
-    assert tables.support(found).splitlines()[2:] == ["| a x.dcm | 256 x 256 x 1 | 44 % x 50 % | 32 % x 50 % |"]
+    assert tables.support(found).splitlines()[2:] == ["| a x | 256 x 256 x 1 | 44 % x 50 % | 32 % x 50 % |"]
 
 
 def test_memory_is_told_in_results_too(tables):
