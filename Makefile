@@ -28,11 +28,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-robustness benchmark-mri benchmark-ablation benchmark-sizes export package clean
-=======
-.PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
->>>>>>> main
+.PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-mri benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
