@@ -1,5 +1,6 @@
 """Loading weights, all of them or none."""
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,11 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from bundle.tat.networks.context import grow_context
 from bundle.tat.networks.strict_loading import UnfitWeightsError, check_fit
 from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
 
 # The two networks that configs of this bundle make, by their number of parameters, and what those who have weights of
 # one of them must do to get it.
@@ -29,11 +33,13 @@ class WeightsLoader:
     Args:
         path: weights file, read with ``weights_only=True``.
         network: network that the weights must fit exactly.
+        may_grow: see ``load_weights``; for training alone.
     """
 
-    def __init__(self, path: str, network: nn.Module) -> None:
+    def __init__(self, path: str, network: nn.Module, *, may_grow: bool = False) -> None:
         self.path = path
         self.network = network
+        self.may_grow = may_grow
 
     def attach(self, engine: Engine) -> None:
         """Load when ``engine`` starts."""
@@ -41,15 +47,16 @@ class WeightsLoader:
 
     def __call__(self, _: Engine) -> None:
         """Load the weights."""
-        load_weights(self.network, self.path)
+        load_weights(self.network, self.path, may_grow=self.may_grow)
 
 
-def load_weights(network: nn.Module, path: str) -> None:
+def load_weights(network: nn.Module, path: str, *, may_grow: bool = False) -> None:
     """Load a state dict into a network, refusing anything but an exact fit.
 
     Args:
         network: network to load into.
         path: file that ``torch.save`` wrote, a state dict and nothing else.
+        may_grow: take weights of a network that sees fewer neighbouring slices, see ``grow_context``; said in the log.
 
     Raises:
         RefusedInputError: the file is missing, damaged, no plain state dict, or of another architecture.
@@ -65,6 +72,16 @@ def load_weights(network: nn.Module, path: str) -> None:
         ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise RefusedInputError(f"weights {file} are not a flat state dict of tensors: pass a model.pt")
+    if may_grow:
+        grown = grow_context(state_dict, network)
+        widened = [name for name, value in grown.items() if value.shape != state_dict[name].shape]
+        if widened:
+            logger.info(
+                "weights %s know fewer neighbouring slices than the network: %s starts with zeros for the others",
+                file,
+                *widened,
+            )
+        state_dict = grown
     try:
         check_fit(network.state_dict(), state_dict, f"weights {file}")
     except UnfitWeightsError as error:
