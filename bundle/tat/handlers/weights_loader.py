@@ -11,7 +11,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
-from bundle.tat.networks.context import grow_context
+from bundle.tat.networks.context import count_input_channels, grow_context
 from bundle.tat.networks.strict_loading import UnfitWeightsError, check_fit
 from bundle.tat.refusal import RefusedInputError
 
@@ -73,18 +73,31 @@ def load_weights(network: nn.Module, path: str, *, may_grow: bool = False) -> No
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise RefusedInputError(f"weights {file} are not a flat state dict of tensors: pass a model.pt")
     if may_grow:
-        grown = grow_context(state_dict, network)
-        widened = [name for name, value in grown.items() if value.shape != state_dict[name].shape]
-        if widened:
-            logger.info(
-                "weights %s know fewer neighbouring slices than the network: %s starts with zeros for the others",
-                file,
-                *widened,
-            )
-        state_dict = grown
+        state_dict = _grow(state_dict, network, file)
     try:
         check_fit(network.state_dict(), state_dict, f"weights {file}")
     except UnfitWeightsError as error:
-        known = KNOWN_NETWORKS.get(sum(value.numel() for value in state_dict.values()))
-        raise UnfitWeightsError(f"{known}; {error}" if known else str(error)) from error
+        advice = _advise(state_dict, network)
+        raise UnfitWeightsError(f"{advice}; {error}" if advice else str(error)) from error
     network.load_state_dict(state_dict)
+
+
+def _grow(weights: Mapping[str, Tensor], network: nn.Module, file: Path) -> Mapping[str, Tensor]:
+    """Weights for a network that takes more neighbouring slices, where it does."""
+    given, wanted = (count_input_channels(some) for some in (weights, network.state_dict()))
+    if given is None or wanted is None or given >= wanted or (wanted - given) % 2:
+        return weights
+    logger.info(
+        "weights %s take %d slices together, the network %d: those for the others start at 0", file, given, wanted
+    )
+    return grow_context(weights, wanted)
+
+
+def _advise(weights: Mapping[str, Tensor], network: nn.Module) -> str | None:
+    """What those who have weights of another network must do, if that is known."""
+    given, wanted = (count_input_channels(some) for some in (weights, network.state_dict()))
+    if given is not None and wanted is not None and given != wanted:
+        return (
+            f"these weights take {given} slices together, the network {wanted}: pass --network_def#in_channels {given}"
+        )
+    return KNOWN_NETWORKS.get(sum(value.numel() for value in weights.values()))

@@ -1,8 +1,12 @@
 """Neighbouring slices as input channels: the slice to restore stands in the middle of its neighbours."""
 
 from collections.abc import Mapping
+from typing import Final
 
-from torch import Tensor, nn
+from torch import Tensor
+
+# The convolution that takes the image, of TAT.
+_FIRST_WEIGHT: Final = "embed.weight"
 
 
 def middle_channels(image: Tensor, n_channels: int) -> Tensor:
@@ -18,25 +22,29 @@ def middle_channels(image: Tensor, n_channels: int) -> Tensor:
     return image.narrow(-3, (image.shape[-3] - n_channels) // 2, n_channels)
 
 
-def grow_context(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Let weights of a network without neighbours, or with fewer, start one with more.
+def count_input_channels(weights: Mapping[str, Tensor]) -> int | None:
+    """How many channels a ``TAT`` of these weights takes; ``None`` if they are of another network.
 
-    The first convolution gets zeros for the neighbours that it did not know, so that the network begins with what the
-    weights gave without them.
+    Args:
+        weights: by name.
+    """
+    first = weights.get(_FIRST_WEIGHT)
+    return None if first is None or first.ndim != 4 else first.shape[1]
+
+
+def grow_context(weights: Mapping[str, Tensor], n_channels: int) -> dict[str, Tensor]:
+    """Let weights of a ``TAT`` that takes fewer neighbouring slices start one that takes more.
+
+    The first convolution gets zeros for the new neighbours, so that the network begins with what it gave without them.
 
     Args:
         weights: of a ``TAT``, by name.
-        network: the ``TAT`` that they are for.
+        n_channels: what the other ``TAT`` takes; so many more that as many come before as after.
 
     Returns:
-        The weights, as wide as the network at the first convolution; unchanged where it has no more neighbours.
+        The weights for the other.
     """
-    name, grown = "embed.weight", dict(weights)
-    given, wanted = weights.get(name), network.state_dict().get(name)
-    if given is None or wanted is None or given.ndim != wanted.ndim:
-        return grown
-    n_given, n_wanted = given.shape[1], wanted.shape[1]
-    if n_given < n_wanted and (n_wanted - n_given) % 2 == 0:
-        grown[name] = given.new_zeros(given.shape[0], n_wanted, *given.shape[2:])
-        grown[name].narrow(1, (n_wanted - n_given) // 2, n_given).copy_(given)
-    return grown
+    given = weights[_FIRST_WEIGHT]
+    grown = given.new_zeros(given.shape[0], n_channels, *given.shape[2:])
+    middle_channels(grown, given.shape[1]).copy_(given)
+    return {**weights, _FIRST_WEIGHT: grown}
