@@ -11,6 +11,7 @@ from typing import Final
 import torch
 
 from bundle.tat.networks import TAT
+from bundle.tat.networks.context import middle_channels
 from bundle.tat.networks.tlc import window_starts
 from scripts.benchmarks.documents import ROOT, fill, markdown
 
@@ -24,9 +25,9 @@ MEMORY: Final = (0.01, 8.0)  # MiB: single rows, and the default
 def measure(size: tuple[int, int], batch: int, networks: Sequence[TAT]) -> list[float]:
     """Largest difference of each of the other networks to the first, over the deviation of what it changes."""
     torch.manual_seed(0)
-    image = torch.rand(batch, 1, *size)
+    image = torch.rand(batch, networks[0].embed.in_channels, *size)
     whole, *others = (network(image) for network in networks)
-    deviation = (whole - image).std()
+    deviation = (whole - middle_channels(image, whole.shape[1])).std()
     return [float((other - whole).abs().max() / deviation) for other in others]
 
 

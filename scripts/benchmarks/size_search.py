@@ -95,7 +95,7 @@ def measure_sizes(reference_steps: int, seed: int = 0) -> list[TrainedSize]:
     counts = {}
     with FakeTensorMode():
         side = preset["train#patch_size"]
-        patches = torch.rand(N_TASKS * preset["n_per_task"], 1, side, side)
+        patches = torch.rand(N_TASKS * preset["n_per_task"], shape.get("in_channels", 1), side, side)
         for dim in (REFERENCE_DIM, *DIMS):
             network = TAT(**{**shape, "dim": dim})
             counts[dim] = sum(p.numel() for p in network.parameters()), count_flop(network, patches)

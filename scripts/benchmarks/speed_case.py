@@ -35,6 +35,7 @@ def build(network: str, preset: str) -> nn.Module:
     arguments = {name: value for name, value in small.items() if name != "_target_"} if preset == "small" else SHAPE
     if network == "restormer":
         shape = {name: arguments[name] for name in SHAPE}
+        # Compared as a network of one slice, whatever TAT takes.
         return Restormer(in_channels=1, out_channels=1, heads=(1, 2, 4, 8), **shape).eval()
     return TAT(**arguments, **({"max_memory": None} if network == "plain" else {})).eval()
 
@@ -93,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("batch", type=int)
     options = parser.parse_args(arguments)
     network = build(options.network.removesuffix("-bf16"), options.preset)
-    image = torch.rand(options.batch, 1, options.size, options.size)
+    n_channels = network.embed.in_channels if isinstance(network, TAT) else 1
+    image = torch.rand(options.batch, n_channels, options.size, options.size)
     print(json.dumps(measure(network, image, bf16=options.network.endswith("bf16"))))
 
 

@@ -26,7 +26,7 @@ CONFIG = """\
 name: "{name}"
 platform: "{platform}"
 max_batch_size: 16
-input [ {{ name: "INPUT__0" data_type: TYPE_FP32 dims: [ 1, -1, -1 ] }} ]
+input [ {{ name: "INPUT__0" data_type: TYPE_FP32 dims: [ {n_channels}, -1, -1 ] }} ]
 output [ {{ name: "OUTPUT__0" data_type: TYPE_FP32 dims: [ 1, -1, -1 ] }} ]
 # For GPUs: KIND_GPU.
 instance_group [ {{ count: 1 kind: KIND_CPU }} ]
@@ -48,13 +48,15 @@ def rename_onnx(source: Path, target: Path) -> None:
 
 def write_repository(exported: Path, out: Path) -> None:
     """Lay out ``tat_torchscript`` and ``tat_onnx``, whole or not at all."""
+    image = onnx.load(exported / "model.onnx").graph.input[0]
+    n_channels = image.type.tensor_type.shape.dim[1].dim_value
     with folder_written_whole(out) as folder:
         for name, platform, file, parameters in (
             ("tat_torchscript", "pytorch_libtorch", "model.pt", TORCHSCRIPT_PARAMETERS),
             ("tat_onnx", "onnxruntime_onnx", "model.onnx", ""),
         ):
             (folder / name / "1").mkdir(parents=True)
-            config = CONFIG.format(name=name, platform=platform, parameters=parameters)
+            config = CONFIG.format(name=name, platform=platform, parameters=parameters, n_channels=n_channels)
             (folder / name / "config.pbtxt").write_text(config, encoding="utf-8")
             if file == "model.onnx":
                 rename_onnx(exported / file, folder / name / "1" / file)

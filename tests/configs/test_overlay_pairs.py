@@ -9,8 +9,9 @@ import pytest
 import torch
 from monai.bundle import ComponentLocator, ConfigParser
 
+from bundle.tat.networks import TAT
 from bundle.tat.preflight.known_ids import check_ids
-from bundle.tat.preflight.overlays import INFERENCE_OVERLAYS, check_overlays
+from bundle.tat.preflight.overlays import INFERENCE_OVERLAYS, OF_EITHER, check_overlays
 from bundle.tat.refusal import RefusedInputError
 from tests.configs.conftest import CONFIGS, content
 
@@ -20,7 +21,7 @@ OVERLAYS = sorted(
 )
 OF_TRAINING = [name for name in OVERLAYS if name not in INFERENCE_OVERLAYS]
 PAIRS = [("train.json", *pair) for pair in permutations(OF_TRAINING, 2)]
-PAIRS += [("inference.json", *pair) for pair in permutations(sorted(INFERENCE_OVERLAYS), 2)]
+PAIRS += [("inference.json", *pair) for pair in permutations(sorted(INFERENCE_OVERLAYS | OF_EITHER), 2)]
 LOCATOR = ComponentLocator()  # one for all: it looks through all of MONAI at its first use
 
 # What the second overlay is there to change of the first.
@@ -38,6 +39,8 @@ REFUSED = {
     ("ablations/basic_unet.json", "ablations/static_twin.json"): "both say which network is trained",
     ("evaluate.json", "multi_gpu_train.json"): "one scores weights, the other trains",
     ("ablations/static_twin.json", "small.json"): "give small.json before it",
+    ("context.json", "small.json"): "give small.json before it",
+    ("context.json", "ablations/basic_unet.json"): "both say which network is trained",
     ("monai_label.json", "small.json"): "small.json replaces the schedule of monai_label.json",
     ("small.json", "multi_gpu_evaluate.json"): "shares out what is scored by evaluate.json: give that, too",
 }
@@ -45,6 +48,7 @@ REFUSED = {
 EFFECTS = {
     "small.json": lambda made: made["network"].endswith("Restorer") or made["dim"] in (16, 20),
     "augmented.json": lambda made: {"RandKSpaceTruncationd", "RandNoiseLeveld"} <= made["train"].keys(),
+    "context.json": lambda made: made["context"] == 1,
     "scanners.json": lambda made: {"LabelAsImaged", "RandScannerNoised"} <= made["train"].keys(),
     "layouts/data_ixi.json": lambda made: all("SimulateDegradationd" in made[part] for part in ("train", "validate")),
     "layouts/data_clean.json": lambda made: all("SimulateDegradationd" in made[part] for part in ("train", "validate")),
@@ -97,12 +101,14 @@ def make(files) -> dict:
     parser = ConfigParser(merge(files))
     parser.locator = LOCATOR
     network = build(json.dumps(parser["network_def"]))
+    parser["context"] = network.context if isinstance(network, TAT) else 0  # what the config says, without a network
     transforms = {
         part: {type(step).__name__: step for step in parser.get_parsed_content(f"{part}#preprocessing").transforms}
         for part in ("train", "validate")
     }
     return {
         "network": type(network).__name__,
+        "context": parser["context"],
         "dim": getattr(getattr(network, "embed", None), "out_channels", None),
         "adaptive": getattr(network, "tren", None) is not None,
         "stop_gradient": getattr(network, "stop_gradient", None),

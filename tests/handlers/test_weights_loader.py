@@ -1,3 +1,4 @@
+import logging
 import pickle
 
 import pytest
@@ -7,6 +8,7 @@ from torch import nn
 
 from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.refusal import RefusedInputError
+from tests.networks.test_tat import small
 from tests.test_layout import ROOT
 
 
@@ -85,3 +87,30 @@ def network_of(configs: list[str]) -> nn.Module:
     parser = ConfigParser()
     parser.read_config([str(ROOT / "configs" / name) for name in configs])
     return parser.get_parsed_content("network_def")
+
+
+def test_weights_of_fewer_slices_start_a_training_and_say_so(tmp_path, caplog):
+    source, target = small(), small(in_channels=3)
+    path = save(tmp_path / "model.pt", source.state_dict())
+    with caplog.at_level(logging.INFO):
+        load_weights(target, path, may_grow=True)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "take 1 slices together, the network 3" in line
+    assert torch.equal(target.embed.weight[:, 1], source.embed.weight[:, 0])
+    assert not target.embed.weight[:, [0, 2]].any()
+
+
+def test_weights_that_fit_are_not_grown(tmp_path, caplog):
+    source, target = small(in_channels=3), small(in_channels=3)
+    with caplog.at_level(logging.INFO):
+        load_weights(target, save(tmp_path / "model.pt", source.state_dict()), may_grow=True)
+    assert torch.equal(target.embed.weight, source.embed.weight)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("given", "wanted", "may_grow"), [(1, 3, False), (3, 1, False), (3, 1, True)])
+def test_elsewhere_weights_of_another_number_of_slices_are_refused(tmp_path, given, wanted, may_grow):
+    source, target = (small(in_channels=number) for number in (given, wanted))
+    advice = f"take {given} slices together, the network {wanted}: pass --network_def#in_channels {given}"
+    with pytest.raises(RefusedInputError, match=advice):
+        load_weights(target, save(tmp_path / "model.pt", source.state_dict()), may_grow=may_grow)

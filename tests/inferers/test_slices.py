@@ -32,6 +32,50 @@ def test_every_slice_is_restored_alone(shape, slice_axis, slice_batch_size, batc
         torch.testing.assert_close(after, brighten(before))
 
 
+@given(
+    n_slices=st.integers(1, 7),
+    context=st.integers(0, 3),
+    slice_axis=st.integers(0, 2),
+    slice_batch_size=st.integers(1, 7),
+    workers=st.integers(1, 3),
+)
+def test_neighbours_go_along_in_order_and_the_ends_are_repeated(
+    n_slices, context, slice_axis, slice_batch_size, workers
+):
+    volume = torch.rand(2, 1, 3, 4, n_slices).movedim(-1, slice_axis + 2)
+    factors = torch.arange(1.0, 2 * context + 2)[None, :, None, None]
+    seen = []
+
+    def network(slices):
+        seen.append(tuple(slices.shape[:2]))
+        return (slices * factors).sum(dim=1, keepdim=True)
+
+    inferer = RestorationSliceInferer(slice_axis, slice_batch_size, progress=False, workers=workers, context=context)
+    restored = inferer(volume, network).movedim(slice_axis + 2, -1)
+    slices = volume.movedim(slice_axis + 2, -1)
+    for index in range(n_slices):
+        places = [min(max(index + step, 0), n_slices - 1) for step in range(-context, context + 1)]
+        expected = sum(factor * slices[..., place] for factor, place in zip(factors.flatten(), places, strict=True))
+        torch.testing.assert_close(restored[..., index], expected)
+    # As many slices are stacked as go together, however large the volume is.
+    assert all(batch <= slice_batch_size and channels == 2 * context + 1 for batch, channels in seen)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_constant_slice_comes_back_and_is_still_a_neighbour(workers):
+    volume = torch.rand(1, 1, 8, 8, 5)
+    volume[..., 2] = 0.25
+    inferer = RestorationSliceInferer(slice_batch_size=3, progress=False, workers=workers, context=1)
+    restored = inferer(volume, lambda slices: slices[:, :1] + slices[:, 2:])
+    assert torch.equal(restored[..., 2], volume[..., 2])
+    torch.testing.assert_close(restored[..., 3], volume[..., 2] + volume[..., 4])
+
+
+def test_a_negative_context_is_refused():
+    with pytest.raises(ValueError, match="context is -1: pass 0 or more"):
+        RestorationSliceInferer(context=-1)
+
+
 def test_constant_slices_come_back_as_they_were_and_cost_nothing():
     volume = torch.rand(1, 1, 8, 8, 5)
     volume[..., 1] = 0.25

@@ -87,6 +87,12 @@ def test_order_of_the_samples_does_not_matter(order):
     torch.testing.assert_close(loss(image[order], pred[order], label[order]), loss(image, pred, label))
 
 
+def test_neighbours_of_the_image_make_it_no_more_difficult():
+    loss, (image, pred, label) = moved(TaskAdaptiveLoss()), batch()
+    around = torch.cat([torch.rand_like(image), image, torch.rand_like(image)], dim=1)
+    assert torch.equal(loss(around, pred, label), loss(image, pred, label))
+
+
 def test_network_learns_from_the_error_alone():
     """The weights are constants to the network: the gradient is that of the weighted error."""
     loss, (image, pred, label) = moved(TaskAdaptiveLoss()), batch()

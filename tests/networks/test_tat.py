@@ -98,6 +98,8 @@ def test_any_even_width_that_the_heads_divide(changes):
         ({"heads": (1, 2, 4)}, "heads is"),
         ({"num_blocks": (1, 0, 1, 1)}, "num_blocks is"),
         ({"out_channels": 2}, "1 channels in and 2 out"),
+        ({"in_channels": 2}, "2 channels in and 1 out"),
+        ({"in_channels": 4, "out_channels": 2}, "4 channels in and 2 out"),
         ({"train_size": 100}, "train_size is 100"),
         ({"train_size": None, "tlc_window": 100}, "tlc_window is 100"),
         ({"train_size": None, "tlc_window": 0}, "tlc_window is 0"),

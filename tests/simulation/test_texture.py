@@ -65,6 +65,24 @@ def test_count_noise_grows_with_uptake_and_has_the_width():
         assert correlation == pytest.approx(np.exp(-4 / (4 * (width / 2.3548) ** 2)), abs=0.06)
 
 
+def test_count_noise_has_a_width_across_slices_too():
+    image = np.full((5, 96, 96), 2.0)
+    for width in (0.0, 1.0, 3.0):
+        widths = (width, 1.0, 1.0)
+        noise = np.stack([add_count_noise(image, level=0.1, fwhm=widths, seed=seed) - image for seed in range(6)])
+        assert noise.std(axis=(0, 2, 3)) == pytest.approx(np.full(5, 0.2), rel=0.05)
+        for apart in (1, 2):
+            correlation = np.corrcoef(noise[:, :-apart].ravel(), noise[:, apart:].ravel())[0, 1]
+            expected = np.exp(-((apart * 2.3548 / width) ** 2) / 4) if width else 0.0
+            assert correlation == pytest.approx(expected, abs=0.03)
+
+
+def test_one_slice_of_a_stack_is_a_slice():
+    image = np.random.default_rng(0).random((40, 31))
+    alone = add_count_noise(image, level=0.3, fwhm=(2.0, 1.0), seed=4)
+    np.testing.assert_array_equal(add_count_noise(image[None], level=0.3, fwhm=(9.0, 2.0, 1.0), seed=4)[0], alone)
+
+
 def test_nothing_is_added_to_air_and_nothing_becomes_negative():
     image = np.zeros((32, 32))
     image[8:24, 8:24] = 2.0
@@ -82,6 +100,7 @@ def test_nothing_is_added_to_air_and_nothing_becomes_negative():
         (lambda: NoiseTexture(window="box"), "window is 'box'"),
         (lambda: uneven_level((4, 4), spread=0.5, seed=0), "spread is 0.5"),
         (lambda: add_count_noise(np.ones((4, 4)), level=-1, fwhm=(1, 1), seed=0), "level is -1"),
+        (lambda: add_count_noise(np.ones((3, 4, 4)), level=1, fwhm=(1, 1), seed=0), "a width for each axis"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

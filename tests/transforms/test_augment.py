@@ -120,3 +120,28 @@ def test_parts_of_kspace_are_drawn_for_mri_and_sometimes_the_factors():
         zoom=(1, 1), gamma=(1, 1), gain=(1, 1), remap_prob=0, kept=(0.5, 0.5), factor_prob=1.0
     )({"label": clean, "modality": "MRI"})
     np.testing.assert_allclose(truncated["image"][0].numpy(), reduce_resolution(clean[0].numpy()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kept", [None, (0.2, 0.8)])
+@pytest.mark.parametrize("seed", range(4))
+def test_neighbouring_slices_lose_the_same_part_of_kspace_and_get_the_same_contrast(kept, seed):
+    """Slices that are equal stay equal but for their noise; others are cut as they would be alone."""
+    one = torch.from_numpy(blobs((40, 52), 0.0, 0.4))
+    item = {"label": torch.stack([one, one, one.flip(0)]), "modality": "MRI"}
+    varied = RandKSpaceTruncationd(kept=kept, factor_prob=0.0, size=(48, 48)).set_random_state(seed)(item)
+    image, label = varied["image"], varied["label"]
+    assert image.shape == label.shape
+    assert torch.equal(label[0], label[1])
+    lost, noise = (image[0] - label[0]).std(), (image[0] - image[1]).std()
+    assert noise < 0.5 * lost
+    if kept is None:
+        for index in range(3):
+            np.testing.assert_array_equal(image[index], mri.reduce_resolution(label[index].numpy()))
+
+
+def test_what_degrades_neighbours_is_scaled_alike():
+    label = torch.rand(3, 8, 8)
+    item = {"label": label, "image": label + 0.05 * torch.randn(3, 8, 8), "modality": "CT"}
+    varied = RandNoiseLeveld(amounts=AMOUNTS, prob=1.0, clean_prob=0.0).set_random_state(0)(item)
+    amounts = (varied["image"] - label) / (item["image"] - label)
+    torch.testing.assert_close(amounts, torch.full_like(amounts, float(amounts.median())), rtol=1e-2, atol=1e-2)

@@ -52,3 +52,26 @@ def test_the_draws_follow_the_state():
     one, again, other = (draw("CT", 0.3, seed) for seed in (5, 5, 6))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+def noise_of_neighbours(modality, seed, **options):
+    """Noise of three equal slices with a margin to the bounds of the scale."""
+    step = RandScannerNoised(prob=1.0, **options)
+    step.set_random_state(seed)
+    stack = torch.full((3, 64, 64), 0.3)
+    return (step({"image": torch.zeros_like(stack), "label": stack, "modality": modality})["image"] - stack).numpy()
+
+
+def test_neighbours_in_ct_are_of_one_scanner_with_noise_of_their_own():
+    for seed in range(5):
+        noise = noise_of_neighbours("CT", seed)
+        deviations = noise.std(axis=(1, 2))
+        assert deviations.max() / deviations.min() < 1.3
+        assert np.abs(np.corrcoef(noise.reshape(3, -1))[np.triu_indices(3, 1)]).max() < 0.25
+
+
+def test_neighbours_in_pet_are_correlated_by_the_width_that_is_drawn():
+    narrow, wide = (noise_of_neighbours("PET", 3, pet_fwhm=(width, width)) for width in (0.8, 2.5))
+    correlations = [np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1] for noise in (narrow, wide)]
+    expected = [np.exp(-((2.3548 / width) ** 2) / 4) for width in (0.8, 2.5)]
+    assert correlations == pytest.approx(expected, abs=0.12)

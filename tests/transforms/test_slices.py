@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from monai.data import MetaTensor
 
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.slices import CentralSlicesd
+from bundle.tat.transforms.slices import CentralSlicesd, MiddleSliced, SlicesAsChannelsd
 from tests.scans import oblique_affine
 
 
@@ -48,3 +48,11 @@ def test_without_a_number_all_are_kept_and_missing_keys_are_skipped():
 def test_none_is_refused():
     with pytest.raises(RefusedInputError, match="0 central slices"):
         CentralSlicesd("image")({"image": volume(3), "n_slices": 0})
+
+
+@given(n_slices=st.integers(0, 3).map(lambda around: 1 + 2 * around))
+def test_the_middle_slice_of_a_crop_is_what_is_left(n_slices):
+    crop = torch.rand(1, 4, 5, n_slices)
+    turned = SlicesAsChannelsd("label")({"label": crop})
+    assert torch.equal(turned["label"], torch.stack([crop[0, ..., index] for index in range(n_slices)]))
+    assert torch.equal(MiddleSliced("label")(turned)["label"], crop[..., n_slices // 2])

@@ -53,8 +53,9 @@ def compare(restore: Callable[[Tensor], Tensor], network: TAT) -> list[Differenc
         RefusedInputError: a difference exceeds ``BOUND``.
     """
     rows: list[Difference] = []
+    n_channels = network.embed.in_channels
     for (height, width), batch in product(image_sizes(network.tlc_window), BATCHES):
-        image = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(0))
+        image = torch.rand(batch, n_channels, height, width, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             expected = network(image)
             error = max(float((restore(image) - expected).abs().max()) for _ in range(N_RUNS))

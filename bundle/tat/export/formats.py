@@ -62,7 +62,7 @@ def write_onnx(source: Source, path: Path) -> None:
     with torch.no_grad():
         program = torch.onnx.export(
             source.network,
-            _example(),
+            _example(source.network),
             dynamo=True,
             dynamic_shapes=_dynamic_shapes(),
             input_names=["image"],
@@ -77,7 +77,7 @@ def write_onnx(source: Source, path: Path) -> None:
 def write_pt2(source: Source, path: Path) -> None:
     """Record the network with ``torch.export``; other sizes than it declares are refused when it is run."""
     with torch.no_grad():
-        program = torch.export.export(source.network, _example(), dynamic_shapes=_dynamic_shapes())
+        program = torch.export.export(source.network, _example(source.network), dynamic_shapes=_dynamic_shapes())
     torch.export.save(program, path, extra_files=source.texts())
 
 
@@ -122,9 +122,9 @@ FORMATS: Final = MappingProxyType(
 )
 
 
-def _example() -> tuple[Tensor]:
+def _example(network: TAT) -> tuple[Tensor]:
     # Neither a batch of one nor a side of one window: recorders take lengths of 1 for constants.
-    return (torch.rand(2, 1, 256, 320),)
+    return (torch.rand(2, network.embed.in_channels, 256, 320),)
 
 
 def _dynamic_shapes() -> dict[str, dict[int, object]]:

@@ -1,5 +1,6 @@
 """Loading weights, all of them or none."""
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,11 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
+from bundle.tat.networks.context import count_input_channels, grow_context
 from bundle.tat.networks.strict_loading import UnfitWeightsError, check_fit
 from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
 
 # The two networks that configs of this bundle make, by their number of parameters, and what those who have weights of
 # one of them must do to get it.
@@ -29,11 +33,13 @@ class WeightsLoader:
     Args:
         path: weights file, read with ``weights_only=True``.
         network: network that the weights must fit exactly.
+        may_grow: see ``load_weights``; for training alone.
     """
 
-    def __init__(self, path: str, network: nn.Module) -> None:
+    def __init__(self, path: str, network: nn.Module, *, may_grow: bool = False) -> None:
         self.path = path
         self.network = network
+        self.may_grow = may_grow
 
     def attach(self, engine: Engine) -> None:
         """Load when ``engine`` starts."""
@@ -41,15 +47,16 @@ class WeightsLoader:
 
     def __call__(self, _: Engine) -> None:
         """Load the weights."""
-        load_weights(self.network, self.path)
+        load_weights(self.network, self.path, may_grow=self.may_grow)
 
 
-def load_weights(network: nn.Module, path: str) -> None:
+def load_weights(network: nn.Module, path: str, *, may_grow: bool = False) -> None:
     """Load a state dict into a network, refusing anything but an exact fit.
 
     Args:
         network: network to load into.
         path: file that ``torch.save`` wrote, a state dict and nothing else.
+        may_grow: take weights of a network that sees fewer neighbouring slices, see ``grow_context``; said in the log.
 
     Raises:
         RefusedInputError: the file is missing, damaged, no plain state dict, or of another architecture.
@@ -65,9 +72,32 @@ def load_weights(network: nn.Module, path: str) -> None:
         ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise RefusedInputError(f"weights {file} are not a flat state dict of tensors: pass a model.pt")
+    if may_grow:
+        state_dict = _grow(state_dict, network, file)
     try:
         check_fit(network.state_dict(), state_dict, f"weights {file}")
     except UnfitWeightsError as error:
-        known = KNOWN_NETWORKS.get(sum(value.numel() for value in state_dict.values()))
-        raise UnfitWeightsError(f"{known}; {error}" if known else str(error)) from error
+        advice = _advise(state_dict, network)
+        raise UnfitWeightsError(f"{advice}; {error}" if advice else str(error)) from error
     network.load_state_dict(state_dict)
+
+
+def _grow(weights: Mapping[str, Tensor], network: nn.Module, file: Path) -> Mapping[str, Tensor]:
+    """Weights for a network that takes more neighbouring slices, where it does."""
+    given, wanted = (count_input_channels(some) for some in (weights, network.state_dict()))
+    if given is None or wanted is None or given >= wanted or (wanted - given) % 2:
+        return weights
+    logger.info(
+        "weights %s take %d slices together, the network %d: those for the others start at 0", file, given, wanted
+    )
+    return grow_context(weights, wanted)
+
+
+def _advise(weights: Mapping[str, Tensor], network: nn.Module) -> str | None:
+    """What those who have weights of another network must do, if that is known."""
+    given, wanted = (count_input_channels(some) for some in (weights, network.state_dict()))
+    if given is not None and wanted is not None and given != wanted:
+        return (
+            f"these weights take {given} slices together, the network {wanted}: pass --network_def#in_channels {given}"
+        )
+    return KNOWN_NETWORKS.get(sum(value.numel() for value in weights.values()))

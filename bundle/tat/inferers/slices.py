@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from monai.data import MetaTensor
@@ -41,15 +41,19 @@ class RestorationSliceInferer(Inferer):
         amp_dtype: the format, see ``AutocastInferer``.
         workers: threads of the host that restore slices side by side; ``None`` takes as many as PyTorch has. With 1,
             and on other devices, ``slice_batch_size`` slices go together.
+        context: neighbouring slices on each side that the network takes as channels before and after the slice. At the
+            ends of the volume the first and the last slice stand for those that are missing.
 
     Attributes:
         bar: where the slices are counted instead, for a run over several volumes.
 
     Shape:
-        ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network.
+        ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network, which takes
+        ``(B, 1 + 2 context, H, W)`` to ``(B, 1, H, W)``.
 
     Raises:
-        RefusedInputError: ``slice_axis`` is no axis of a volume; ``slice_batch_size`` or ``workers`` is not positive.
+        RefusedInputError: ``slice_axis`` is no axis of a volume; ``slice_batch_size`` or ``workers`` is not positive;
+            ``context`` is negative.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class RestorationSliceInferer(Inferer):
         amp: bool = False,
         amp_dtype: str = "bfloat16",
         workers: int | None = None,
+        context: int = 0,
     ) -> None:
         if not -_N_AXES <= slice_axis < _N_AXES:
             raise RefusedInputError(
@@ -69,12 +74,15 @@ class RestorationSliceInferer(Inferer):
             raise RefusedInputError(f"slice_batch_size is {slice_batch_size}: pass 1 or more")
         if workers is not None and workers < 1:
             raise RefusedInputError(f"workers is {workers}: pass 1 or more")
+        if context < 0:
+            raise RefusedInputError(f"context is {context}: pass 0 or more")
         super().__init__()
         self.slice_axis = slice_axis % _N_AXES
         self.slice_batch_size = slice_batch_size
         self.show_progress = progress
         self.on_slices = AutocastInferer(amp, amp_dtype)
         self.workers = workers
+        self.context = context
         self.bar: tqdm | None = None
 
     @torch.inference_mode()
@@ -95,10 +103,11 @@ class RestorationSliceInferer(Inferer):
             for source, target in zip(plain, restored, strict=True):
                 # (slices, 1, height, width), sharing the volume's memory.
                 slices, places = (volume.movedim(self.slice_axis + 1, 0) for volume in (source, target))
+                neighbours = Neighbours(slices, self.context)
                 if plain.device.type == "cpu" and n_workers > 1:
-                    restore_in_parallel(slices, places, restore, n_workers, bar)
+                    restore_in_parallel(neighbours, places, restore, n_workers, bar)
                 else:
-                    restore_stack(slices, places, restore, self.slice_batch_size, bar)
+                    restore_stack(neighbours, places, restore, self.slice_batch_size, bar)
         if isinstance(inputs, MetaTensor):
             restored = MetaTensor(restored)
             restored.copy_meta_from(inputs)
@@ -113,17 +122,64 @@ class RestorationSliceInferer(Inferer):
         )
 
 
+class Neighbours(NamedTuple):
+    """Slices of a volume, each of which can be had with its neighbours.
+
+    Args:
+        slices: ``(slices, C, H, W)``, sharing the volume's memory.
+        context: neighbours on each side.
+    """
+
+    slices: Tensor
+    context: int
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """Copy some slices, each with its neighbours as channels before and after its own.
+
+        Args:
+            indices: ``(B,)``, which slices.
+
+        Returns:
+            ``(B, (1 + 2 context) C, H, W)``.
+        """
+        around = torch.arange(-self.context, self.context + 1, device=indices.device)
+        wanted = (indices[:, None] + around).clamp(0, len(self.slices) - 1)
+        return self.slices[wanted].flatten(1, 2).contiguous()
+
+    def restore(self, start: int, stop: int, network: Callable[[Tensor], Tensor]) -> Tensor:
+        """Run the network on the slices that vary, and pass constant ones through.
+
+        Args:
+            start: first slice.
+            stop: slice after the last one.
+            network: restores ``(B, (1 + 2 context) C, H, W)``, to ``(B, C, H, W)``.
+
+        Returns:
+            ``(stop - start, C, H, W)``.
+        """
+        own = self.slices[start:stop]
+        flat = own.flatten(start_dim=1)
+        varies = flat.amax(dim=1) > flat.amin(dim=1)
+        indices = torch.arange(start, start + len(own), device=own.device)
+        if varies.all():
+            return network(self.gather(indices))
+        restored = own.clone()
+        if varies.any():
+            restored[varies] = network(self.gather(indices[varies]))
+        return restored
+
+
 def restore_in_parallel(
-    slices: Tensor, places: Tensor, network: Callable[[Tensor], Tensor], n_workers: int, bar: tqdm
+    neighbours: Neighbours, places: Tensor, network: Callable[[Tensor], Tensor], n_workers: int, bar: tqdm
 ) -> None:
     """Run the network on whole slices side by side.
 
     A worker has one thread. Where there are fewer slices than workers, each slice has the threads of several.
 
     Args:
-        slices: ``(slices, C, H, W)`` on the host.
-        places: where the restored slices go, of the same shape.
-        network: restores ``(1, C, H, W)``.
+        neighbours: the slices, on the host.
+        places: where the restored slices go, ``(slices, C, H, W)``.
+        network: see ``Neighbours.restore``; gets one slice at a time.
         n_workers: threads that compute at once.
         bar: is told of every slice.
     """
@@ -131,15 +187,15 @@ def restore_in_parallel(
     # Inference mode holds for a thread, and so does the number of threads inside an operation.
     @torch.inference_mode()
     def restore(index: int) -> None:
-        places[index : index + 1] = restore_varying(slices[index : index + 1].contiguous(), network)
+        places[index : index + 1] = neighbours.restore(index, index + 1, network)
 
-    n_threads = torch.get_num_threads()
-    n_at_once = min(n_workers, len(slices))
+    n_threads, n_slices = torch.get_num_threads(), len(neighbours.slices)
+    n_at_once = min(n_workers, n_slices)
     pool = ThreadPoolExecutor(
         n_at_once, "restore", initializer=torch.set_num_threads, initargs=(n_workers // n_at_once,)
     )
     try:
-        for _ in pool.map(restore, range(len(slices))):
+        for _ in pool.map(restore, range(n_slices)):
             bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
@@ -147,14 +203,14 @@ def restore_in_parallel(
 
 
 def restore_stack(
-    slices: Tensor, places: Tensor, network: Callable[[Tensor], Tensor], n_together: int, bar: tqdm
+    neighbours: Neighbours, places: Tensor, network: Callable[[Tensor], Tensor], n_together: int, bar: tqdm
 ) -> None:
     """Run the network on slices, some at a time, and on fewer when memory runs out.
 
     Args:
-        slices: ``(slices, C, H, W)``.
-        places: where the restored slices go, of the same shape.
-        network: restores ``(B, C, H, W)``.
+        neighbours: the slices.
+        places: where the restored slices go, ``(slices, C, H, W)``.
+        network: see ``Neighbours.restore``.
         n_together: slices that go through the network together.
         bar: is told of every slice.
 
@@ -162,35 +218,15 @@ def restore_stack(
         torch.OutOfMemoryError: one slice alone does not fit.
     """
     start = 0
-    while start < len(slices):
+    while start < len(places):
         part = slice(start, start + n_together)
         try:
-            places[part] = restore_varying(slices[part].contiguous(), network)
+            places[part] = neighbours.restore(part.start, part.stop, network)
         except torch.OutOfMemoryError:
             if n_together == 1:
                 raise
             n_together //= 2
             logger.warning("out of memory on the device: restoring %d slices at a time from here on", n_together)
             continue
-        bar.update(len(slices[part]))
+        bar.update(len(places[part]))
         start += n_together
-
-
-def restore_varying(slices: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
-    """Run the network on the slices that vary, and pass constant ones through.
-
-    Args:
-        slices: ``(B, C, H, W)``.
-        network: restores ``(B, C, H, W)``.
-
-    Returns:
-        ``(B, C, H, W)``.
-    """
-    flat = slices.flatten(start_dim=1)
-    varies = flat.amax(dim=1) > flat.amin(dim=1)
-    if varies.all():
-        return network(slices)
-    restored = slices.clone()
-    if varies.any():
-        restored[varies] = network(slices[varies])
-    return restored

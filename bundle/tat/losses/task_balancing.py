@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bundle.tat.losses.sample import MEASURES, DivergedError, SampleLosses
+from bundle.tat.networks.context import middle_channels
 
 # Keeps the weight finite where the estimate crosses 0.
 EPSILON: Final = 1e-8
@@ -73,7 +74,7 @@ class TaskAdaptiveLoss(nn.Module):
         measure: of an error, ``mean_absolute`` as the authors' or ``root_mean_square``, which PSNR follows.
 
     Shape:
-        image, pred and label ``(B, C, H, W)`` -> scalar.
+        pred and label ``(B, C, H, W)``, image the same or with its neighbours as further channels -> scalar.
 
     Raises:
         ValueError: ``min_uncertainty`` is negative, or there is no such ``measure``.
@@ -98,6 +99,7 @@ class TaskAdaptiveLoss(nn.Module):
         """Error, weight and penalty of each sample, to train with or to watch."""
         error = self.measure(pred - label)
         assert_finite(error)
+        image = middle_channels(image, label.shape[-3])
         difficulty = torch.stack([self.measure(image - label), self.measure(image - pred), error], dim=-1)
         squared = self.estimator(difficulty.detach()).square()
         weight = 0.5 / (squared + self.min_uncertainty**2 + EPSILON)

@@ -11,6 +11,7 @@ from typing import Final, Optional
 import torch
 from torch import Tensor, nn
 
+from bundle.tat.networks.context import middle_channels
 from bundle.tat.networks.resampling import downsample, upsample
 from bundle.tat.networks.stage import Stage
 from bundle.tat.networks.strict_loading import StrictlyLoaded
@@ -31,7 +32,8 @@ class TAT(StrictlyLoaded):
     The network is told no task: it infers it. At the defaults it is the paper's network of 41,687,424 parameters.
 
     Args:
-        in_channels: channels of the degraded image; the output adds a correction to it, so both numbers agree.
+        in_channels: channels of the degraded image: those to restore, and as many for each of its neighbouring slices.
+            The output adds a correction to the middle ones, so it is an odd multiple of ``out_channels``.
         out_channels: channels of the restored image.
         dim: width ``C`` of level 1, even; levels 2, 3 and 4 have ``2C``, ``4C`` and ``8C``.
         num_blocks: transformer blocks of levels 1, 2, 3 and 4 (encoder and decoder alike; level 4 is the latent one).
@@ -57,9 +59,10 @@ class TAT(StrictlyLoaded):
 
     Attributes:
         tlc_window: side of the TLC windows at level 1 in pixels.
+        context: neighbouring slices on each side that are channels of the image, in order.
 
     Shape:
-        image ``(B, C_in, H, W)`` -> restored image of the same shape; ``H`` and ``W`` multiples of 8, any ``B``.
+        image ``(B, C_in, H, W)`` -> restored image ``(B, C_out, H, W)``; ``H`` and ``W`` multiples of 8, any ``B``.
 
     Raises:
         ValueError: arguments that do not fit each other, or an image whose sides are not multiples of 8.
@@ -88,6 +91,8 @@ class TAT(StrictlyLoaded):
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
         self.tlc_window: int = _tlc_window(train_size, tlc_window)
+        self.context: int = in_channels // out_channels // 2
+        self.out_channels = out_channels
         self.stop_gradient = stop_gradient
         self.max_memory = max_memory
         stage = partial(
@@ -133,7 +138,7 @@ class TAT(StrictlyLoaded):
             start_kernels_with_gain(self, kernel_gain)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Restore degraded images ``(B, C, H, W)``, scaled to [0, 1] by their modality's range."""
+        """Restore degraded images ``(B, C_in, H, W)``, scaled to [0, 1] by their modality's range."""
         level1, level2, level3, level4 = self.encode(image)
         kernels = self.generate_kernels(level4)
         latent = self.latent(level4, kernels.latent)
@@ -141,7 +146,7 @@ class TAT(StrictlyLoaded):
         decoded2 = self.decoder2(self.reduce2(torch.cat([self.up2(decoded3), level2], 1)), kernels.level2)
         decoded1 = self.decoder1(torch.cat([self.up1(decoded2), level1], 1), kernels.level1)
         refined = self.refinement(decoded1, kernels.level1)
-        return image + self.correction([level1, decoded1, refined])
+        return middle_channels(image, self.out_channels) + self.correction([level1, decoded1, refined])
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Features of levels 1 to 3 after their blocks, and the input of the latent blocks."""
@@ -180,7 +185,7 @@ class TAT(StrictlyLoaded):
 
     @torch.jit.export
     def task_representation(self, image: Tensor) -> Tensor:
-        """TREN's vector ``Z`` of each image: ``(B, C, H, W) -> (B, 4F)``.
+        """TREN's vector ``Z`` of each image: ``(B, C_in, H, W) -> (B, 4F)``.
 
         Raises:
             ValueError: the network is static and has no task representation.
@@ -194,8 +199,11 @@ def _check_arguments(
     in_channels: int, out_channels: int, dim: int, num_blocks: Sequence[int], heads: Sequence[int]
 ) -> None:
     """Refuse arguments that no network can be built from, naming the value and the bound."""
-    if in_channels != out_channels:
-        raise ValueError(f"{in_channels} channels in and {out_channels} out: the output corrects the input, use equal")
+    if out_channels < 1 or in_channels % out_channels or in_channels // out_channels % 2 == 0:
+        raise ValueError(
+            f"{in_channels} channels in and {out_channels} out: the output corrects the middle slice, "
+            "use equal, or three or five times as many in"
+        )
     if dim < 2 or dim % 2:
         raise ValueError(f"dim is {dim}: it must be a positive even number")
     for name, values in (("num_blocks", num_blocks), ("heads", heads)):

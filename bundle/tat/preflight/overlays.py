@@ -6,12 +6,14 @@ from typing import Final, NamedTuple
 
 from bundle.tat.refusal import RefusedInputError
 
+# Overlays of either config.
+OF_EITHER: Final = frozenset({"context.json"})
 INFERENCE_OVERLAYS: Final = frozenset({"multi_gpu_inference.json", "monai_label_inference.json"})
 LAYOUTS: Final = frozenset(f"layouts/data_{name}.json" for name in ("aapm", "clean", "folders", "ixi", "reference"))
 OTHER_NETWORKS: Final = frozenset(f"ablations/{name}.json" for name in ("basic_unet", "swin_unetr"))
 CHANGES_OF_TAT: Final = frozenset(
     f"ablations/{name}.json" for name in ("no_stop_gradient", "no_weight_generation", "reference_start", "static_twin")
-)
+) | {"context.json"}
 LABEL: Final = "monai_label.json"
 # Training on prepared pairs and real scans: a list of scans and a recipe in one.
 SCANNERS: Final = "scanners.json"
@@ -58,7 +60,7 @@ def check_overlays(configs: Sequence[str]) -> None:
     whole, *overlays = configs
     for name in overlays:
         wanted = "inference.json" if name in INFERENCE_OVERLAYS else "train.json"
-        if whole != wanted:
+        if whole != wanted and name not in OF_EITHER:
             raise RefusedInputError(f"{name} is an overlay of {wanted}, not of {whole}: give {wanted} first")
     for first, second in combinations(overlays, 2):
         _check_pair(first, second)

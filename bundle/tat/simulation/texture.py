@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -109,38 +110,54 @@ def uneven_level(shape: tuple[int, int], *, spread: float, seed: int) -> NDArray
     return scaled
 
 
-def add_count_noise(image: NDArray[Any], *, level: float, fwhm: tuple[float, float], seed: int) -> NDArray[np.float32]:
+def add_count_noise(image: NDArray[Any], *, level: float, fwhm: Sequence[float], seed: int) -> NDArray[np.float32]:
     """Add noise as iteratively reconstructed and filtered PET has it: correlated, and stronger where uptake is.
 
     Args:
-        image: clean slice of any plane, shape ``(H, W)`` [SUV].
+        image: clean slice of any plane, ``(H, W)``, or slices that lie side by side, ``(slices, H, W)`` [SUV].
         level: deviation of the noise over the uptake, where uptake is the mean of the bright half.
-        fwhm: full width at half maximum of the correlation along both axes [pixels].
+        fwhm: full width at half maximum of the correlation along each axis of ``image`` [pixels; slices].
         seed: of the noise.
 
     Returns:
-        Noisy slice, shape ``(H, W)`` [SUV], not below 0.
+        The same with noise [SUV], not below 0.
 
     Raises:
-        RefusedInputError: the image is not a finite slice, or a parameter is negative.
+        RefusedInputError: the image is neither, or not finite, or a parameter is negative.
 
     Source:
         Barrett et al. 1994, doi:10.1088/0031-9155/39/5/004: the deviation of EM is nearly proportional to the image;
         between that and the root, which is that of the counts, lie scanners' reconstructions.
     """
-    check_image(image, "image")
-    if not 0.0 <= level < math.inf or not all(0.0 <= width < math.inf for width in fwhm):
-        raise RefusedInputError(f"level is {level} and fwhm {fwhm}: pass values of 0 or more")
-    frequencies = (np.fft.fftfreq(size) for size in image.shape)
+    slices = image if image.ndim == 3 else image[None]
+    for one in slices:
+        check_image(one, "image")
+    if not 0.0 <= level < math.inf or len(fwhm) != image.ndim or not all(0.0 <= width < math.inf for width in fwhm):
+        raise RefusedInputError(f"level is {level} and fwhm {fwhm}: pass values of 0 or more, a width for each axis")
+    frequencies = (np.fft.fftfreq(size) for size in slices.shape[1:])
     falls = [
-        np.exp(-2.0 * (np.pi * f * width / FWHM_PER_SIGMA) ** 2) for f, width in zip(frequencies, fwhm, strict=True)
+        np.exp(-2.0 * (np.pi * f * width / FWHM_PER_SIGMA) ** 2)
+        for f, width in zip(frequencies, fwhm[-2:], strict=True)
     ]
-    white = np.random.default_rng(seed).standard_normal(image.shape)
+    white = np.random.default_rng(seed).standard_normal(slices.shape)
     noise = np.fft.ifft2(np.fft.fft2(white) * np.outer(*falls)).real
-    uptake = np.maximum(image, 0.0)
+    if len(slices) > 1:
+        noise = np.einsum("ij,jhw->ihw", _across_slices(len(slices), fwhm[0]), noise)
+    uptake = np.maximum(slices, 0.0)
     # The mean of a constant slice may be rounded to more than all of it.
     is_bright = uptake >= min(float(uptake.mean(dtype=np.float64)), float(uptake.max()))
     bright = max(float(uptake[is_bright].mean()), 1e-6)
     deviation = level * bright * (uptake / bright) ** 0.75
-    noisy: NDArray[np.float32] = np.maximum(image + deviation * noise / float(noise.std()), 0.0).astype(np.float32)
-    return noisy
+    noisy: NDArray[np.float32] = np.maximum(slices + deviation * noise / float(noise.std()), 0.0).astype(np.float32)
+    return noisy.reshape(image.shape)
+
+
+def _across_slices(n_slices: int, fwhm: float) -> NDArray[np.float64]:
+    """What independent slices of noise are mixed by, so that they correlate as if filtered by a Gaussian.
+
+    A filter over a few slices would wrap around or have ends; the root of the covariance has neither.
+    """
+    apart = np.subtract.outer(np.arange(n_slices), np.arange(n_slices)) * FWHM_PER_SIGMA / max(fwhm, 1e-3)
+    values, vectors = np.linalg.eigh(np.exp(-(apart**2) / 4.0))
+    root: NDArray[np.float64] = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
+    return root

@@ -91,8 +91,9 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
 class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
     """Make an MRI pair anew from its clean slice: another contrast, another resolution, then k-space truncation.
 
-    The truncation is a function of the clean image, so that any change of that image gives an exact pair. Images of
-    other modalities are left alone.
+    The truncation is a function of the clean image, so that any change of that image gives an exact pair. Neighbouring
+    slices get the same contrast and lose the same part of k-space; noise is drawn for each. Images of other modalities
+    are left alone.
 
     Args:
         keys: key of the clean slice, one.
@@ -110,7 +111,7 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
     Shape:
-        ``(1, W, H)`` -> ``(1, W', H')``, in [0, 1].
+        ``(n_slices, W, H)`` -> ``(n_slices, W', H')``, in [0, 1].
     """
 
     def __init__(
@@ -149,14 +150,16 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
         for key in self.key_iterator(d):
             varied = pad_to(resize(self._recontrast(torch.as_tensor(d[key])), self.R.uniform(*self.zoom)), self.size)
             d[key] = varied
-            d[self.image_key] = torch.from_numpy(self._degrade(varied[0].numpy()))[None]
+            d[self.image_key] = torch.from_numpy(np.stack(self._degrade(list(varied.numpy()))))
         return d
 
-    def _degrade(self, clean: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _degrade(self, slices: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         if self.kept is None or self.R.uniform() < self.factor_prob:
             factor = self.factors[self.R.randint(len(self.factors))]
-            return mri.reduce_resolution(clean, factor=factor)
-        return mri.acquire(clean, seed=int(self.R.randint(2**31)), coverage=draw_coverage(self.R, self.kept))
+            return [mri.reduce_resolution(clean, factor=factor) for clean in slices]
+        seeds = [int(self.R.randint(2**31)) for _ in slices]
+        coverage = draw_coverage(self.R, self.kept)
+        return [mri.acquire(clean, seed=seed, coverage=coverage) for clean, seed in zip(slices, seeds, strict=True)]
 
     def _recontrast(self, clean: Tensor) -> Tensor:
         brightest = float(clean.max())
@@ -210,13 +213,13 @@ def apply_contrast_curve(image: NDArray[np.float32], heights: NDArray[np.float64
 
 
 def resize(image: Tensor, factor: float) -> Tensor:
-    """Sample a slice at pixels ``factor`` times as fine, without aliasing: ``(1, W, H) -> (1, W', H')``."""
+    """Sample slices at pixels ``factor`` times as fine, without aliasing: ``(n, W, H) -> (n, W', H')``."""
     sides = [max(round(side * factor), 1) for side in image.shape[-2:]]
     return F.interpolate(image[None], size=sides, mode="bilinear", antialias=True)[0]
 
 
 def pad_to(image: Tensor, size: Sequence[int]) -> Tensor:
-    """Add air on all sides of a slice until it has at least these sides: ``(1, W, H) -> (1, W', H')``."""
+    """Add air on all sides of slices until they have at least these sides: ``(n, W, H) -> (n, W', H')``."""
     missing = [max(wanted - side, 0) for wanted, side in zip(size, image.shape[-2:], strict=True)]
     (w, h) = missing
     return F.pad(image, (h // 2, h - h // 2, w // 2, w - w // 2))

@@ -28,20 +28,21 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
     """Make the degraded patch of CT and PET anew from the clean one, with the noise of one scanner of many.
 
     The texture is drawn too, so that the network cannot tell noise that was added from the scan's own by how it looks.
-    Levels are drawn evenly in their logarithm. MRI is left alone.
+    Levels are drawn evenly in their logarithm. MRI is left alone. Neighbouring slices are of one scanner: the noise of
+    each is drawn on its own in CT, and correlated with its neighbours' in PET.
 
     Args:
         keys: key of the degraded patch, one.
         ct_deviation: interval of the noise of CT [HU].
         pet_level: interval of the noise of PET over the uptake.
-        pet_fwhm: interval of the width of its correlation along each axis [pixels].
+        pet_fwhm: interval of the width of its correlation along each axis [pixels; slices].
         prob: how often a degraded patch is made anew; otherwise the pair stays as it is. A patch that equals the clean
             one, as ``LabelAsImaged`` leaves it, is always made anew.
         label_key: key of the clean patch.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
     Shape:
-        ``(1, W, H)`` -> the same, on the network's scale.
+        ``(n_slices, W, H)`` -> the same, on the network's scale.
     """
 
     def __init__(
@@ -73,9 +74,9 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
         for key in self.key_iterator(d):
             if not self._do_transform and not torch.equal(d[key], d[self.label_key]):
                 continue
-            clean = torch.as_tensor(d[self.label_key])[0].numpy()
+            clean = torch.as_tensor(d[self.label_key]).numpy()
             noisy = self._with_ct_noise(clean) if modality is Modality.CT else self._with_pet_noise(clean)
-            d[key] = torch.from_numpy(noisy)[None]
+            d[key] = torch.from_numpy(noisy)
         return d
 
     def _with_ct_noise(self, clean: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -85,15 +86,18 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
             window=WINDOWS[self.R.randint(len(WINDOWS))],
         )
         deviation = self._draw_level(self.ct_deviation) / INTENSITY_RANGES[Modality.CT].width
-        shape = clean.shape[0], clean.shape[1]
+        _, *sides = clean.shape
+        shape = sides[0], sides[1]
         level = uneven_level(shape, spread=float(self.R.uniform(*SPREADS)), seed=self._seed())
-        noisy: NDArray[np.float32] = clean + deviation * level * textured_noise(shape, texture, seed=self._seed())
+        noise = np.stack([textured_noise(shape, texture, seed=self._seed()) for _ in clean])
+        noisy: NDArray[np.float32] = clean + deviation * level * noise
         return noisy.clip(0.0, 1.0)
 
     def _with_pet_noise(self, clean: NDArray[np.float32]) -> NDArray[np.float32]:
-        first, second = (float(width) for width in self.R.uniform(*self.pet_fwhm, size=2))
-        level = self._draw_level(self.pet_level)
-        return add_count_noise(clean, level=level, fwhm=(first, second), seed=self._seed()).clip(0.0, 1.0)
+        in_plane = [float(width) for width in self.R.uniform(*self.pet_fwhm, size=2)]
+        level, seed = self._draw_level(self.pet_level), self._seed()
+        across = float(self.R.uniform(*self.pet_fwhm)) if len(clean) > 1 else 0.0
+        return add_count_noise(clean, level=level, fwhm=(across, *in_plane), seed=seed).clip(0.0, 1.0)
 
     def _draw_level(self, interval: Interval) -> float:
         low, high = np.log(interval)

@@ -1,4 +1,4 @@
-"""Choosing slices of a volume."""
+"""Choosing slices of a volume, and handing them to the network."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from bundle.tat.networks.context import middle_channels
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -39,6 +40,42 @@ class CentralSlicesd(MapTransform):
         if self.n_slices_key in d:
             for key in self.key_iterator(d):
                 d[key] = central_slices(d[key], int(d[self.n_slices_key]))
+        return d
+
+
+class SlicesAsChannelsd(MapTransform):
+    """Make the slices of a crop the channels of an image: a slice with its neighbours, as the network takes them.
+
+    Args:
+        keys: keys that hold crops.
+
+    Shape:
+        ``(1, W, H, n_slices) -> (n_slices, W, H)``.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Turn each crop."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = d[key].squeeze(0).movedim(-1, 0)
+        return d
+
+
+class MiddleSliced(MapTransform):
+    """Keep the slice that stands in the middle of its neighbours, which is what the network restores.
+
+    Args:
+        keys: keys that hold slices with their neighbours.
+
+    Shape:
+        ``(n_slices, W, H) -> (1, W, H)``.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Drop the neighbours."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = middle_channels(d[key], 1)
         return d
 
 
