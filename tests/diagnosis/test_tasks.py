@@ -62,6 +62,16 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_a_network_that_takes_neighbours_is_diagnosed(options, tmp_path):
+    three = {**TINY, "in_channels": 3}
+    (tmp_path / "tiny.json").write_text(json.dumps({"network_def": three, "n_per_task": 2}))
+    network = TAT(**{name: value for name, value in three.items() if name != "_target_"})
+    torch.save(network.state_dict(), tmp_path / "adaptive" / "model.pt")
+    diagnose_tasks(**options)
+    tables = {path.name for path in (tmp_path / "out" / "diagnosis").iterdir()}
+    assert {"gradient_cosines.csv", "task_representation.csv", "generated_kernels.csv"} <= tables
+
+
 def test_all_files_are_written(options, tmp_path):
     log = tmp_path / "adaptive" / "training_log.csv"
     log.write_text(LOG)

@@ -90,6 +90,17 @@ def test_trains_and_validates(tmp_path, monkeypatch, write, tasks, options):
     assert shapes == {"image": (1, 16, 16), "label": (1, 16, 16)}
 
 
+@pytest.mark.parametrize("write", [folders, reference, ixi, aapm, clean])
+def test_every_layout_gives_neighbours(tmp_path, monkeypatch, write):
+    write(tmp_path / "data")
+    options = {"network_def": {**TINY, "in_channels": 3}}
+    options |= {ixi: {"train#n_slices": 4, "validate#n_slices": 2}, aapm: {"aapm_series": "1mm"}}.get(write, {})
+    options |= {"num_workers": 0} if write is reference else {}
+    workflow = train(tmp_path, monkeypatch, f"layouts/data_{write.__name__}.json", **options)
+    output = workflow.parser.get_parsed_content("train#trainer").state.output
+    assert [output[key].shape[1] for key in ("image", "label", "pred")] == [3, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("write", "n_slices", "options"),
     [
