@@ -121,7 +121,7 @@ VERBS: Final = MappingProxyType(
             "write the quality report anew from what tat restore left",
             (Place("OUT", "output_dir", "folder that tat restore wrote to"),),
             (_WEIGHTS,),
-            "It reads the records in OUT and writes OUT/report.html. Nothing is restored or measured again, so it needs "
+            "It reads the records in OUT and writes OUT/report.html. Nothing is restored or measured again: it needs "
             "neither the scans nor the network. What the page means: docs/quality.md.",
         ),
         "info": Verb(

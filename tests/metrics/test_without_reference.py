@@ -152,7 +152,7 @@ def test_suv_peak_is_the_mean_of_a_sphere_of_one_millilitre():
     image[inside] = 6.0
     image[20, 20, 20] = 9.0
     place = hottest_places(image, 0.5 * image, voxel)[0]
-    assert place.index == (20, 20, 20)
+    assert place.voxel == (20, 20, 20)
     assert place.suv_max == (9.0, 4.5)
     assert place.suv_peak == pytest.approx((6.0 + 3.0 / inside.sum(), 0.5 * (6.0 + 3.0 / inside.sum())))
 
@@ -163,5 +163,5 @@ def test_hot_places_lie_apart():
     for one in places:
         for other in places:
             if one is not other:
-                assert 4.0 * np.linalg.norm(np.subtract(one.index, other.index)) > PLACES_APART
+                assert 4.0 * np.linalg.norm(np.subtract(one.voxel, other.voxel)) > PLACES_APART
     assert hottest_places(np.zeros((5, 5, 5), np.float32), np.zeros((5, 5, 5), np.float32), (1, 1, 1)) == []

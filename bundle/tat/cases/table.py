@@ -53,12 +53,12 @@ def format_table(rows: Sequence[CaseRow]) -> str:
     Returns:
         Lines of text: a heading, a line for each case, and how many there are of each status.
     """
-    cells = [
-        _COLUMNS,
-        *((row.case, row.modality, f"{row.seconds:.1f}", row.status, row.verdict, row.message) for row in rows),
+    cells: list[list[str]] = [
+        list(_COLUMNS),
+        *([row.case, row.modality, f"{row.seconds:.1f}", row.status, row.verdict, row.message] for row in rows),
     ]
     if not any(row.verdict for row in rows):
-        cells = [(*cell[:4], cell[5]) for cell in cells]
+        cells = [[*cell[:4], cell[5]] for cell in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     aligned = [
         [f"{word:{'>' if column == 2 else '<'}{widths[column]}}" for column, word in enumerate(cell)] for cell in cells

@@ -50,12 +50,14 @@ def radial_spectrum(image: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     place = np.minimum((frequency * (N_BINS / NYQUIST)).astype(np.intp), N_BINS)
     sums = np.bincount(place.ravel(), weights=power.ravel(), minlength=N_BINS + 1)[:N_BINS]
     total = float(sums.sum())
-    return sums / total if total > 0 else np.zeros(N_BINS)
+    shares: NDArray[np.float64] = (sums / total if total > 0 else np.zeros(N_BINS)).astype(np.float64)
+    return shares
 
 
 def bin_centres() -> NDArray[np.float64]:
     """Frequencies of the bins of ``radial_spectrum`` [cycles per pixel]."""
-    return (np.arange(N_BINS) + 0.5) * (NYQUIST / N_BINS)
+    centres: NDArray[np.float64] = (np.arange(N_BINS) + 0.5) * (NYQUIST / N_BINS)
+    return centres
 
 
 def _deviations(blocks: Slice) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from bundle.tat.modality import Modality
 
 Slice = NDArray[np.float32]
+_Number = TypeVar("_Number", bound=np.generic)
 
 # Side of the square blocks that noise is measured in [pixels]: larger than the correlation of most noise, and small
 # enough to lie within an organ.
@@ -91,7 +92,7 @@ def smoothed(image: Slice, sigma: float) -> Slice:
     return result
 
 
-def to_blocks(image: Slice) -> Slice:
+def to_blocks(image: NDArray[_Number]) -> NDArray[_Number]:
     """Cut a slice into square blocks; what is left over at the end of an axis is dropped.
 
     Args:

@@ -19,12 +19,12 @@ class HotPlace(NamedTuple):
     """One of the hottest places of a scan.
 
     Args:
-        index: of its hottest voxel in the input.
+        voxel: indices of its hottest voxel in the input.
         suv_max: largest value within the sphere before and after [SUV].
         suv_peak: mean over the sphere of 1 cm^3 before and after [SUV].
     """
 
-    index: tuple[int, int, int]
+    voxel: tuple[int, int, int]
     suv_max: tuple[float, float]
     suv_peak: tuple[float, float]
 

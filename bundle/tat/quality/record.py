@@ -96,7 +96,7 @@ def from_json(content: Mapping[str, Any]) -> Quality:
     entries["modality"] = Modality(entries["modality"])
     entries["slices"] = tuple(SliceMeasures(**{**one, "spectrum": tuple(one["spectrum"])}) for one in entries["slices"])
     entries["places"] = tuple(
-        HotPlace(tuple(one["index"]), tuple(one["suv_max"]), tuple(one["suv_peak"])) for one in entries["places"]
+        HotPlace(tuple(one["voxel"]), tuple(one["suv_max"]), tuple(one["suv_peak"])) for one in entries["places"]
     )
     entries["kspace_kept"] = tuple(entries["kspace_kept"])
     entries["pixel_sides"] = tuple(entries["pixel_sides"])

@@ -72,7 +72,7 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
     features = case_features(measures)
     harm, edges = known.harm.chance(features), known.edges.chance(features)
     if harm >= known.do_not_use:
-        reason = f"of benchmark scans that measure like this one, {harm:.0%} came out worse than their input"
+        reason = f"of benchmark scans that measure like this one, {100 * harm:.0f} % came out worse than their input"
         return Judgement(DO_NOT_USE, (reason,), harm, edges)
     reasons = [
         *_by_chance(harm, edges, known),
@@ -86,9 +86,13 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
 def _by_chance(harm: float, edges: float, known: ModalityCalibration) -> list[str]:
     reasons = []
     if harm >= known.look_closely:
-        reasons.append(f"of benchmark scans that measure like this one, {harm:.0%} came out worse than their input")
+        reasons.append(
+            f"of benchmark scans that measure like this one, {100 * harm:.0f} % came out worse than their input"
+        )
     if edges >= known.look_at_edges:
-        reasons.append(f"of benchmark scans that measure like this one, {edges:.0%} came out worse at strong edges")
+        reasons.append(
+            f"of benchmark scans that measure like this one, {100 * edges:.0f} % came out worse at strong edges"
+        )
     return reasons
 
 

@@ -114,7 +114,7 @@ def read_run(output_dir: Path) -> RunContents:
 
 
 def _doubt(case: RestoredCase) -> tuple[int, float]:
-    place = _ORDER.index(case.verdict) if case.verdict in _ORDER else len(_ORDER)  # type: ignore[arg-type]
+    place = _ORDER.index(case.verdict) if case.verdict in _ORDER else len(_ORDER)
     harm = case.record.quality.judgement.harm if case.record.quality else None
     return place, -(harm or 0.0)
 

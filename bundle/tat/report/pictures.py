@@ -213,8 +213,10 @@ def _axes(across: str, upwards: str) -> tuple[Figure, Any]:
     axes.set_xlabel(across)
     axes.set_ylabel(upwards)
     axes.spines[["top", "right"]].set_visible(False)
-    for line in (axes.xaxis.label, axes.yaxis.label, *axes.spines.values()):
-        line.set_color(_INK)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(_INK)
+    for spine in axes.spines.values():
+        spine.set_color(_INK)
     axes.tick_params(colors=_INK)
     return figure, axes
 

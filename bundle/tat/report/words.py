@@ -14,7 +14,7 @@ VERDICTS: Final = {
     "as trained": "Nothing that was measured speaks against this scan. This is no proof that it is right.",
     "look closely": "Compare the restored scan with the input before you rely on it; the reasons stand beside it.",
     "do not use": "Benchmark scans that measure like this one mostly came out worse. Use the input instead.",
-    "not calibrated": "No verdict can be given, because it was never tested for these weights. The numbers still hold.",
+    "not calibrated": "No verdict is given: it was never tested for these weights and this kind of scan.",
 }
 
 
@@ -39,12 +39,12 @@ def chances(judgement: Judgement) -> list[Line]:
     return [
         Line(
             "Chance of harm",
-            f"{judgement.harm:.0%}",
+            share(judgement.harm),
             "Of benchmark scans with measures like these, so many came out further from the truth than their input.",
         ),
         Line(
             "Chance of harm at edges",
-            f"{judgement.edges:.0%}",
+            share(judgement.edges),
             "The same, looking only at strong edges, such as vessel walls and organ borders.",
         ),
     ]
@@ -92,8 +92,13 @@ def number(value: float, unit: str = "") -> str:
     return f"{value:.{digits}f} {unit}".rstrip()
 
 
+def share(value: float) -> str:
+    """A share from 0 to 1 as a percentage without decimals."""
+    return f"{100 * value:.0f} %"
+
+
 def _interval(interval: tuple[float, float]) -> str:
-    return f"95 % interval {interval[0]:.0%} to {interval[1]:.0%}"
+    return f"95 % interval {100 * interval[0]:.0f} to {share(interval[1])}"
 
 
 def _unit(measures: CaseMeasures) -> str:
@@ -177,8 +182,8 @@ def _uptake(measures: CaseMeasures) -> Iterator[Line]:
 
 def _kspace(measures: CaseMeasures) -> Iterator[Line]:
     if measures.kspace_kept:
-        kept = " x ".join("unknown" if share is None else f"{share:.0%}" for share in measures.kspace_kept)
-        yield Line("K-space of the input", kept, "How much of each axis the scanner had measured; the rest is added.")
+        known = " x ".join("unknown" if kept is None else share(kept) for kept in measures.kspace_kept)
+        yield Line("K-space of the input", known, "How much of each axis the scanner had measured; the rest is added.")
     change = measures.median("kspace_change")
     if change is not None:
         yield Line(

@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from bundle.tat.metrics.uptake import HotPlace
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.quality.calibration import Calibration, read_calibration
 from bundle.tat.quality.features import slice_features
@@ -133,7 +134,10 @@ class MeasureQualityd(MapTransform):
         kept = tuple(json.loads(meta.get(KSPACE_KEPT) or "[]"))
         chosen = chosen_slices(len(before), every=self.level == "thorough")
         pairs = {
-            index: tuple((volume[index] * scale).clip(bounds.low, bounds.high) for volume in (before, after))
+            index: (
+                (before[index] * scale).clip(bounds.low, bounds.high),
+                (after[index] * scale).clip(bounds.low, bounds.high),
+            )
             for index in chosen
         }
         measured = [
@@ -142,7 +146,8 @@ class MeasureQualityd(MapTransform):
             if (one := measure_slice(*pair, modality, index=index, kspace_kept=kept)) is not None
         ]
         disagreement = self._disagreement(data, bounds.width)
-        activity, places = None, ()
+        activity: tuple[float, float] | None = None
+        places: tuple[HotPlace, ...] = ()
         if modality is Modality.PET:
             activity, places = uptake(before * scale, after * scale, [sides[2], sides[0], sides[1]])
         measures = CaseMeasures(
@@ -191,7 +196,7 @@ class MeasureQualityd(MapTransform):
         self,
         measured: list[SliceMeasures],
         modality: Modality,
-        pairs: Mapping[int, tuple[Volume, ...]],
+        pairs: Mapping[int, tuple[Volume, Volume]],
         disagreement: Mapping[int, Volume],
         affine: NDArray[np.float64],
     ) -> ShownSlices:
@@ -208,7 +213,7 @@ class MeasureQualityd(MapTransform):
         return ShownSlices(worst, median, affine)
 
     def _cut(
-        self, index: int, pairs: Mapping[int, tuple[Volume, ...]], disagreement: Mapping[int, Volume]
+        self, index: int, pairs: Mapping[int, tuple[Volume, Volume]], disagreement: Mapping[int, Volume]
     ) -> ShownSlice:
         image, restored = pairs[index]
         spread = disagreement.get(index)
