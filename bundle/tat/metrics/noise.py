@@ -50,7 +50,9 @@ def radial_spectrum(image: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     place = np.minimum((frequency * (N_BINS / NYQUIST)).astype(np.intp), N_BINS)
     sums = np.bincount(place.ravel(), weights=power.ravel(), minlength=N_BINS + 1)[:N_BINS]
     total = float(sums.sum())
-    shares: NDArray[np.float64] = (sums / total if total > 0 else np.zeros(N_BINS)).astype(np.float64)
+    if total <= 0:
+        return np.zeros(N_BINS)
+    shares: NDArray[np.float64] = np.asarray(sums / total, dtype=np.float64)
     return shares
 
 

@@ -38,9 +38,9 @@ USED: Final = MappingProxyType(
 )
 
 
-def slice_features(one: SliceMeasures, modality: Modality) -> list[float | None]:
-    """The features of a slice, in the order of ``USED``; ``None`` where one cannot be told."""
-    return [FEATURES[name](one) for name in USED[modality]]
+def slice_features(one: SliceMeasures) -> dict[str, float | None]:
+    """All features of a slice by their names; ``None`` where one cannot be told."""
+    return {name: feature(one) for name, feature in FEATURES.items()}
 
 
 def case_features(measures: CaseMeasures) -> dict[str, float | None]:

@@ -23,7 +23,7 @@ from bundle.tat.visualize.slices import BAR_LENGTHS, BAR_PART, PET_DISPLAY_RANGE
 
 # A lossy format keeps 20 cases below 10 MB; finer detail is for the files themselves.
 _FORMAT: Final = "webp"
-_QUALITY: Final = 90
+_QUALITY: Final = 80
 # Longest side of a picture [pixels]; larger slices are averaged down.
 MAX_SIDE: Final = 512
 # CT: window of lungs, and the share of the body below this density from which a slice is shown in it [HU].

@@ -203,10 +203,7 @@ class MeasureQualityd(MapTransform):
         known = self._calibration.modalities.get(modality)
 
         def doubt(one: SliceMeasures) -> float:
-            if known is None:
-                return one.body_ratio
-            names = known.harm.names
-            return known.harm.log_odds(dict(zip(names, slice_features(one, modality), strict=True)))
+            return one.body_ratio if known is None else known.harm.log_odds(slice_features(one))
 
         ordered = sorted(measured, key=doubt)
         worst, median = (self._cut(one.index, pairs, disagreement) for one in (ordered[-1], ordered[len(ordered) // 2]))
