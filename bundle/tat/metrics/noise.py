@@ -58,7 +58,7 @@ def radial_spectrum(image: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 def bin_centres() -> NDArray[np.float64]:
     """Frequencies of the bins of ``radial_spectrum`` [cycles per pixel]."""
-    centres: NDArray[np.float64] = (np.arange(N_BINS) + 0.5) * (NYQUIST / N_BINS)
+    centres: NDArray[np.float64] = (np.arange(N_BINS, dtype=np.float64) + 0.5) * (NYQUIST / N_BINS)
     return centres
 
 
