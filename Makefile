@@ -28,7 +28,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -100,6 +100,7 @@ calibrate: data ## choose and grade the thresholds of the verdict for models/mod
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed --presets small full --limit 300
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed_series
+	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.busy
 	$(BIN)/python -m scripts.benchmarks.draw_speed
 	$(BIN)/python -m scripts.benchmarks.check_strips
 
@@ -117,6 +118,10 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/tat restore eval/phantom/datalist.json eval/phantom/restored --overwrite
 	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
+
+benchmark-real: data/real.json ## score models/model.pt on pairs made of real scans, by texture, level, grid and person (half an hour)
+	$(BIN)/tat evaluate --datalist_file data/real.json --section testing --output_dir eval/real --baselines gaussian,gaussian_3d
+	$(BIN)/python -m scripts.benchmarks.real_scans eval/real/slices.csv
 
 data/robustness.json: scripts/data/robustness_parts.py | data
 	$(BIN)/python -m scripts.data.prepare_data --out data --robustness

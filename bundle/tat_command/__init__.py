@@ -7,6 +7,7 @@ seconds, and ``tat --help`` needs neither (docs/decisions/0009-command-beside-th
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,6 +45,8 @@ def _answer(name: str, rest: Sequence[str]) -> int:
         sys.stdout.write(versions())
     else:
         options = read_words(known_verb(name), rest)
+        # PyTorch's threads wait for each other without taking the cores from other programs; read when it is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         # By its name, when it is needed: it imports MONAI.
         perform = import_module("bundle.tat.verbs.perform").perform
         return int(perform(name, options))

@@ -99,6 +99,7 @@ VERBS: Final = MappingProxyType(
                     "factor that brings PET to SUV (1); not for DICOM, nor where a sidecar tells",
                 ),
                 Option("mri_upsample", "FACTOR|MM", "restore MRI on a finer grid: 2, or pixels of 0.5mm"),
+                Option("strength", "0..1", "share of the restoration that is taken, the rest is the scan (1)"),
                 Option("any_resolution", "", "restore MRI of a resolution that the weights do not know, too"),
                 Option("slice_axis", "0|1|2|-1", "array axis that the slices are stacked along (-1, the last)"),
                 Option("workers", "N", "slices that a CPU restores at once, one thread each (as many as it has cores)"),

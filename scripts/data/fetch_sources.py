@@ -36,7 +36,10 @@ def fetch(source: Source, folder: Path) -> Path:
         if not source.pinned:
             _check([archive], source.sha256)
         if not tree.is_dir():
-            _unpack(archive, Path(scratch)).rename(tree)
+            unpacked = _unpack(archive, Path(scratch))
+            # Another run may have put it there meanwhile.
+            if not tree.is_dir():
+                unpacked.rename(tree)
     if source.pinned:
         _check([tree / name for name in source.pinned], source.sha256)
     return tree

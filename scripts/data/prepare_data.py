@@ -7,9 +7,11 @@ Low-dose CT, low-resolution MRI and all PET are simulated.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,10 @@ def make_missing(
     finished = read_finished(progress, provenance) or read_finished(datalist, provenance)
     write_finished(progress, parts, finished, provenance)
     datalist.unlink(missing_ok=True)  # nobody may take it for whole while pairs are missing or replaced
-    with ProcessPoolExecutor(workers) as pool:
+    # The processes share the cores; threads within each would wait for those of the others.
+    # NumPy reads it when it is imported.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         missing = [part for part in parts if part.path("full") not in finished]
         made = [pool.submit(write, part) for part in missing]
         try:

@@ -15,6 +15,7 @@ def test_settings_come_back_from_a_record_as_they_were():
         "mri_upsample": None,
         "slice_axis": 0,
         "any_resolution": True,
+        "strength": 1.0,
         "data_consistency": 0.0,
         "consistency_taper": None,
         "amp": False,

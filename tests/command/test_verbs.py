@@ -1,5 +1,6 @@
 """Which configs the verbs run, and with which ids."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,13 @@ def test_training_is_started_by_the_command(foreign_directory, capsys):
     assert shown.err.count("Got new best metric of val_psnr") == 1  # what Ignite tells of an epoch, once
     assert "[1/2]" not in shown.err  # but no bar of its steps
     assert "input summary" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("said", [None, "ACTIVE"])
+def test_threads_that_wait_leave_the_cores_to_others(said, runs, monkeypatch):
+    """Otherwise a slice takes twenty times as long beside other programs; who says otherwise is heeded."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_WAIT_POLICY", said)
+    main(["restore", "IN", "OUT"])
+    assert os.environ["OMP_WAIT_POLICY"] == (said or "PASSIVE")

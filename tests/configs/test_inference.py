@@ -179,6 +179,23 @@ def test_mri_of_full_resolution_is_refused_unless_it_is_wanted(foreign_directory
     assert restored(foreign_directory / "out", "full").shape == (1, 72, 64, 2)
 
 
+def test_strength_takes_a_share_of_the_change_and_is_recorded(foreign_directory, weights):
+    """Also beyond the network's range, where the scan comes back as it was."""
+    # Nothing comes near 0, below which a result is clipped.
+    values = blobs((40, 32, 3), 5, 9)
+    values[3:5, 3:5] = 50
+    path = write_nifti(foreign_directory / "a.nii.gz", values)
+    made = {}
+    for strength in (1, 0.25):
+        out = foreign_directory / str(strength)
+        restore(path, out, modality="PET", strength=strength, ckpt_path=str(weights))
+        made[strength] = restored(out, "a")[0].numpy() - values
+        record = json.loads((out / "a" / "restoration.json").read_text())
+        assert record["settings"]["strength"] == strength
+    assert np.abs(made[1]).max() > 0.01
+    np.testing.assert_allclose(made[0.25], 0.25 * made[1], atol=1e-5)
+
+
 @pytest.mark.parametrize("n_slices", [1, 3])
 def test_data_consistency_keeps_what_was_certainly_measured(foreign_directory, weights, full_mri, n_slices):
     clean = nibabel.load(full_mri).get_fdata(dtype=np.float32)[..., :1].repeat(n_slices, axis=-1)

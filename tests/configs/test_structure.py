@@ -84,6 +84,9 @@ def test_a_config_names_itself(name):
     assert ("configs" in config) is (name in {"train.json", "inference.json"})
 
 
+OTHER_READERS = {"mri_upsample": "upsampling", "strength": "weight", "data_consistency": "weight"}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_switch_is_read_from_the_inputs(name):
     """The command gives ``False`` and ``false``, of which only one is false."""
@@ -93,9 +96,9 @@ def test_a_switch_is_read_from_the_inputs(name):
     read_raw = [switch for switch in switches if re.search(rf"@{switch}\b", rest)]
     assert not read_raw
     for switch, expression in config.get("inputs", {}).items():
-        reader = "upsampling" if switch == "mri_upsample" else "weight" if switch == "data_consistency" else "bool"
+        reader = OTHER_READERS.get(switch, "bool")
         assert expression == f"$parse_{reader}('{switch}', @{switch})"
-        assert isinstance(config[switch], bool) or reader == "upsampling"
+        assert isinstance(config[switch], bool) or reader in ("upsampling", "weight")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -57,7 +57,10 @@ def test_runs_in_inference_mode(workers):
     RestorationSliceInferer(progress=False, workers=workers)(torch.rand(1, 1, 8, 8, 4), network)
 
 
-def test_workers_take_a_slice_and_a_thread_each_and_leave_the_threads_as_they_were():
+@pytest.mark.parametrize(
+    ("n_slices", "workers", "n_threads_each"), [(7, None, 1), (3, 3, 1), (2, 5, 2), (1, 4, 4), (1, None, 2)]
+)
+def test_workers_share_the_threads_and_leave_them_as_they_were(n_slices, workers, n_threads_each):
     seen = []
 
     def network(slices):
@@ -67,11 +70,10 @@ def test_workers_take_a_slice_and_a_thread_each_and_leave_the_threads_as_they_we
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        volume = torch.rand(1, 1, 8, 8, 7)
-        restored = RestorationSliceInferer(progress=False)(volume, network)
+        volume = torch.rand(1, 1, 8, 8, n_slices)
+        restored = RestorationSliceInferer(progress=False, workers=workers)(volume, network)
         assert torch.equal(restored, volume * 2)
-        assert seen[:6] == [(1, 1, "restore")] * 6
-        assert seen[6] == (1, 2, "MainThread")
+        assert seen == [(1, n_threads_each, "restore")] * n_slices
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -15,6 +15,7 @@ def result_settings(
     mri_upsample: float | str | None = None,
     slice_axis: int = -1,
     any_resolution: bool = False,
+    strength: float = 1.0,
     data_consistency: float = 0.0,
     consistency_taper: bool = False,
     amp: bool = False,
@@ -32,6 +33,7 @@ def result_settings(
         mri_upsample: factor of the finer grid of MRI, or the side of its pixels.
         slice_axis: array axis of the slices, counted from either end.
         any_resolution: whether MRI of more resolution than the network knows is restored all the same.
+        strength: share of the restoration that is taken, 0 to 1.
         data_consistency: how much the k-space that an MRI kept counts, 0 to 1.
         consistency_taper: whether it counts less towards the edge of the kept part.
         amp: whether products are computed in half precision.
@@ -53,6 +55,7 @@ def result_settings(
         "mri_upsample": mri_upsample,
         "slice_axis": slice_axis % _N_AXES,
         "any_resolution": any_resolution,
+        "strength": float(strength),
         "data_consistency": float(data_consistency),
         "consistency_taper": consistency_taper if data_consistency else None,
         "amp": amp,

@@ -30,8 +30,8 @@ class RestorationSliceInferer(Inferer):
     result is the only one. A constant slice (air, padding) holds nothing to restore; it comes back unchanged and costs
     nothing. When the device runs out of memory, as many slices go together as fit.
 
-    On a CPU, several workers restore a slice each, with one thread inside: whole slices do not wait for each other, as
-    the threads of one operation do. Other programs that compute then cost little more than their share.
+    On a CPU, several workers restore a slice each, with one thread inside. Whole slices do not wait for each other, as
+    the threads of one operation do, so that other programs that compute cost little more than their share.
 
     Args:
         slice_axis: array axis that the slices are stacked along: 0, 1 or 2, or counted from the end: -1, -2, -3.
@@ -39,8 +39,8 @@ class RestorationSliceInferer(Inferer):
         progress: show a bar with slices done, slices a second and time left.
         amp: compute products in half precision.
         amp_dtype: the format, see ``AutocastInferer``.
-        workers: how many slices of the host are restored at once, one by each worker; ``None`` takes as many as PyTorch
-            has threads. With 1, and on other devices, ``slice_batch_size`` slices go together.
+        workers: threads of the host that restore slices side by side; ``None`` takes as many as PyTorch has. With 1,
+            and on other devices, ``slice_batch_size`` slices go together.
 
     Attributes:
         bar: where the slices are counted instead, for a run over several volumes.
@@ -95,10 +95,10 @@ class RestorationSliceInferer(Inferer):
             for source, target in zip(plain, restored, strict=True):
                 # (slices, 1, height, width), sharing the volume's memory.
                 slices, places = (volume.movedim(self.slice_axis + 1, 0) for volume in (source, target))
-                n_done = 0
                 if plain.device.type == "cpu" and n_workers > 1:
-                    n_done = restore_in_parallel(slices, places, restore, n_workers, bar)
-                restore_stack(slices[n_done:], places[n_done:], restore, self.slice_batch_size, bar)
+                    restore_in_parallel(slices, places, restore, n_workers, bar)
+                else:
+                    restore_stack(slices, places, restore, self.slice_batch_size, bar)
         if isinstance(inputs, MetaTensor):
             restored = MetaTensor(restored)
             restored.copy_meta_from(inputs)
@@ -115,20 +115,18 @@ class RestorationSliceInferer(Inferer):
 
 def restore_in_parallel(
     slices: Tensor, places: Tensor, network: Callable[[Tensor], Tensor], n_workers: int, bar: tqdm
-) -> int:
-    """Run the network on whole slices side by side, as far as all workers have one.
+) -> None:
+    """Run the network on whole slices side by side.
+
+    A worker has one thread. Where there are fewer slices than workers, each slice has the threads of several.
 
     Args:
         slices: ``(slices, C, H, W)`` on the host.
         places: where the restored slices go, of the same shape.
         network: restores ``(1, C, H, W)``.
-        n_workers: slices that are restored at once, each in one thread.
+        n_workers: threads that compute at once.
         bar: is told of every slice.
-
-    Returns:
-        How many slices are done, from the first: those that are left over are best restored with all threads each.
     """
-    n_done = len(slices) - len(slices) % n_workers
 
     # Inference mode holds for a thread, and so does the number of threads inside an operation.
     @torch.inference_mode()
@@ -136,14 +134,16 @@ def restore_in_parallel(
         places[index : index + 1] = restore_varying(slices[index : index + 1].contiguous(), network)
 
     n_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(n_workers, "restore", initializer=torch.set_num_threads, initargs=(1,))
+    n_at_once = min(n_workers, len(slices))
+    pool = ThreadPoolExecutor(
+        n_at_once, "restore", initializer=torch.set_num_threads, initargs=(n_workers // n_at_once,)
+    )
     try:
-        for _ in pool.map(restore, range(n_done)):
+        for _ in pool.map(restore, range(len(slices))):
             bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)
-    return n_done
 
 
 def restore_stack(

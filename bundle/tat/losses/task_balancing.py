@@ -97,16 +97,25 @@ class TaskAdaptiveLoss(nn.Module):
     def sample_losses(self, image: Tensor, pred: Tensor, label: Tensor) -> SampleLosses:
         """Error, weight and penalty of each sample, to train with or to watch."""
         error = self.measure(pred - label)
-        n_bad = int((~torch.isfinite(error)).sum())
-        if n_bad:
-            raise DivergedError(
-                f"the loss of {n_bad} of {len(error)} samples is NaN or infinite: lower the learning rate "
-                "or clip the gradient"
-            )
+        assert_finite(error)
         difficulty = torch.stack([self.measure(image - label), self.measure(image - pred), error], dim=-1)
         squared = self.estimator(difficulty.detach()).square()
         weight = 0.5 / (squared + self.min_uncertainty**2 + EPSILON)
         return SampleLosses(error=error, weight=weight, penalty=0.5 * torch.log1p(squared))
+
+
+def assert_finite(error: Tensor) -> None:
+    """Refuse errors ``(B,)`` that are no numbers. The host waits for the device here.
+
+    Raises:
+        DivergedError: says of how many samples.
+    """
+    n_bad = int((~torch.isfinite(error)).sum())
+    if n_bad:
+        raise DivergedError(
+            f"the loss of {n_bad} of {len(error)} samples is NaN or infinite: lower the learning rate "
+            "or clip the gradient"
+        )
 
 
 def from_reference(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

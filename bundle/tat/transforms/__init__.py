@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd
     from bundle.tat.transforms.scanner_noise import RandScannerNoised as RandScannerNoised
     from bundle.tat.transforms.slices import CentralSlicesd as CentralSlicesd
+    from bundle.tat.transforms.strength import BlendWithInputd as BlendWithInputd
     from bundle.tat.transforms.upsample import UpsampleMrid as UpsampleMrid
     from bundle.tat.transforms.upsample import parse_upsampling as parse_upsampling
     from bundle.tat.transforms.volume import EnsureScalarVolumed as EnsureScalarVolumed

@@ -1,0 +1,58 @@
+"""How much of a restoration is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.volume import plain_tensor
+
+
+class BlendWithInputd(MapTransform):
+    """Blend a restored image with the image that the network saw: ``image + strength * (restored - image)``.
+
+    Denoisers of scanners offer the same choice: readers may prefer some noise that they know to an image without any.
+
+    Args:
+        keys: restored images, on the network's scale.
+        image_key: what the network saw, on the same scale and grid.
+        strength: share of the restoration, from 0 (the image as it was) to 1 (all of it).
+        allow_missing_keys: skip a key that is absent.
+
+    Shape:
+        any -> the same.
+
+    Raises:
+        RefusedInputError: the strength is none.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        image_key: str = "image",
+        *,
+        strength: float = 1.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if not 0.0 <= strength <= 1.0:
+            raise RefusedInputError(f"strength is {strength}: pass 0 (as it was) to 1 (fully restored)")
+        self.image_key = image_key
+        self.strength = strength
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Blend each key with the image."""
+        d = dict(data)
+        # With 1 the result is the network's to the last bit.
+        if self.strength < 1.0:
+            for key in self.key_iterator(d):
+                blended = d[key].clone()
+                values = plain_tensor(blended)
+                values.copy_(torch.lerp(plain_tensor(d[self.image_key]).to(values), values, self.strength))
+                d[key] = blended
+        return d
