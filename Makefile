@@ -94,7 +94,7 @@ train: data ## train the small network on data/ (6,000 steps; models/model.pt ha
 	$(BIN)/tat train --ckpt_dir runs/small --num_workers 1
 
 # Whatever data there is; real scans make it better, and are fetched by make data-real.
-calibrate: data ## choose and grade the thresholds of the verdict for models/model.pt: models/calibration.json (4 minutes of one core)
+calibrate: data ## choose and grade the thresholds of the verdict for models/model.pt: models/calibration.json (2.5 minutes of one core)
 	$(BIN)/python -m scripts.quality.calibrate
 
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)

@@ -84,7 +84,12 @@ def test_a_config_names_itself(name):
     assert ("configs" in config) is (name in {"train.json", "inference.json"})
 
 
-OTHER_READERS = {"mri_upsample": "upsampling", "strength": "weight", "data_consistency": "weight"}
+OTHER_READERS = {
+    "mri_upsample": "upsampling",
+    "strength": "weight",
+    "data_consistency": "weight",
+    "report": "report_level",
+}
 
 
 @pytest.mark.parametrize("name", FILES)

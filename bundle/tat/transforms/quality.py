@@ -43,10 +43,11 @@ ANSWER_KEY: Final = "result"
 Volume = NDArray[np.float32]
 
 
-def parse_report_level(level: object) -> ReportLevel:
+def parse_report_level(name: str, level: object) -> ReportLevel:
     """Read how much is reported.
 
     Args:
+        name: what the user calls it.
         level: ``none``, ``brief`` or ``thorough``; ``False`` and ``None`` stand for ``none``.
 
     Raises:
@@ -56,7 +57,7 @@ def parse_report_level(level: object) -> ReportLevel:
     for known in get_args(ReportLevel):
         if word == known:
             return known  # type: ignore[no-any-return]  # of a Literal
-    raise RefusedInputError(f"report is {level!r}: pass none, brief or thorough")
+    raise RefusedInputError(f"{name} is {level!r}: pass none, brief or thorough")
 
 
 class MeasureQualityd(MapTransform):
