@@ -37,7 +37,7 @@ def test_without_a_calibration_there_is_no_guess():
 
 def test_a_modality_that_was_not_calibrated_is_told():
     measures = replace(measured(lambda clean: clean), modality=Modality.MRI)
-    assert judge(measures, calibration()).reasons == ("the calibration of these weights holds no MRI",)
+    assert judge(measures, calibration()).reasons == ("these weights were not calibrated for MRI",)
 
 
 def test_too_little_tissue_is_looked_at():

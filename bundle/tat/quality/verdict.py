@@ -65,7 +65,7 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
     if known is None:
         reason = "no calibration fits these weights: make calibrate makes one"
         if calibration.modalities:
-            reason = f"the calibration of these weights holds no {measures.modality.value}"
+            reason = f"these weights were not calibrated for {measures.modality.value}"
         return Judgement(NOT_CALIBRATED, (reason,))
     if not measures.slices:
         return Judgement(LOOK_CLOSELY, ("no slice shows enough tissue to measure anything",))
