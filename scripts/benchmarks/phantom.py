@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from bundle.tat.atomic import write_json
 from bundle.tat.evaluation.cases import read_cases
-from bundle.tat.metrics.fidelity import rise_distance
+from bundle.tat.metrics.edges import edge_profile, rise_distance
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation.ct import reduce_dose
 from scripts.data.volumes import write_nifti
@@ -72,7 +72,8 @@ def measure(volume: np.ndarray, disc: Disc) -> dict[str, float]:
     distances = np.repeat(distance_to(disc)[..., None], volume.shape[2], axis=-1)
     inside, outside = distances < -EDGE_WIDTH, (distances > EDGE_WIDTH) & (distances < 2 * EDGE_WIDTH)
     contrast = float(volume[inside].mean() - volume[outside].mean())
-    return {"contrast": contrast, "rise": rise_distance(distances.ravel(), volume.ravel(), EDGE_WIDTH)}
+    edge = edge_profile(distances.ravel(), volume.ravel(), EDGE_WIDTH)
+    return {"contrast": contrast, "rise": rise_distance(edge)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

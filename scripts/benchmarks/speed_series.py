@@ -18,7 +18,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from bundle.tat.atomic import write_json
 
@@ -29,16 +29,18 @@ SHAPE = (512, 512, 20)
 VARIANTS = {"strips": [], "plain": ["--network_def#max_memory", "$None"]}
 
 
-def write_series(volume: NDArray[np.int16], folder: Path) -> None:
-    """Write ``(rows, columns, slices)`` in Hounsfield units as a CT series."""
+def write_series(
+    volume: NDArray[np.int16], folder: Path, *, sop_class: UID = CTImageStorage, modality: str = "CT"
+) -> None:
+    """Write ``(rows, columns, slices)`` as a series; CT in Hounsfield units."""
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     for index in range(volume.shape[-1]):
         meta = FileMetaDataset()
-        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, CTImageStorage
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, sop_class
         meta.MediaStorageSOPInstanceUID = generate_uid()
         path = folder / f"{index:04d}.dcm"
         image = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-        image.SOPClassUID, image.SOPInstanceUID, image.Modality = CTImageStorage, meta.MediaStorageSOPInstanceUID, "CT"
+        image.SOPClassUID, image.SOPInstanceUID, image.Modality = sop_class, meta.MediaStorageSOPInstanceUID, modality
         image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = study, series, frame
         image.ImageOrientationPatient, image.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0.0, 0.0, 2.5 * index]
         image.PixelSpacing, image.SliceThickness, image.InstanceNumber = [0.7, 0.7], 2.5, index + 1

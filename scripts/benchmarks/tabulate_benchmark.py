@@ -16,16 +16,30 @@ from bundle.tat.file_digest import file_sha256
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from scripts.benchmarks.documents import ROOT, fill, markdown
+from scripts.benchmarks.mri import tables as mri_tables
 from scripts.benchmarks.weights import check_restored_by
 from scripts.data.parts import PLANES, TORSO_VOXEL, Part
 from scripts.data.robustness_parts import ANATOMY, ROBUSTNESS
 
-DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md")
+DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md", "docs/mri.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
 # Folders of the benchmarks' restored scans and scores; whatever else lies beside them belongs to no table.
 MEASURED: Final = ("quality", "testing", "phantom", "robustness", "wrong_modality")
 SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
+
+# Files of the MRI benchmarks that say which weights they are of, and the tables that are made of each.
+MRI_FILES: Final = {
+    "gain.json": lambda found: {
+        "mri_gain": mri_tables.gain_by_scan(found["rows"]),
+        "mri_axes": mri_tables.gain_by_axes(found["rows"]),
+    },
+    "phantom.json": lambda found: {"mri_phantom": mri_tables.mri_phantom(found)},
+    "objects.json": lambda found: {
+        "mri_objects": mri_tables.outcomes(found["objects"]),
+        "mri_support": mri_tables.support(found["objects"]),
+    },
+}
 
 Table = list[list[str]]
 PsnrByCase = Mapping[str, Mapping[str, float]]  # [dB]
@@ -168,6 +182,17 @@ def phantom(measured: Mapping[str, Any]) -> str:
     return markdown(["disc", "clean: contrast, rise of the edge", "quarter dose", "restored"], rows)
 
 
+def mri(folder: Path) -> dict[str, str]:
+    """The tables of the MRI benchmarks that were run."""
+    sections = {}
+    for name, tabulate in MRI_FILES.items():
+        if (path := folder / name).exists():
+            sections |= tabulate(json.loads(path.read_text()))
+    if (path := folder / "upsampling.json").exists():
+        sections["mri_upsampling"] = mri_tables.upsampling(json.loads(path.read_text()))
+    return sections
+
+
 def check_weights(folder: Path, weights: Path) -> None:
     """Refuse results that are of other weights: a page's tables are of one file.
 
@@ -177,7 +202,7 @@ def check_weights(folder: Path, weights: Path) -> None:
     expected = file_sha256(weights)
     message = f"is not of {weights}: make it anew, delete it, or name its --weights"
     parts = [folder / name for name in MEASURED]
-    for summary in (part / "summary.json" for part in parts):
+    for summary in (*(part / "summary.json" for part in parts), *(folder / "mri" / name for name in MRI_FILES)):
         if summary.exists() and json.loads(summary.read_text())["weights_sha256"] != expected:
             raise RefusedInputError(f"{summary} {message}")
     check_restored_by(
@@ -216,6 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sections["anatomy"] = anatomy(psnr)
     if (path := folder / "wrong_modality.json").exists():
         sections["wrong_modality"] = wrong_modality(json.loads(path.read_text()))
+    sections |= mri(folder / "mri")
     fill([ROOT / document for document in DOCUMENTS], sections)
     print(f"filled {', '.join(sections) or 'nothing'}: figures of {folder}")
 

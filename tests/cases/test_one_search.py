@@ -1,9 +1,11 @@
 """A run searches its input once: each header is parsed once, and each file opened twice at the most."""
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from bundle.tat.data.datalist import find_scans
 from bundle.tat.dicom import open as dicom_open
 from bundle.tat.dicom import study
 from bundle.tat.dicom.header import DicomHeader
+from bundle.tat.file_digest import sampled_digest
 from bundle.tat.walk import Walked
 from tests.configs.conftest import foreign_directory, run_config  # noqa: F401 - the fixture
 from tests.dicom_sources import stored_values, write_source
@@ -98,6 +101,36 @@ def test_a_finished_case_stays_finished_with_a_foreign_file_beside_its_slices(fo
     _opened.clear()
     assert [(row.status, row.message) for row in run()] == [("skipped", "not DICOM"), ("skipped", "finished before")]
     assert {_opened[str(path)] for path in paths} == {1}
+
+
+def test_a_file_that_changed_is_digested_once(foreign_directory, monkeypatch):  # noqa: F811
+    values = np.full((16, 16, 3), 40, np.float32)
+    values[:4] = -1000
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([1.5, 1.5, 3, 1])), foreign_directory / "scan.nii.gz")
+    digested: Counter[str] = Counter()
+
+    def count(file, **options):
+        digested[Path(file.name).name] += 1
+        return sampled_digest(file, **options)
+
+    monkeypatch.setattr("bundle.tat.cases.fingerprint.sampled_digest", count)
+
+    def run() -> list[CaseRow]:
+        options = {
+            "dataset_dir": "scan.nii.gz",
+            "output_dir": "out",
+            "network": Half(),
+            "handlers": [],
+            "device": "cpu",
+        }
+        return run_config("inference.json", modality="CT", **options).parser.get_parsed_content("evaluator").rows
+
+    for message in ("", "finished before", "again: another scan had this name"):
+        if message.startswith("again"):
+            os.utime(foreign_directory / "scan.nii.gz", (1e9, 1e9))
+        digested.clear()
+        assert [row.message for row in run()] == [message]
+        assert digested == {"scan.nii.gz": 1}
 
 
 def test_a_large_study_is_searched_once(tmp_path, monkeypatch):

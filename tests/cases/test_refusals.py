@@ -45,6 +45,14 @@ def test_the_first_refusal_of_a_chain_is_found():
     assert find_refusal(ValueError("y")) is None
 
 
+def test_an_error_that_is_its_own_cause_is_told_once():
+    error = ValueError("x")
+    error.__cause__ = error
+    assert find_refusal(error) is None
+    assert explain_failure(error) is None
+    assert not is_output_lost(error)
+
+
 def caused_by(cause: BaseException) -> RuntimeError:
     """An error as MONAI raises it, with its cause."""
     try:

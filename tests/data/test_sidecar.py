@@ -148,7 +148,7 @@ def test_dicom_has_none(tmp_path):
         (["ORIGINAL", "PRIMARY", "M", "ND", "NORM"], None),
         (["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"], None),
         (["ORIGINAL", "PRIMARY", "P", "ND", "PHASE"], "a phase image"),
-        (["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"], "a parametric map"),
+        (["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"], "a map of diffusion"),
         (["DERIVED", "PRIMARY", "T1 MAP", "ND"], "a parametric map"),
         (["ORIGINAL", "PRIMARY", "VELOCITY", "V"], "a velocity image"),
         (None, None),

@@ -9,6 +9,7 @@ from pydicom.uid import JPEGLosslessSV1
 
 from bundle.tat.dicom.open import read_image
 from bundle.tat.dicom.pixels import physical_pixels, stored_pixels
+from bundle.tat.refusal import RefusedInputError
 from tests.scans import blobs, edit_dicom, write_dicom_series
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -38,6 +39,15 @@ def decoders(request, monkeypatch):
 def test_every_transfer_syntax_holds_the_same_pixels(name):
     expected = pydicom.dcmread(PYDICOM_FILES / "MR_small.dcm").pixel_array
     np.testing.assert_array_equal(stored(PYDICOM_FILES / f"MR_small_{name}.dcm"), expected)
+
+
+def test_pixels_that_end_early_are_refused_by_their_file(path):
+    """An error that is raised from itself would be looked through for its causes for ever."""
+    edit_dicom(path, PixelData=pydicom.dcmread(path).PixelData[:-8])
+    with pytest.raises(RefusedInputError, match="cannot be decoded") as caught:
+        physical_pixels(read_image(path), path)
+    assert str(caught.value).count(str(path)) == 1
+    assert caught.value.__cause__ is not caught.value
 
 
 @pytest.mark.usefixtures("decoders")

@@ -22,7 +22,7 @@ from bundle.tat.evaluation.baseline_filters import (
 )
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.simulation.mri import reduce_resolution
+from bundle.tat.simulation.mri import KSpaceCoverage, acquire, reduce_resolution
 
 EDGE_PRESERVING = [bilateral, non_local_means, total_variation, bm3d]
 
@@ -131,6 +131,15 @@ def test_bicubic_puts_the_acquired_pixels_back_in_their_places(shape):
     assert restored.dtype == np.float32
     inner = (slice(8, -8), slice(8, -8))
     np.testing.assert_allclose(restored[inner], clean[inner], atol=3.0)
+
+
+def test_bicubic_takes_any_number_of_acquired_lines():
+    clean = smooth_slices((64, 50), highest=2)
+    n_kept = (22, 31)
+    coverage = KSpaceCoverage(kept=(n_kept[0] / 64, n_kept[1] / 50))
+    degraded = np.stack([acquire(clean[..., index], seed=0, coverage=coverage) for index in range(2)], axis=-1)
+    inner = (slice(8, -8), slice(8, -8))
+    np.testing.assert_allclose(bicubic(degraded, -0.5, n_kept=n_kept)[inner], clean[inner], atol=3.0)
 
 
 @pytest.mark.parametrize("parameter", FILTERS["bicubic"].parameters)

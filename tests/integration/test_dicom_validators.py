@@ -15,6 +15,7 @@ from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.writer import read_sources, write_series
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
+from bundle.tat.transforms.upsample import UpsampleMrid
 from tests.dicom_sources import stored_values, write_source
 from tests.enhanced_sources import write_enhanced
 from tests.test_layout import ROOT
@@ -93,6 +94,25 @@ def test_classic_slices_of_enhanced_objects(tmp_path, modality):
     assert len(derived) == 3
     assert not [error for path in derived for error in errors_of(path)]
     assert_fits_into_the_study(sources, derived)
+
+
+@pytest.mark.parametrize("kind", ["classic", "Enhanced"])
+def test_magnetic_resonance_images_on_a_finer_grid(tmp_path, kind):
+    def change(image, _):
+        image.AcquisitionMatrix = [0, image.Columns, image.Rows, 0]
+
+    if kind == "classic":
+        sources = write_source(tmp_path / "series", stored_values("MR"), "MR", change=change)
+    else:
+        sources = write_enhanced(tmp_path / "series", stored_values("MR"), "MR")
+    coarse = LoadScand("image")({"image": str(tmp_path / "series")})["image"]
+    fine = UpsampleMrid("image", 2)({"image": coarse, "modality": "MRI"})["image"]
+    SaveRestoredd("pred", str(tmp_path / "out"), settings={"mri_upsample": 2.0})({"pred": fine, "modality": "MRI"})
+    derived = sorted((tmp_path / "out" / "series").glob("*.dcm"))
+    assert {pydicom.dcmread(path).Columns for path in derived} == {2 * coarse.shape[1]}
+    assert_no_new_errors(sources, derived)
+    if kind == "classic":
+        assert not [error for path in derived for error in errors_of(path)]
 
 
 def test_scanned_magnetic_resonance_images(tmp_path):

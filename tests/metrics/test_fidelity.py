@@ -4,7 +4,6 @@ import pytest
 from bundle.tat.metrics.fidelity import (
     kspace_error,
     noise_power_spectrum,
-    rise_distance,
     tissue_bias,
     uptake_bias,
 )
@@ -73,13 +72,3 @@ def test_uptake_errors_are_relative():
     assert bias.n_voxels == 8
     with pytest.raises(ValueError, match="mask is empty"):
         uptake_bias(changed, clean, lesion & False)
-
-
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
-def test_the_rise_of_a_gaussian_edge_is_known(sigma):
-    from scipy.special import ndtr
-
-    distances = np.random.default_rng(0).uniform(-20, 20, 40000)
-    values = 30 + 100 * ndtr(distances / sigma)
-    assert rise_distance(distances, values, width=8.0) == pytest.approx(2.563 * sigma, rel=0.1, abs=0.1)
-    assert rise_distance(distances, -values, width=8.0) == pytest.approx(2.563 * sigma, rel=0.1, abs=0.1)

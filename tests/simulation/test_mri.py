@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bundle.tat.kspace import truncate_kspace, zero_fill
+from bundle.tat.kspace import crop_kspace, truncate_kspace, zero_fill
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation.mri import KSpaceCoverage, acquire, kspace_window, reduce_resolution
 from tests.helper import assert_adjoint
@@ -82,6 +82,20 @@ def test_refuses_what_is_no_slice(bad, reason):
 def test_refuses_an_absurd_factor(image, factor):
     with pytest.raises(RefusedInputError, match="outside"):
         reduce_resolution(image, factor=factor)
+
+
+@pytest.mark.parametrize("n_kept", [(53, 38), (13, 9), (20, 1)])
+def test_any_centred_part_is_cropped(image, n_kept):
+    kept = crop_kspace(image, n_kept)
+    assert kept.shape == n_kept
+    np.testing.assert_array_equal(crop_kspace(image, image.shape)[26 - n_kept[0] // 2, 19 - n_kept[1] // 2], kept[0, 0])
+    np.testing.assert_array_equal(crop_kspace(image, (13, 9)), truncate_kspace(image))
+
+
+@pytest.mark.parametrize("n_kept", [(0, 9), (54, 9)])
+def test_refuses_more_lines_than_there_are(image, n_kept):
+    with pytest.raises(RefusedInputError, match="pass 1 to as many as it has"):
+        crop_kspace(image, n_kept)
 
 
 def test_refuses_samples_that_do_not_fit():

@@ -10,6 +10,7 @@ from bundle.tat.modality import Modality
 from bundle.tat.simulation.mri import KSpaceCoverage, acquire
 from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.in_distribution import CheckInDistributiond
+from bundle.tat.transforms.upsample import UpsampleMrid
 
 SIZES = {Modality.CT: (0.45, 2.0), Modality.MRI: (0.6, 1.4)}
 QUARTER = TrainedKind(SIZES, mri_kept=(0.25, 0.25))
@@ -33,17 +34,28 @@ def test_truncated_mri_passes_as_it_is():
 
 
 def test_mri_that_fills_kspace_is_refused_with_the_switch_that_helps():
-    with pytest.raises(ValueError, match=r"fills k-space .* pass --mri_upsample 2 .* or pass --any_resolution True"):
-        CheckInDistributiond("image", QUARTER)(scan(kept=(1.0, 1.0)))
+    for trained, factor in ((QUARTER, 4), (WIDE, 2)):
+        advice = rf"fills k-space .*: pass --mri_upsample {factor} .*, or pass --any_resolution True"
+        with pytest.raises(ValueError, match=advice):
+            CheckInDistributiond("image", trained)(scan(kept=(1.0, 1.0)))
+
+
+@pytest.mark.parametrize(("upsampling", "factor"), [(2, 4), (3, 4)])
+def test_the_advised_switch_is_the_one_for_the_grid_of_the_file(upsampling, factor):
+    finer = UpsampleMrid("image", upsampling)(scan(kept=(1.0, 1.0)))
+    with pytest.raises(ValueError, match=rf"holds .*: pass --mri_upsample {factor} "):
+        CheckInDistributiond("image", QUARTER)(finer)
+    finer = CheckInDistributiond("image", QUARTER)(UpsampleMrid("image", factor)(scan(kept=(1.0, 1.0))))
+    assert json.loads(finer["image"].meta["kspace_kept"]) == [0.25, 0.25]
 
 
 @pytest.mark.parametrize(
     ("kept", "trained", "message"),
     [
-        ((0.5, 0.5), QUARTER, r"holds 5\d % x 5\d % of k-space, and the weights complete what holds 25 to 25 %"),
-        ((0.25, 0.6), QUARTER, r"holds 2\d % x 6\d % of k-space"),
+        ((0.5, 0.5), QUARTER, r"5\d % x 5\d % of k-space, and the weights complete 25 % of each axis: pass --mri_up"),
+        ((0.25, 0.6), QUARTER, r"holds 2\d % x 6\d % of k-space, .*: use weights that were trained on it"),
         ((0.4, 1.0), QUARTER, r"holds 4\d % x 100 % of k-space"),
-        ((0.9, 0.9), WIDE, "the weights complete what holds 20 to 80 % of each axis or all of one"),
+        ((0.9, 0.9), WIDE, "the weights complete 20 to 80 % of each axis or all of one: pass --mri_upsample 2"),
     ],
     ids=["a half", "one axis of two", "one axis whole", "nearly all"],
 )
@@ -83,10 +95,25 @@ def test_unseen_pixel_sizes_are_told(caplog, spacing, n_warnings):
     assert sum("0.45 to 2 mm" in message for message in caplog.messages) == n_warnings
 
 
-def test_a_slice_too_small_to_tell_passes():
-    item = {"image": MetaTensor(torch.rand(1, 16, 16, 2)), "modality": "MRI"}
+def small(**meta):
+    return {"image": MetaTensor(torch.rand(1, 16, 16, 2), meta=meta), "modality": "MRI"}
+
+
+def test_a_slice_too_small_to_tell_passes_with_a_warning(caplog):
+    item = small()
     CheckInDistributiond("image", QUARTER)(item)
     assert json.loads(item["image"].meta["kspace_kept"]) == [None, None]
+    assert "nothing tells how much of k-space" in caplog.text
+
+
+def test_where_the_pixels_tell_nothing_the_header_is_believed(caplog):
+    CheckInDistributiond("image", QUARTER)(small(acquired_shares="[0.25, 0.25]"))
+    whole = {"acquired_shares": "[1.0, 1.0]"}
+    with pytest.raises(ValueError, match=r"by Acquisition Matrix \(0018,1310\), this MRI fills k-space .* 4 "):
+        CheckInDistributiond("image", QUARTER)(small(**whole))
+    finer = CheckInDistributiond("image", QUARTER)(UpsampleMrid("image", 4)(small(**whole)))
+    assert json.loads(finer["image"].meta["kspace_kept"]) == [None, None]
+    assert "nothing tells" not in caplog.text
 
 
 def test_where_the_header_tells_another_matrix_it_is_told(caplog):

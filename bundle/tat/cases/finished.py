@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from monai.utils import CommonKeys, ensure_tuple
 
-from bundle.tat.cases.fingerprint import fingerprint
 from bundle.tat.cases.record import (
     SOURCE_KEY,
     CaseRecord,
@@ -77,20 +76,21 @@ class CompletedCases:
         record = read_record(self._folder(item))
         return record is not None and not self._reason_to_redo(item, record)
 
-    def status(self, item: Mapping[str, Any]) -> CaseStatus:
+    def status(self, item: Mapping[str, Any], source: str) -> CaseStatus:
         """What an earlier run left of a case.
 
         Args:
             item: entry of a datalist, with its ``case``.
+            source: ``fingerprint`` of its files.
 
         Raises:
-            RefusedInputError: the files of a case that has a record, or of the weights, cannot be read.
+            RefusedInputError: the weights of a case that has a record cannot be read.
         """
         record = read_record(self._folder(item))
         if record is None:
             return CaseStatus(None, "")
         reason = self._reason_to_redo(item, record)
-        if not reason and record.settings.get(SOURCE_KEY) != fingerprint(item):
+        if not reason and record.settings.get(SOURCE_KEY) != source:
             reason = "another scan had this name" if SOURCE_KEY in record.settings else "its scan was not noted"
         return CaseStatus(record, reason)
 

@@ -91,8 +91,10 @@ def is_output_lost(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what led to it, last first."""
-    while error is not None:
+    """An exception and what led to it, last first; one that is named as its own cause is told once."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

@@ -15,7 +15,8 @@ _N_VALUES: Final = 4
 def acquired_shares(image: Dataset) -> tuple[float, float] | None:
     """How many lines were acquired over how many pixels are stored.
 
-    A matrix that is larger than what is stored was cut, so that the share is 1 at most.
+    A matrix that is larger than what is stored was cut, so that the share is 1 at most. Several makers write
+    frequency and phase in the same places whatever their direction, so that it is believed where the header has it.
 
     Args:
         image: pydicom data set of an MR image.
@@ -26,7 +27,7 @@ def acquired_shares(image: Dataset) -> tuple[float, float] | None:
 
     Source:
         Acquisition Matrix (0018,1310), PS3.3 C.8.3.1: frequency rows, frequency columns, phase rows, phase columns; of
-        either pair one is 0.
+        either pair one is 0. In-plane Phase Encoding Direction (0018,1312), likewise: ROW or COL.
     """
     try:
         matrix = [int(value) for value in image.get("AcquisitionMatrix") or ()]
@@ -36,6 +37,12 @@ def acquired_shares(image: Dataset) -> tuple[float, float] | None:
     if len(matrix) != _N_VALUES:
         return None
     columns, rows = max(matrix[1], matrix[3]), max(matrix[0], matrix[2])
+    frequency, phase = max(matrix[:2]), max(matrix[2:])
+    direction = str(image.get("InPlanePhaseEncodingDirection"))
+    if direction == "ROW":
+        columns, rows = phase, frequency
+    elif direction in ("COL", "COLUMN"):
+        columns, rows = frequency, phase
     if min(columns, rows, *stored) <= 0:
         return None
     return min(columns / stored[0], 1.0), min(rows / stored[1], 1.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bundle.tat.dicom.enhanced.contrast import not_anatomy, phase_of, volume_of
+from bundle.tat.dicom.enhanced.volumes import phase_of, volume_of
 from bundle.tat.dicom.own_series import MODEL_NAME, SERIES_SUFFIX
 from bundle.tat.dicom.sorting.image_kind import KIND_TAGS, not_a_slice
 from bundle.tat.dicom.sorting.marks import MARKS, read_marks
@@ -26,7 +26,6 @@ ORTHONORMAL_TOLERANCE: Final = 1e-2
 HEADER_TAGS: Final = (
     "BitsAllocated",
     "Columns",
-    "ComplexImageComponent",
     "ContributingEquipmentSequence",
     "DimensionIndexSequence",
     "FrameOfReferenceUID",
@@ -53,8 +52,6 @@ HEADER_TAGS: Final = (
     "SliceThickness",
     "StudyInstanceUID",
     "Units",
-    "VolumeBasedCalculationTechnique",
-    "VolumetricProperties",
     *KIND_TAGS,
     *MARKS,
 )
@@ -174,16 +171,7 @@ def parse_frame(path: Path, view: Dataset, frame: int, pointers: tuple[int, ...]
         **of_file: as for ``parse_header``.
     """
     header = parse_header(path, view, **of_file)
-    kind = not_anatomy(view)
-    what = f"{kind}, which is no slice of a volume" if kind else header.not_an_image_reason
-    header = replace(
-        header,
-        frame=frame,
-        volume=volume_of(view),
-        phase=phase_of(view, pointers),
-        not_an_image_reason=what,
-        reason=None,
-    )
+    header = replace(header, frame=frame, volume=volume_of(view), phase=phase_of(view, pointers), reason=None)
     return replace(header, reason=next(_reasons_against(view, header), None))
 
 

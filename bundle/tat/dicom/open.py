@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from bundle.tat.dicom.enhanced.contrast import dimension_pointers
 from bundle.tat.dicom.enhanced.frames import FrameViews, has_frames
+from bundle.tat.dicom.enhanced.volumes import dimension_pointers
 from bundle.tat.dicom.header import (
     HEADER_TAGS,
     MAX_SLICE_PIXELS,

@@ -65,7 +65,9 @@ def physical_pixels(image: Dataset, path: Path) -> NDArray[np.float32]:
     try:
         return _to_physical(image, stored_pixels(image, path))
     except RefusedInputError as error:
-        raise error if str(path) in str(error) else RefusedInputError(f"{path}: {error}") from error
+        if str(path) in str(error):
+            raise
+        raise RefusedInputError(f"{path}: {error}") from error
 
 
 def _to_physical(image: Dataset, stored: NDArray[np.integer[Any]]) -> NDArray[np.float32]:

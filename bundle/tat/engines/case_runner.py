@@ -100,11 +100,11 @@ class CaseRunner:
         """
         series = series_of(item)
         known = {**item, SIDECAR_KEY: sidecar_of(item)} if series is None else {**item, SERIES_KEY: series}
-        status = self.finished.status(known)
+        source = fingerprint(known)
+        status = self.finished.status(known, source)
         if (record := status.finished) is not None:
             return Case(self._finished_row(record), None)
         self.finished.check_replaceable(known)
-        source = fingerprint(known)
         message = f"again: {status.reason_to_redo}" if status.reason_to_redo else ""
         row = CaseRow(str(item[CASE_KEY]), str(item.get("modality", "")), "restored", message)
         data: dict[Any, Any] = dict(known)

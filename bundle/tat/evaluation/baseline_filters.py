@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from bundle.tat.kspace import truncate_kspace, zero_fill
+from bundle.tat.kspace import crop_kspace, zero_fill
 from bundle.tat.modality import EVALUATION_WINDOWS, Modality
 from bundle.tat.optional import import_optional
 from bundle.tat.refusal import RefusedInputError
@@ -184,30 +184,30 @@ def bm3d(volume: Volume, strength: float, modality: Modality) -> Volume:
     return _slice_by_slice(volume, deviation, lambda image: package.bm3d(image, deviation))
 
 
-def bicubic(volume: Volume, parameter: float, *, factor: int = 4) -> Volume:
+def bicubic(volume: Volume, parameter: float, *, n_kept: tuple[int, int] | None = None) -> Volume:
     """Interpolate the acquired grid of a k-space truncated scan by cubic convolution.
 
     The input already lies on the full grid, its outer k-space filled with zeros. Each slice is brought back to the grid
-    that was acquired (the central ``1 / factor`` of its k-space along each axis, magnitude), and from there to the full
-    grid, pixel centres where the truncation put them; edges repeat their last pixel.
+    that was acquired (the centre of its k-space, magnitude), and from there to the full grid, pixel centres where the
+    truncation put them; edges repeat their last pixel.
 
     Args:
-        volume: intensities ``(H, W, D)``, any unit, slices along the last axis, each side ``factor`` pixels or more.
+        volume: intensities ``(H, W, D)``, any unit, slices along the last axis.
         parameter: free parameter of the cubic, below 0.
-        factor: how many times fewer samples were acquired along each axis.
+        n_kept: how many lines of k-space were acquired along each axis; ``None`` stands for a quarter, rounded down.
 
     Returns:
         The interpolated volume ``(H, W, D)``, in the unit of ``volume``.
 
     Raises:
-        RefusedInputError: ``volume`` is not 3-D or not finite, or a slice is smaller than ``factor`` pixels.
+        RefusedInputError: ``volume`` is not 3-D or not finite, or a slice has fewer lines.
 
     Source:
         Keys 1981, doi:10.1109/TASSP.1981.1163711, eq. 4 before its parameter is fixed at -0.5.
     """
 
     def interpolate(image: Volume) -> Volume:
-        kept = truncate_kspace(image, factor=factor)
+        kept = crop_kspace(image, n_kept or (image.shape[0] // 4, image.shape[1] // 4))
         # The transform is orthonormal: fewer pixels of the same intensity have less energy.
         acquired = np.abs(zero_fill(kept, kept.shape, factor=1)) * np.sqrt(kept.size / image.size)
         rows, columns = (_cubic_weights(*sizes, parameter) for sizes in zip(image.shape, kept.shape, strict=True))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bundle.tat.kspace.support import AxisSupport as AxisSupport
     from bundle.tat.kspace.support import estimate_support as estimate_support
     from bundle.tat.kspace.truncation import central_lines as central_lines
+    from bundle.tat.kspace.truncation import crop_kspace as crop_kspace
     from bundle.tat.kspace.truncation import truncate_kspace as truncate_kspace
     from bundle.tat.kspace.truncation import zero_fill as zero_fill
 else:

@@ -29,9 +29,32 @@ def truncate_kspace(image: NDArray[Any], *, factor: int = 4) -> NDArray[np.compl
         Yang et al. 2025, arXiv:2512.14550, section on the data: the central k-space of a x4 acquisition.
     """
     check_image(image, "image")
+    return _centre_of(image, _kept_block(image.shape, factor))
+
+
+def crop_kspace(image: NDArray[Any], n_kept: tuple[int, int]) -> NDArray[np.complex64]:
+    """Measure any centred part of an image's k-space.
+
+    Args:
+        image: slice, shape ``(H, W)``, real or complex, any unit.
+        n_kept: how many lines around zero are kept along each axis.
+
+    Returns:
+        The kept samples of the centred, orthonormal Fourier transform, of shape ``n_kept``.
+
+    Raises:
+        RefusedInputError: the image is not a finite slice, or has fewer lines.
+    """
+    check_image(image, "image")
+    if not all(1 <= n <= size for n, size in zip(n_kept, image.shape, strict=True)):
+        raise RefusedInputError(f"{n_kept} k-space lines of an image of {image.shape}: pass 1 to as many as it has")
+    return _centre_of(image, tuple(central_lines(size, n) for size, n in zip(image.shape, n_kept, strict=True)))
+
+
+def _centre_of(image: NDArray[Any], block: tuple[slice, ...]) -> NDArray[np.complex64]:
     spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image), norm="ortho"))
-    kept: NDArray[np.complex64] = spectrum[_kept_block(image.shape, factor)].astype(np.complex64)
-    return kept
+    centre: NDArray[np.complex64] = spectrum[block].astype(np.complex64)
+    return centre
 
 
 def zero_fill(kspace: NDArray[np.complexfloating], shape: tuple[int, int], *, factor: int = 4) -> NDArray[np.complex64]:

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 from bundle.tat.lazy import export_lazily
 
 if TYPE_CHECKING:
+    from bundle.tat.metrics.edges import edge_profile as edge_profile
+    from bundle.tat.metrics.edges import mtf50 as mtf50
+    from bundle.tat.metrics.edges import overshoot as overshoot
+    from bundle.tat.metrics.edges import rise_distance as rise_distance
     from bundle.tat.metrics.fidelity import kspace_error as kspace_error
     from bundle.tat.metrics.fidelity import noise_power_spectrum as noise_power_spectrum
-    from bundle.tat.metrics.fidelity import rise_distance as rise_distance
     from bundle.tat.metrics.fidelity import tissue_bias as tissue_bias
     from bundle.tat.metrics.fidelity import uptake_bias as uptake_bias
     from bundle.tat.metrics.restoration import VolumeScores as VolumeScores

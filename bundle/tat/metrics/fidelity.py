@@ -170,32 +170,6 @@ def uptake_bias(volume: Volume, clean: Volume, lesion: NDArray[np.bool_]) -> Upt
     )
 
 
-def rise_distance(distances: NDArray[np.floating], values: NDArray[np.floating], width: float) -> float:
-    """Distance over which an edge goes from a tenth to nine tenths of its height.
-
-    Args:
-        distances: signed distance of each pixel from the edge [mm].
-        values: their intensities, any unit; the plateaus are the means beyond ``width``.
-        width: half of the region about the edge [mm].
-
-    Returns:
-        The distance [mm], from intensities averaged in bins of a twentieth of ``width``.
-
-    Source:
-        Richard et al. 2012, doi:10.1118/1.4725171: the edge of a cylinder as a task-based resolution.
-    """
-    near = np.abs(distances) <= width
-    plateaus = [values[(sign * distances > width) & (sign * distances < 2 * width)].mean() for sign in (-1, 1)]
-    relative = (values[near] - plateaus[0]) / (plateaus[1] - plateaus[0])
-    edges = np.linspace(-width, width, 41)
-    place = np.digitize(distances[near], edges) - 1
-    profile = np.array([relative[place == index].mean() for index in range(40)])
-    centres = (edges[1:] + edges[:-1]) / 2
-    rising = np.maximum.accumulate(profile)
-    low, high = np.interp([0.1, 0.9], rising, centres)
-    return float(high - low)
-
-
 def _relative(value: np.floating[Any], true: np.floating[Any]) -> float:
     return float(value / true) - 1.0
 

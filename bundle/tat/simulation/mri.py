@@ -29,8 +29,8 @@ class KSpaceCoverage:
         edge_filter: window over the kept part against ringing. ``tukey`` falls as a cosine from 1 to 0 in the outer
             ``edge_width`` of each half axis; ``gaussian`` is ``exp(-2 (edge_width f)^2)`` with f = 1 at the end.
         edge_width: see ``edge_filter``, in (0, 1].
-        noise: deviation of the noise of the real and of the imaginary part, as a share of the brightest pixel. With it
-            the magnitude has a Rician distribution.
+        noise: deviation of the noise of the real and of the imaginary part where all of k-space is measured, as a share
+            of the brightest pixel. What is left out takes its noise along. The magnitude has a Rician distribution.
 
     Raises:
         RefusedInputError: a parameter is outside its bounds.
@@ -55,6 +55,15 @@ class KSpaceCoverage:
             raise RefusedInputError(f"edge_filter is {self.edge_filter!r}: pass none, tukey or gaussian")
         if not 0.0 <= self.noise < math.inf:
             raise RefusedInputError(f"noise is {self.noise}: pass 0 or more")
+
+    def n_kept(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """How many lines of each axis are kept.
+
+        Args:
+            shape: ``(H, W)`` of the image.
+        """
+        rows, columns = (max(1, round(share * size)) for share, size in zip(self.kept, shape, strict=True))
+        return rows, columns
 
 
 def reduce_resolution(image: NDArray[Any], *, factor: int = 4) -> NDArray[np.float32]:
@@ -114,7 +123,7 @@ def kspace_window(shape: tuple[int, int], coverage: KSpaceCoverage) -> NDArray[n
     Returns:
         Values in [0, 1], shape ``(H, W)``.
     """
-    n_kept = [max(1, round(share * size)) for share, size in zip(coverage.kept, shape, strict=True)]
+    n_kept = coverage.n_kept(shape)
     # Distance from the zero frequency in units of where the kept part ends.
     rows, columns = (np.abs(np.arange(size) - size // 2) / (n / 2) for size, n in zip(shape, n_kept, strict=True))
     window = np.zeros(shape, dtype=np.float32)

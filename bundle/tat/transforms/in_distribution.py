@@ -19,7 +19,7 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.naming_source import naming_source
-from bundle.tat.transforms.upsample import FINER_PLANE
+from bundle.tat.transforms.upsample import ACQUIRED_KEY, FINER_PLANE, FinerPlane
 from bundle.tat.transforms.volume import plain_tensor
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ N_SLICES_LOOKED_AT: Final = 16
 # Zero-filling is told this well by both; filters and what is left out besides make the pixels show less.
 MAX_DIFFERENCE_TO_HEADER: Final = 0.1
 
+# Finer grids that a refusal advises, the plainest first.
+ADVISED_UPSAMPLING: Final = (2.0, 3.0, 4.0, 1.5)
+
 # Metadata entry of MRI: what share of k-space each in-plane axis holds, as JSON; null where nothing can be told.
 KSPACE_KEPT: Final = "kspace_kept"
 
@@ -41,7 +44,8 @@ class CheckInDistributiond(MapTransform):
     """Refuse MRI of another resolution than the network knows, and warn of pixel sizes that it never saw.
 
     A network that was trained to complete k-space takes the detail of a whole scan for something to change. How much of
-    k-space a scan holds shows in its pixels, see ``bundle.tat.kspace.support``. It is noted in the metadata.
+    k-space a scan holds shows in its pixels, see ``bundle.tat.kspace.support``. It is noted in the metadata. Where the
+    pixels tell nothing, Acquisition Matrix (0018,1310) is believed.
 
     Args:
         keys: images in any unit, before padding.
@@ -82,11 +86,11 @@ class CheckInDistributiond(MapTransform):
             with naming_source(image):
                 self._check_pixel_size(image, modality)
                 if modality is Modality.MRI:
-                    kept = tuple(axis.kept for axis in support_of(image, self.slice_axis))
+                    kept = self._shares_held(image, d.get(ACQUIRED_KEY))
                     if isinstance(image, MetaTensor):
                         image.meta[KSPACE_KEPT] = json.dumps(kept)
                         _compare_with_header(kept, image.meta)
-                    self._check_resolution(kept)
+                    self._check_resolution(kept, image)
         return d
 
     def _check_pixel_size(self, image: object, modality: Modality) -> None:
@@ -103,10 +107,29 @@ class CheckInDistributiond(MapTransform):
                 high,
             )
 
-    def _check_resolution(self, kept: Sequence[float | None]) -> None:
-        reason = why_not_completed(kept, self.trained)
+    def _shares_held(self, image: torch.Tensor, acquired: torch.Tensor | None) -> tuple[float | None, ...]:
+        """Shares of k-space that the axes hold; those of a finer grid follow from the pixels that were acquired."""
+        plane = FinerPlane.of_meta(image.meta) if isinstance(image, MetaTensor) else None
+        if plane is None or acquired is None:
+            return tuple(axis.kept for axis in support_of(image, self.slice_axis))
+        axes = zip(support_of(acquired, self.slice_axis), plane.grids, strict=True)
+        return tuple(None if axis.kept is None else axis.kept * grid.n / grid.n_fine for axis, grid in axes)
+
+    def _check_resolution(self, kept: Sequence[float | None], image: object) -> None:
+        meta = image.meta if isinstance(image, MetaTensor) else {}
+        plane = FinerPlane.of_meta(meta)
+        done = 1.0 if plane is None else plane.grids[0].n_fine / plane.grids[0].n
+        said = json.loads(meta.get(ACQUIRED_SHARES) or "null") or [None] * len(kept)
+        told = [
+            seen if seen is not None or share is None else share / done for seen, share in zip(kept, said, strict=True)
+        ]
+        if self.trained.mri_kept is not None and None in told:
+            logger.warning("nothing tells how much of k-space this MRI holds: its slices are too small or too empty")
+        reason = why_not_completed(told, self.trained, upsampled=done)
         if reason is None:
             return
+        if told != list(kept):
+            reason = f"by Acquisition Matrix (0018,1310), {reason}"
         if self.enabled:
             raise RefusedInputError(f"{reason}, or pass --any_resolution True to have it changed as it is")
         logger.warning("%s: detail may be lost", reason)
@@ -152,31 +175,41 @@ def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisS
     return estimate_support([slices[index].numpy(force=True) for index in chosen.tolist()])
 
 
-def why_not_completed(shares: Sequence[float | None], trained: TrainedKind) -> str | None:
+def why_not_completed(shares: Sequence[float | None], trained: TrainedKind, *, upsampled: float = 1.0) -> str | None:
     """Why the network is not the one to complete the k-space of a scan.
 
     Args:
         shares: of k-space that the two axes of its slices hold; ``None`` where nothing can be told.
         trained: what the weights were trained on.
+        upsampled: how many times as fine as the scan's own the grid is already.
 
     Returns:
         The reason, and what to do; ``None`` where the scan is of the kind that the network knows, or tells nothing.
     """
     kept = [share for share in shares if share is not None]
-    if trained.mri_kept is None or len(kept) < len(shares):
+    if trained.mri_kept is None or len(kept) < len(shares) or _is_known(kept, trained):
         return None
+    reason = f"this MRI holds {shares_in_words(kept)} of k-space, and the weights complete {_known_in_words(trained)}"
+    if all(share == 1.0 for share in kept):
+        reason = "this MRI fills k-space along both axes of its slices, so there is nothing to complete on its own grid"
+    on_own_grid = [share * upsampled for share in kept]
+    for factor in ADVISED_UPSAMPLING:
+        if _is_known([share / factor for share in on_own_grid], trained):
+            return f"{reason}: pass --mri_upsample {factor:g} to have it restored on a finer grid"
+    return f"{reason}: use weights that were trained on it"
+
+
+def _is_known(kept: Sequence[float], trained: TrainedKind) -> bool:
+    """Whether weights complete what holds these shares of k-space."""
+    if trained.mri_kept is None:
+        return True
     lowest, highest = trained.mri_kept
     known = [lowest - KEPT_TOLERANCE <= share <= highest + KEPT_TOLERANCE for share in kept]
-    n_whole = sum(share == 1.0 for share in kept)
-    if all(known) or (trained.mri_one_axis_whole and n_whole == 1 and any(known)):
-        return None
-    if n_whole == len(kept):
-        return (
-            "this MRI fills k-space along both axes of its slices, so there is nothing to complete on its own grid: "
-            "pass --mri_upsample 2 to have a finer grid"
-        )
-    return (
-        f"this MRI holds {shares_in_words(kept)} of k-space, and the weights complete what holds {100 * lowest:.0f} to "
-        f"{100 * highest:.0f} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}: "
-        "use weights that were trained on it"
-    )
+    one_is_whole = sum(share == 1.0 for share in kept) == 1
+    return all(known) or (trained.mri_one_axis_whole and one_is_whole and any(known))
+
+
+def _known_in_words(trained: TrainedKind) -> str:
+    """What weights complete, such as ``20 to 80 % of each axis``."""
+    bounds = dict.fromkeys(f"{100 * bound:.0f}" for bound in trained.mri_kept or ())
+    return f"{' to '.join(bounds)} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}"

@@ -123,12 +123,12 @@ def test_a_number_for_each_frame_tells_nothing_apart(tmp_path):
 @pytest.mark.parametrize(
     ("modality", "changes", "reason"),
     [
-        ("MR", {"ComplexImageComponent": "PHASE"}, "the phase of a complex image"),
-        ("MR", {"FrameType": ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]}, "diffusion"),
-        ("MR", {"FrameType": ["ORIGINAL", "PRIMARY", "VELOCITY", "VELOCITY"]}, "velocit"),
-        ("CT", {"FrameType": ["DERIVED", "PRIMARY", "VOLUME", "EFF_ATOMIC_NUM"]}, "atomic"),
-        ("CT", {"VolumeBasedCalculationTechnique": "MAX_IP"}, "maximum intensity projection"),
-        ("PT", {"VolumeBasedCalculationTechnique": "VOLUME_RENDER"}, "a rendered volume"),
+        ("MR", {"ComplexImageComponent": "PHASE"}, "a phase image"),
+        ("MR", {"FrameType": ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]}, "a map of diffusion"),
+        ("MR", {"FrameType": ["ORIGINAL", "PRIMARY", "VELOCITY", "VELOCITY"]}, "a velocity image"),
+        ("CT", {"FrameType": ["DERIVED", "PRIMARY", "VOLUME", "EFF_ATOMIC_NUM"]}, "a spectral map"),
+        ("CT", {"VolumeBasedCalculationTechnique": "MAX_IP"}, "a projection"),
+        ("PT", {"VolumeBasedCalculationTechnique": "VOLUME_RENDER"}, "a rendered image"),
         ("CT", {"FrameType": ["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"]}, "localizer"),
         ("MR", {"VolumetricProperties": "DISTORTED"}, "a distorted volume"),
     ],

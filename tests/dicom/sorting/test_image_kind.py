@@ -51,12 +51,12 @@ def reason(modality: str, image_type: str, **tags: object) -> str:
         ("CT", r"DERIVED\SECONDARY\SCREEN SAVE", "a report or capture"),
         ("CT", r"ORIGINAL\SECONDARY\AXIAL\CT_SOM5 PROT", "a report or capture"),
         ("CT", r"ORIGINAL\PRIMARY\LOCALIZER\CT_SOM5 TOP", "a localizer"),
-        ("MR", r"DERIVED\PRIMARY\DIFFUSION\ADC\ND", "a parametric map"),
-        ("MR", r"DERIVED\PRIMARY\DIFFUSION\ADC_UNSPECIFIED", "a parametric map"),
+        ("MR", r"DERIVED\PRIMARY\DIFFUSION\ADC\ND", "a map of diffusion"),
+        ("MR", r"DERIVED\PRIMARY\DIFFUSION\ADC_UNSPECIFIED", "a map of diffusion"),
         ("MR", r"ORIGINAL\PRIMARY\T1 MAP\ND", "a parametric map"),
         ("MR", r"DERIVED\PRIMARY\M\T2_STAR_MAP", "a parametric map"),
-        ("MR", r"DERIVED\PRIMARY\PERFUSION\RELCBF", "a parametric map"),
-        ("CT", r"DERIVED\PRIMARY\AXIAL\CBV", "a parametric map"),
+        ("MR", r"DERIVED\PRIMARY\PERFUSION\RELCBF", "a map of perfusion"),
+        ("CT", r"DERIVED\PRIMARY\AXIAL\CBV", "a map of perfusion"),
         ("MR", r"ORIGINAL\PRIMARY\P\ND", "a phase image"),
         ("MR", r"ORIGINAL\PRIMARY\PHASE MAP\P\FFE", "a parametric map"),
         ("MR", r"ORIGINAL\PRIMARY\VELOCITY\V", "a velocity image"),
@@ -92,6 +92,27 @@ def test_slices_of_anatomy_are_slices(modality, image_type):
     assert reason(modality, image_type) == ""
 
 
+@pytest.mark.parametrize(
+    ("contrast", "said"),
+    [
+        ("SUBTRACTION", "calculated from several images"),
+        ("T2_STAR", "a parametric map"),
+        ("TCS", "a map of statistics"),
+        ("NEI", "a map of perfusion"),
+        ("DIFFUSION_ATTNTD", "a map of diffusion"),
+    ],
+)
+def test_the_derived_contrast_of_a_frame_tells_a_map(contrast, said):
+    types = rf"DERIVED\PRIMARY\VOLUME\{contrast}"
+    assert reason("MR", types, FrameType=types.split("\\")).startswith(said)
+
+
+def test_words_of_derived_contrast_tell_nothing_elsewhere():
+    types = r"ORIGINAL\PRIMARY\T1\NONE"
+    assert reason("MR", types, FrameType=types.split("\\")) == ""
+    assert reason("MR", r"ORIGINAL\PRIMARY\M\T1") == ""
+
+
 def test_pet_that_says_so_in_its_series_type_is_a_projection():
     assert reason("PT", r"ORIGINAL\PRIMARY", SeriesType=["WHOLE BODY", "REPROJECTION"]).startswith("a projection")
 
@@ -114,6 +135,7 @@ def test_the_unit_of_another_modality_is_its_own():
 
 def test_the_component_tells_where_image_type_does_not():
     assert reason("MR", r"ORIGINAL\PRIMARY\OTHER", ComplexImageComponent="PHASE").startswith("a phase image")
+    assert reason("MR", r"ORIGINAL\PRIMARY\OTHER", ComplexImageComponent="MIXED").startswith("a mixture of magnitude")
     assert reason("MR", r"ORIGINAL\PRIMARY\OTHER", ComplexImageComponent="MAGNITUDE") == ""
 
 

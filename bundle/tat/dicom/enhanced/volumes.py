@@ -4,12 +4,81 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from bundle.tat.dicom.header import DicomHeader
 
 Group = list["DicomHeader"]
+
+# Dimension Index Pointers (0020,9165) to where a frame lies, not to what it shows.
+_PLACES: Final = frozenset({0x00209057, 0x00200032, 0x00209056, 0x00201041, 0x00209113, 0x00209116, 0x00200037})
+
+
+def volume_of(view: Dataset) -> tuple[str, ...]:
+    """What tells the volume of a frame from others of its series: frames that differ in it are never of one volume.
+
+    Args:
+        view: the frame as a classic image.
+
+    Returns:
+        Stack ID (0020,9056), Frame Type (0008,9007), echo time, b-value and direction of the diffusion gradient.
+    """
+    echo, b_value = view.get("EchoTime"), view.get("DiffusionBValue")
+    direction = [
+        f"{float(number):.3f}"
+        for item in view.get("DiffusionGradientDirectionSequence") or ()
+        for number in item.get("DiffusionGradientOrientation") or ()
+    ]
+    return (
+        _word(view, "StackID"),
+        "\\".join(str(word) for word in view.get("ImageType") or ()),
+        "" if echo is None else f"{float(echo):.4g}",
+        "" if b_value is None else f"{float(b_value):g}",
+        " ".join(direction) if _word(view, "DiffusionDirectionality") == "DIRECTIONAL" else "",
+    )
+
+
+def phase_of(view: Dataset, pointers: tuple[int, ...]) -> tuple[str, ...]:
+    """What may tell two frames at one place apart, most telling first.
+
+    Args:
+        view: the frame as a classic image.
+        pointers: see ``dimension_pointers``.
+
+    Returns:
+        Temporal Position Index (0020,9128), Temporal Position Time Offset (0020,930D), Nominal Cardiac Trigger Delay
+        Time (0020,9153), Frame Acquisition Number (0020,9156), and each index that is not of a place.
+    """
+    named = ("TemporalPositionIndex", "TemporalPositionTimeOffset", "NominalCardiacTriggerDelayTime")
+    indices = view.get("DimensionIndexValues")
+    values = (indices,) if isinstance(indices, int) else tuple(indices or ())
+    return (
+        *(_word(view, name) for name in (*named, "FrameAcquisitionNumber")),
+        *(str(values[pointer]) if pointer < len(values) else "" for pointer in pointers),
+    )
+
+
+def dimension_pointers(image: Dataset) -> tuple[int, ...]:
+    """Which of the indices of a frame are not of its place.
+
+    Args:
+        image: Enhanced data set.
+
+    Returns:
+        Positions in Dimension Index Values (0020,9157).
+    """
+    items = image.get("DimensionIndexSequence") or ()
+    return tuple(
+        index for index, item in enumerate(items) if int(item.get("DimensionIndexPointer") or 0) not in _PLACES
+    )
+
+
+def _word(view: Dataset, name: str) -> str:
+    value = view.get(name)
+    return "" if value is None else str(value).strip().upper()
 
 
 def split_volumes(frames: Sequence[DicomHeader]) -> Iterator[list[DicomHeader]]:
