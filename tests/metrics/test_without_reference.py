@@ -60,8 +60,9 @@ def test_a_slice_without_tissue_has_no_regions(modality):
     assert find_regions(np.full((64, 64), -1000.0, np.float32), modality) is None
 
 
-def test_a_slice_smaller_than_a_block_has_no_regions():
-    assert find_regions(np.full((BLOCK_SIDE - 1, 9), 40.0, np.float32), Modality.CT) is None
+@pytest.mark.parametrize("shape", [(1, 1), (BLOCK_SIDE - 1, 9), (200, 1)])
+def test_a_slice_smaller_than_a_block_has_no_regions(shape):
+    assert find_regions(np.full(shape, 40.0, np.float32), Modality.CT) is None
 
 
 def test_taking_noise_alone_changes_edges_as_little_as_flat_tissue():

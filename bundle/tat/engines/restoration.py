@@ -36,8 +36,8 @@ _NOT_TRIED = "not tried, the run ended before"
 class WritesReport(Protocol):
     """What writes the report of a run; it stands above the engines."""
 
-    def write(self, rows: Sequence[CaseRow]) -> Path:
-        """Write the report, and say where it is."""
+    def write(self, rows: Sequence[CaseRow]) -> Path | None:
+        """Write the report, and say where it is; ``None`` where there is nothing to report."""
 
 
 class RestorationEvaluator(SupervisedEvaluator):
@@ -120,8 +120,8 @@ class RestorationEvaluator(SupervisedEvaluator):
         rows = self.rows if self.ranks is None else self.ranks.gather(self.rows)
         if rows is not None:
             sys.stdout.write(format_table(rows))
-            if self.report_writer is not None:
-                sys.stdout.write(f"report: {self.report_writer.write(rows)}\n")
+            if self.report_writer is not None and (report := self.report_writer.write(rows)) is not None:
+                sys.stdout.write(f"report: {report}\n")
             check_failures(rows)
 
     def _iterate(self, _: Engine, index: int) -> Any:

@@ -59,6 +59,8 @@ def find_regions(restored: Slice, modality: Modality) -> Regions | None:
     Returns:
         The regions; ``None`` of a slice with too little tissue.
     """
+    if min(restored.shape) < BLOCK_SIDE:
+        return None
     smooth = smoothed(restored, SMOOTHING)
     down, right = np.gradient(smooth)
     steepness = np.hypot(down, right)

@@ -30,18 +30,20 @@ class ReportWriter:
         self.output_dir = resolve_path(str(output_dir))
         self.weights = weights
 
-    def write(self, rows: Sequence[CaseRow]) -> Path:
-        """Write the report at the end of a run.
+    def write(self, rows: Sequence[CaseRow]) -> Path | None:
+        """Write the report at the end of a run; where nothing has a result, nothing is written.
 
         Args:
             rows: what became of its cases.
 
         Returns:
-            Its path.
+            Its path; ``None`` where no scan was restored, now or before: the table has said why.
 
         Raises:
             RefusedInputError: the file system does not let us.
         """
+        if not read_run(self.output_dir).cases:
+            return None
         write_run(self.output_dir, rows)
         return self.rewrite()
 
