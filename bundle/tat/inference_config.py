@@ -9,6 +9,7 @@ from monai.bundle import ConfigParser
 from bundle.tat.bundle_root import find_bundle_root
 from bundle.tat.data.datalist import Found
 from bundle.tat.engines.case_runner import CaseRunner
+from bundle.tat.engines.restoration import WritesReport
 from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.refusal import RefusedInputError
 
@@ -53,6 +54,12 @@ class InferenceConfig:
         self._parser.update({"bundle_root": root, **overrides, "dataset#data": []})
         self.runner: CaseRunner = self._parser.get_parsed_content("runner")
         load_weights(self.runner.network.eval(), self._parser.get_parsed_content("ckpt_path"))
+
+    @cached_property
+    def report_writer(self) -> WritesReport | None:
+        """Writes the quality report at the end of a run; ``None`` where none is wished for."""
+        writer: WritesReport | None = self._parser.get_parsed_content("report_writer")
+        return writer
 
     @cached_property
     def found(self) -> Found:

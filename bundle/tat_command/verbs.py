@@ -108,6 +108,8 @@ VERBS: Final = MappingProxyType(
                 _WEIGHTS,
                 Option("dicom", "source|classic", "DICOM as it came (source), or Enhanced objects as classic slices"),
                 Option("nifti", "", "write NIfTI beside a DICOM series too"),
+                Option("report", "none|brief|thorough", "write OUT/report.html: when to believe which scan (brief)"),
+                Option("refuse_doubtful", "", "refuse a scan whose verdict is: do not use"),
                 Option("overwrite", "", "restore again what an earlier run has finished"),
                 _VERBOSE,
             ),
@@ -115,6 +117,13 @@ VERBS: Final = MappingProxyType(
             "line, and the others go on. The exit code is 0 if none was refused, else 1. The same command again does "
             "only what is missing.\n\n" + _ALL_IDS.format("configs/inference.json"),
             takes_ids=True,
+        ),
+        "report": Verb(
+            "write the quality report anew from what tat restore left",
+            (Place("OUT", "output_dir", "folder that tat restore wrote to"),),
+            (_WEIGHTS,),
+            "It reads the records in OUT and writes OUT/report.html. Nothing is restored or measured again: it needs "
+            "neither the scans nor the network. What the page means: docs/quality.md.",
         ),
         "info": Verb(
             "say what a file or folder holds, and what would be restored, refused or skipped",

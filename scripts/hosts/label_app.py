@@ -23,7 +23,7 @@ MERGED = {
     "train.json": ("small.json", "monai_label.json"),
     "inference.json": ("monai_label_inference.json",),
 }
-PARTS = ("bundle", "configs", "models/model.pt", "metadata.json", "LICENSE", "NOTICE")
+PARTS = ("bundle", "configs", "models/model.pt", "models/calibration.json", "metadata.json", "LICENSE", "NOTICE")
 
 
 def main() -> None:
@@ -38,7 +38,9 @@ def main() -> None:
     shutil.copytree(APP, out)
     bundle = out / "model" / NAME
     for part in PARTS:
-        copy(ROOT / part, bundle / part)
+        # Weights that were not calibrated have no calibration.
+        if (ROOT / part).exists() or part != "models/calibration.json":
+            copy(ROOT / part, bundle / part)
     for name, overlays in MERGED.items():
         merged = ConfigParser.load_config_files([str(ROOT / "configs" / file) for file in (name, *overlays)])
         ConfigParser.export_config_file(merged, str(bundle / "configs" / name), indent=4)

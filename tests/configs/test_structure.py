@@ -84,7 +84,12 @@ def test_a_config_names_itself(name):
     assert ("configs" in config) is (name in {"train.json", "inference.json"})
 
 
-OTHER_READERS = {"mri_upsample": "upsampling", "strength": "weight", "data_consistency": "weight"}
+OTHER_READERS = {
+    "mri_upsample": "upsampling",
+    "strength": "weight",
+    "data_consistency": "weight",
+    "report": "report_level",
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -98,7 +103,7 @@ def test_a_switch_is_read_from_the_inputs(name):
     for switch, expression in config.get("inputs", {}).items():
         reader = OTHER_READERS.get(switch, "bool")
         assert expression == f"$parse_{reader}('{switch}', @{switch})"
-        assert isinstance(config[switch], bool) or reader in ("upsampling", "weight")
+        assert isinstance(config[switch], bool) or reader in ("upsampling", "weight", "report_level")
 
 
 @pytest.mark.parametrize("name", FILES)

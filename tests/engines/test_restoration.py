@@ -44,7 +44,8 @@ def scans(foreign_directory):  # noqa: F811
 def restore(dataset_dir, output_dir, network=None, **overrides):
     """Run the inference config with a network, and return the network and what became of each case."""
     network = network or Brighten()
-    settings = {"device": "cpu", "modality": "CT", "inferer#progress": False, "handlers": [], **overrides}
+    quiet = {"inferer#progress": False, "handlers": [], "report": "none"}  # of reports: tests/report
+    settings = {"device": "cpu", "modality": "CT", **quiet, **overrides}
     workflow = run_config(
         "inference.json", dataset_dir=str(dataset_dir), output_dir=str(output_dir), network_def=network, **settings
     )

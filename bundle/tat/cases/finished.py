@@ -20,6 +20,7 @@ from bundle.tat.cases.record import (
 from bundle.tat.data.datalist import resolve_path
 from bundle.tat.dicom.own_series import RECORD_NAME
 from bundle.tat.file_digest import file_sha256
+from bundle.tat.quality.record import FILE_NAME as SHOWN_NAME
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.version import VERSION
 
@@ -143,6 +144,6 @@ class CompletedCases:
 def _holds_result(folder: Path) -> bool:
     """Whether there is more than a record in the folder of a case, which another process may be about to replace."""
     try:
-        return any(file.name != RECORD_NAME for file in folder.iterdir())
+        return any(file.name not in (RECORD_NAME, SHOWN_NAME) for file in folder.iterdir())
     except OSError:
         return False

@@ -9,6 +9,7 @@ from typing import Any, Final
 from bundle.tat.atomic import written_whole
 from bundle.tat.dicom.own_series import RECORD_NAME
 from bundle.tat.provenance import Provenance
+from bundle.tat.quality.record import QUALITY_KEY, Quality, from_json, to_json
 from bundle.tat.refusal import RefusedInputError
 
 # Setting of a record that says which scan it is about, and entry of an item that tells it.
@@ -32,6 +33,7 @@ class CaseRecord:
         assumptions: what was taken for granted where the scan's header does not tell, a sentence each.
         kspace_kept: of MRI, which share of k-space the two axes of its slices held before restoration, in the order of
             the array's axes; ``None`` for an axis that does not tell, and empty for other modalities.
+        quality: what was measured, and the verdict; ``None`` of a run without a report.
     """
 
     case: str
@@ -43,6 +45,7 @@ class CaseRecord:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     kspace_kept: tuple[float | None, ...] = ()
+    quality: Quality | None = None
 
 
 def write_record(folder: Path, record: CaseRecord) -> None:
@@ -88,6 +91,7 @@ def _content(record: CaseRecord) -> dict[str, Any]:
         "assumptions": list(record.assumptions),
         **({"kspace_kept": list(record.kspace_kept)} if record.kspace_kept else {}),
         "settings": dict(record.settings),
+        **({QUALITY_KEY: to_json(record.quality)} if record.quality else {}),
     }
 
 
@@ -104,6 +108,7 @@ def _record(content: dict[str, Any]) -> CaseRecord:
         settings=dict(content["settings"]),
         assumptions=tuple(str(sentence) for sentence in content.get("assumptions", ())),
         kspace_kept=tuple(None if share is None else float(share) for share in content.get("kspace_kept", ())),
+        quality=from_json(content[QUALITY_KEY]) if QUALITY_KEY in content else None,
     )
 
 

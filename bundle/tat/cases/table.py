@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bundle.tat.cases.anonymous import without_identity
 from bundle.tat.refusal import RefusedInputError
 
 Status = Literal["restored", "skipped", "failed"]
 
-_COLUMNS: Final = ("case", "modality", "seconds", "status", "message")
+_COLUMNS: Final = ("case", "modality", "seconds", "status", "verdict", "message")
 # A message names this many cases and counts the rest.
 _N_NAMES_SHOWN: Final = 3
 
@@ -25,6 +26,8 @@ class CaseRow:
         status: what was done. ``failed`` means that it should have been restored and was not.
         message: why, in a line; empty for a case that was restored for the first time.
         seconds: time that it took [s].
+        verdict: when to believe the result; empty where nothing was restored or measured.
+        told: the message for a report that is passed on, where it is not ``without_identity`` of the message.
     """
 
     case: str
@@ -32,6 +35,13 @@ class CaseRow:
     status: Status
     message: str = ""
     seconds: float = 0.0
+    verdict: str = ""
+    told: str = ""
+
+    @property
+    def anonymous(self) -> str:
+        """The message without what might name a patient."""
+        return self.told or without_identity(self.message)
 
 
 def format_table(rows: Sequence[CaseRow]) -> str:
@@ -43,12 +53,17 @@ def format_table(rows: Sequence[CaseRow]) -> str:
     Returns:
         Lines of text: a heading, a line for each case, and how many there are of each status.
     """
-    cells = [_COLUMNS, *((row.case, row.modality, f"{row.seconds:.1f}", row.status, row.message) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        f"{case:<{widths[0]}}  {modality:<{widths[1]}}  {seconds:>{widths[2]}}  {status:<{widths[3]}}  {message}"
-        for case, modality, seconds, status, message in cells
+    cells: list[list[str]] = [
+        list(_COLUMNS),
+        *([row.case, row.modality, f"{row.seconds:.1f}", row.status, row.verdict, row.message] for row in rows),
     ]
+    if not any(row.verdict for row in rows):
+        cells = [[*cell[:4], cell[5]] for cell in cells]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    aligned = [
+        [f"{word:{'>' if column == 2 else '<'}{widths[column]}}" for column, word in enumerate(cell)] for cell in cells
+    ]
+    lines = ["  ".join(cell) for cell in aligned]
     return "\n".join([*(line.rstrip() for line in lines), _totals(rows)]) + "\n"
 
 

@@ -15,9 +15,10 @@ from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.dicom.padding import PADDING
 from bundle.tat.dicom.reader import ASSUMPTIONS, SOURCE_FILES, SOURCE_FRAMES
 from bundle.tat.engines.case_runner import Case
+from bundle.tat.quality.record import QUALITY_KEY
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
-from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
+from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
 from bundle.tat.transforms.load import SOURCES_KEY
 from bundle.tat.transforms.upsample import FINER_PLANE
 
@@ -31,11 +32,12 @@ CARRIED: Final = (
     ASSUMPTIONS,
     ACQUIRED_SHARES,
     N_OUTSIDE_RANGE,
+    NETWORK_SCALE,
     KSPACE_KEPT,
     FINER_PLANE,
 )
 # Entries of a case's data that it takes along, and the entry for its row of the table.
-ENTRIES: Final = (CASE_KEY, SOURCE_KEY, SOURCES_KEY, "modality")
+ENTRIES: Final = (CASE_KEY, SOURCE_KEY, SOURCES_KEY, QUALITY_KEY, "modality")
 ROW: Final = "row"
 
 

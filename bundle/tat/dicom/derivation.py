@@ -38,9 +38,11 @@ class Derivation(Provenance):
 
     Args:
         description: what was done, for a reader of Derivation Description (0008,2111).
+        verdict: when to believe it, likewise; empty where nothing was measured.
     """
 
     description: str
+    verdict: str = ""
 
     @property
     def seed_text(self) -> str:
@@ -109,7 +111,8 @@ def _say_what_was_done(image: Dataset, provenance: Derivation) -> None:
     from pydicom.sequence import Sequence
 
     before = _text(image, "DerivationDescription")
-    image.DerivationDescription = _joined(before, "; ", provenance.description, _N_SHORT_TEXT)
+    verdict = f"; quality verdict: {provenance.verdict}" if provenance.verdict else ""
+    image.DerivationDescription = _joined(before, "; ", f"{provenance.description}{verdict}", _N_SHORT_TEXT)
     steps = list(image.get("DerivationCodeSequence") or [])
     image.DerivationCodeSequence = Sequence([*steps, _code(*_RESTORATION)])
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from monai.data import Dataset, MetaTensor
 from monai.networks.utils import eval_mode
@@ -16,13 +17,19 @@ from torch import Tensor, nn
 
 from bundle.tat.cases.fingerprint import fingerprint
 from bundle.tat.cases.finished import CompletedCases
-from bundle.tat.cases.record import SOURCE_KEY
+from bundle.tat.cases.record import SOURCE_KEY, CaseRecord
 from bundle.tat.cases.refusals import explain_failure
 from bundle.tat.cases.table import CaseRow
 from bundle.tat.data.datalist import CASE_KEY, SERIES_KEY, series_of
 from bundle.tat.data.sidecar import SIDECAR_KEY, sidecar_of
+from bundle.tat.inferers.representation import recorded_representations
+from bundle.tat.inferers.self_agreement import disagreement_of_slices
 from bundle.tat.inferers.slices import RestorationSliceInferer
+from bundle.tat.quality.record import QUALITY_KEY
+from bundle.tat.quality.verdict import DO_NOT_USE
+from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms.quality import DISAGREEMENT_KEY, REPRESENTATION_KEY
 
 
 class Case(NamedTuple):
@@ -50,6 +57,8 @@ class CaseRunner:
         saving: writes what ``postprocessing`` leaves.
         finished: knows what earlier runs left in the output folder.
         device: where the network is.
+        thorough: restore each slice also flipped and rotated, in seven ways, for the report: 8 times the work.
+        refuse_doubtful: refuse a case that an earlier run finished with the verdict ``do not use``, too.
     """
 
     def __init__(
@@ -62,6 +71,8 @@ class CaseRunner:
         saving: Transform,
         finished: CompletedCases,
         device: str | torch.device,
+        thorough: bool = False,
+        refuse_doubtful: bool = False,
     ) -> None:
         steps = ensure_tuple(getattr(dataset.transform, "transforms", dataset.transform))
         # Not composed: MONAI would wrap what is refused.
@@ -73,6 +84,8 @@ class CaseRunner:
         self.saving = saving
         self.finished = finished
         self.device = torch.device(device)
+        self.thorough = thorough
+        self.refuse_doubtful = refuse_doubtful
         # MONAI's transforms change themselves for as long as they invert, see ``allow_missing_keys_mode``.
         self._transforms_in_use = Lock()
 
@@ -90,7 +103,7 @@ class CaseRunner:
         source = fingerprint(known)
         status = self.finished.status(known, source)
         if (record := status.finished) is not None:
-            return Case(CaseRow(record.case, record.modality, "skipped", "finished before"), None)
+            return Case(self._finished_row(record), None)
         self.finished.check_replaceable(known)
         message = f"again: {status.reason_to_redo}" if status.reason_to_redo else ""
         row = CaseRow(str(item[CASE_KEY]), str(item.get("modality", "")), "restored", message)
@@ -119,16 +132,26 @@ class CaseRunner:
         if case.data is None:
             return case
         image = case.data[CommonKeys.IMAGE]
+        found: dict[str, Any] = {}
         with eval_mode(self.network):
-            restored = self.inferer(image.as_tensor()[None], self._restore_slices)[0]
-        return Case(case.row, {**case.data, CommonKeys.PRED: MetaTensor(restored).copy_meta_from(image)})
+            with recorded_representations(self.network) as vectors:
+                restored = self.inferer(image.as_tensor()[None], self._restore_slices)[0]
+            if vectors:
+                found[REPRESENTATION_KEY] = np.concatenate(vectors)
+            if self.thorough:
+                found[DISAGREEMENT_KEY] = disagreement_of_slices(
+                    image.as_tensor(), restored, self.inferer, self._restore_slices
+                )
+        return Case(case.row, {**case.data, **found, CommonKeys.PRED: MetaTensor(restored).copy_meta_from(image)})
 
     def finish(self, case: Case) -> Case:
         """Bring ``pred`` back to the units and the grid of the scan."""
         if case.data is None:
             return case
         with self._transforms_in_use:
-            return Case(case.row, self.postprocessing(case.data))
+            data = self.postprocessing(case.data)
+        quality = data.get(QUALITY_KEY)
+        return Case(case.row if quality is None else replace(case.row, verdict=quality.judgement.verdict), data)
 
     def restore(self, case: Case) -> Case:
         """``infer`` and ``finish``: a case that was prepared, restored in the units and on the grid of its scan."""
@@ -139,6 +162,15 @@ class CaseRunner:
         if case.data is not None:
             self.saving(case.data)
         return case.row
+
+    def _finished_row(self, record: CaseRecord) -> CaseRow:
+        """What the table says of a case that an earlier run finished."""
+        verdict = record.quality.judgement.verdict if record.quality else ""
+        if self.refuse_doubtful and verdict == DO_NOT_USE:
+            raise RefusedInputError(
+                f"an earlier run restored it, and the verdict is {DO_NOT_USE}: remove {record.case} from the output"
+            )
+        return CaseRow(record.case, record.modality, "skipped", "finished before", verdict=verdict)
 
     def _restore_slices(self, slices: Tensor) -> Tensor:
         """The network on slices of the host."""

@@ -9,19 +9,21 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from ignite.engine import Engine
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
 from monai.utils import CommonKeys
 
+from bundle.tat.cases.anonymous import without_identity
 from bundle.tat.cases.overlap import AsyncWriter, Err, Ok, Prefetcher
 from bundle.tat.cases.progress import RunProgress, count_slices, one_bar
 from bundle.tat.cases.refusals import is_output_lost
 from bundle.tat.cases.sharding import Ranks
 from bundle.tat.cases.table import CaseRow, check_failures, format_table
-from bundle.tat.data.datalist import CASE_KEY, Item, name_cases
+from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, Item, name_cases, series_of
 from bundle.tat.dicom.study import Skipped
 from bundle.tat.engines.case_runner import Case, CaseRunner, failed_row
 
@@ -29,6 +31,13 @@ logger = logging.getLogger(__name__)
 
 # What the table says of a case until it is known what becomes of it.
 _NOT_TRIED = "not tried, the run ended before"
+
+
+class WritesReport(Protocol):
+    """What writes the report of a run; it stands above the engines."""
+
+    def write(self, rows: Sequence[CaseRow]) -> Path | None:
+        """Write the report, and say where it is; ``None`` where there is nothing to report."""
 
 
 class RestorationEvaluator(SupervisedEvaluator):
@@ -47,6 +56,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         skipped: series of the input that are no scans, for the table.
         ranks: this process among several; ``None`` for a single one.
         overlap: read and save cases while another is restored.
+        report_writer: is told at the end what became of the cases; ``None`` without a report.
         **kwargs: as for MONAI's ``SupervisedEvaluator``.
 
     Raises:
@@ -61,6 +71,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         skipped: Sequence[Skipped] = (),
         ranks: Ranks | None = None,
         overlap: bool = True,
+        report_writer: WritesReport | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -76,6 +87,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         self.runner = runner
         self.skipped = skipped
         self.ranks = ranks
+        self.report_writer = report_writer
         self.overlaps = overlap and len(items) > 1
         self.rows: list[CaseRow] = []
         self._failed_now: set[int] = set()
@@ -108,6 +120,8 @@ class RestorationEvaluator(SupervisedEvaluator):
         rows = self.rows if self.ranks is None else self.ranks.gather(self.rows)
         if rows is not None:
             sys.stdout.write(format_table(rows))
+            if self.report_writer is not None and (report := self.report_writer.write(rows)) is not None:
+                sys.stdout.write(f"report: {report}\n")
             check_failures(rows)
 
     def _iterate(self, _: Engine, index: int) -> Any:
@@ -172,6 +186,15 @@ class RestorationEvaluator(SupervisedEvaluator):
         item = self.items[index]
         self._failed_now.add(index)
         row = failed_row(item[CASE_KEY], str(item.get("modality", "")), error)
+        row = replace(row, told=without_identity(row.message, _places(item)))
         if is_output_lost(error):
             self.terminate()
         return row
+
+
+def _places(item: Item) -> list[Path]:
+    """Where the scan of a case lies, and its files."""
+    listed = item[IMAGE_KEY]
+    places = [Path(str(path)) for path in ((listed,) if isinstance(listed, str | Path) else listed)]
+    series = series_of(item)
+    return places if series is None else [*places, series.folder, *series.files]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.modality import ResolveModalityd as ResolveModalityd
     from bundle.tat.transforms.mri_scale import MeasureMriScaled as MeasureMriScaled
     from bundle.tat.transforms.padding import SetPaddingAsided as SetPaddingAsided
+    from bundle.tat.transforms.quality import MeasureQualityd as MeasureQualityd
+    from bundle.tat.transforms.quality import parse_report_level as parse_report_level
     from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd
     from bundle.tat.transforms.scanner_noise import RandScannerNoised as RandScannerNoised
     from bundle.tat.transforms.slices import CentralSlicesd as CentralSlicesd

@@ -29,6 +29,8 @@ MAX_SHARE_OUTSIDE: Final = 0.5
 
 # Metadata entry: voxels that the network saw clipped.
 N_OUTSIDE_RANGE: Final = "n_outside_range"
+# Metadata entry: factor from the unit of the file to that of the modality's range.
+NETWORK_SCALE: Final = "network_scale"
 
 
 class UnitImage(NamedTuple):
@@ -171,6 +173,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         scaled = MetaTensor(values)
         scaled.copy_meta_from(image)
         scaled.meta[N_OUTSIDE_RANGE] = excess.n_voxels
+        scaled.meta[NETWORK_SCALE] = float(scale)
         undo = {"modality": modality.value, "scale": scale, "excess": excess}
         self.push_transform(scaled, extra_info=undo)  # type: ignore[no-untyped-call]
         return scaled

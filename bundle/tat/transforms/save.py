@@ -26,6 +26,7 @@ from bundle.tat.dicom.writer import KINDS, Source, WrittenSeries, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
 from bundle.tat.provenance import Provenance
+from bundle.tat.quality.record import QUALITY_KEY, Quality, write_shown
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
 from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
@@ -108,10 +109,16 @@ class SaveRestoredd(MapTransform):
         check_replaceable(folder, files or [_path(image)])
         values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
         plane = FinerPlane.of_meta(image.meta)
+        quality: Quality | None = data.get(QUALITY_KEY)
         with folder_written_whole(folder) as temporary:
             series = WrittenSeries(0, "", ())
             if files:
-                provenance = Derivation(self._weights_sha256, VERSION, self._description(modality))
+                provenance = Derivation(
+                    self._weights_sha256,
+                    VERSION,
+                    self._description(modality),
+                    verdict=quality.judgement.verdict if quality else "",
+                )
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
                 series = write_series(
                     values,
@@ -137,7 +144,10 @@ class SaveRestoredd(MapTransform):
                 settings=settings,
                 assumptions=tuple(json.loads(image.meta.get(ASSUMPTIONS) or "[]")),
                 kspace_kept=tuple(json.loads(image.meta.get(KSPACE_KEPT) or "[]")),
+                quality=quality,
             )
+            if quality is not None and quality.shown is not None:
+                write_shown(temporary, quality.shown)
             write_record(temporary, record)
 
     @cached_property

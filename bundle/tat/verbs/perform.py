@@ -12,6 +12,7 @@ from typing import Any, Final
 from monai.bundle import run
 from monai.utils import ensure_tuple
 
+from bundle.tat.bundle_root import find_bundle_root
 from bundle.tat.cases.refusals import find_refusal, hide_echoes
 from bundle.tat.optional import MissingPackageError, exit_if_missing
 from bundle.tat.preflight import check_ids, only_ids
@@ -51,6 +52,13 @@ def _restore(*, dataset_dir: str, output_dir: str, **ids: Any) -> None:
     # As paths, not as text: MONAI takes a # in a text for a separator of ids.
     where = {"dataset_dir": Path(dataset_dir), "output_dir": Path(output_dir)}
     _run(configs, {"inferer#progress": False}, {**where, **ids})
+
+
+def _report(*, output_dir: str, ckpt_path: str | None = None) -> str:
+    from bundle.tat.report import ReportWriter
+
+    weights = ckpt_path or str(Path(find_bundle_root()) / "models" / "model.pt")
+    return str(ReportWriter(output_dir, weights).rewrite())
 
 
 def _train(*, full: bool = False, layout: str | None = None, data: str | None = None, **ids: Any) -> None:
@@ -142,6 +150,7 @@ def _serve(**options: Any) -> str | None:
 VERBS: Final[Mapping[str, Callable[..., str | None]]] = MappingProxyType(
     {
         "restore": _restore,
+        "report": _report,
         "info": _info,
         "train": _train,
         "evaluate": _evaluate,

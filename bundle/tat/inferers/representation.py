@@ -1,0 +1,36 @@
+"""What a network makes of the scans that it restores: its task representation, recorded on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@contextmanager
+def recorded_representations(network: nn.Module) -> Iterator[list[NDArray[np.float32]]]:
+    """Record the task representation of every slice that goes through a network for as long as this lasts.
+
+    It costs nothing: the network computes it anyway. Slices that are restored side by side come in any order.
+
+    Args:
+        network: its module ``tren`` gives the representations; of a network without one nothing is recorded.
+
+    Yields:
+        List that each batch adds its vectors ``(B, 4F)`` to.
+    """
+    recorded: list[NDArray[np.float32]] = []
+
+    def record(_: nn.Module, __: object, vectors: Tensor) -> None:
+        recorded.append(vectors.detach().float().cpu().numpy())
+
+    tren = getattr(network, "tren", None)
+    handle = tren.register_forward_hook(record) if isinstance(tren, nn.Module) else None
+    try:
+        yield recorded
+    finally:
+        if handle is not None:
+            handle.remove()

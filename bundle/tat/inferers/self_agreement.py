@@ -1,0 +1,59 @@
+"""Whether a network says the same of a slice and of its mirror images: where it does not, it is not sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bundle.tat.inferers.slices import Neighbours, RestorationSliceInferer
+
+N_TURNS = 4
+
+
+@torch.inference_mode()
+def disagreement_of_slices(
+    image: Tensor, restored: Tensor, inferer: RestorationSliceInferer, network: Callable[[Tensor], Tensor]
+) -> dict[int, NDArray[np.float32]]:
+    """Standard deviation over the eight flips and rotations of each slice.
+
+    Args:
+        image: volume on the network's scale ``(1, W, H, D)``; the sides of its slices must suit the network.
+        restored: what the network made of it, likewise.
+        inferer: says which axis the slices are stacked along, and how the network is run.
+        network: restores a slice with its neighbours, ``(B, 1 + 2 context, H, W)``.
+
+    Returns:
+        Index of a slice -> map ``(H, W)`` on the network's scale.
+    """
+    slices, known = (volume.movedim(inferer.slice_axis + 1, 0) for volume in (image, restored))
+    neighbours = Neighbours(slices, inferer.context)
+
+    def restore(batch: Tensor) -> Tensor:
+        return inferer.on_slices(batch, network)
+
+    found = {}
+    for index in range(len(slices)):
+        results = [known[index, 0].cpu()]
+        # A constant slice comes back as it was, however it lies.
+        if slices[index].amax() > slices[index].amin():
+            with_neighbours = neighbours.gather(torch.tensor([index], device=slices.device))
+            results += [
+                _restored_turned(with_neighbours, n_turns, is_flipped, restore)
+                for is_flipped in (False, True)
+                for n_turns in range(N_TURNS)
+                if is_flipped or n_turns
+            ]
+        spread: NDArray[np.float32] = torch.stack(results).std(dim=0, correction=0).numpy()
+        found[index] = spread
+    return found
+
+
+def _restored_turned(image: Tensor, n_turns: int, is_flipped: bool, restore: Callable[[Tensor], Tensor]) -> Tensor:
+    """A slice with its neighbours ``(1, C, H, W)`` restored flipped and turned, and turned back to ``(H, W)``."""
+    turned = torch.rot90(image.flip(-1) if is_flipped else image, n_turns, (-2, -1))
+    back = torch.rot90(restore(turned.contiguous()), -n_turns, (-2, -1))
+    return (back.flip(-1) if is_flipped else back)[0, 0].cpu()

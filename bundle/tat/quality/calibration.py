@@ -1,0 +1,226 @@
+"""What a verdict is measured by: thresholds and statistics that belong to one file of weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.tat.file_digest import file_sha256
+from bundle.tat.modality import Modality
+from bundle.tat.refusal import RefusedInputError
+
+logger = logging.getLogger(__name__)
+
+# Beside the weights.
+FILE_NAME: Final = "calibration.json"
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Chance of an outcome, from features.
+
+    Args:
+        names: of the features.
+        centre: value of each where it tells nothing, and that it has where it is not known.
+        scale: of each.
+        weights: of each, after it was centred and scaled.
+        bias: logarithm of the odds where all features are at their centre.
+    """
+
+    names: tuple[str, ...]
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+
+    def chance(self, features: Mapping[str, float | None]) -> float:
+        """Of benchmark cases with these features, the share that has the outcome."""
+        return float(1.0 / (1.0 + np.exp(-self.log_odds(features))))
+
+    def log_odds(self, features: Mapping[str, float | None]) -> float:
+        """Logarithm of the odds of the outcome."""
+        total = self.bias
+        for name, centre, scale, weight in zip(self.names, self.centre, self.scale, self.weights, strict=True):
+            value = features.get(name)
+            total += 0.0 if value is None else weight * (value - centre) / scale
+        return total
+
+
+@dataclass(frozen=True)
+class Representation:
+    """The task representations that the network had in training, of one modality.
+
+    Args:
+        mean: of the vectors ``(4F,)``.
+        precision: inverse of their covariance, which was shrunk towards a multiple of the identity ``(4F, 4F)``.
+        limit: distance that 99 of 100 slices of validation stay below.
+    """
+
+    mean: tuple[float, ...]
+    precision: tuple[tuple[float, ...], ...]
+    limit: float
+
+    def distances(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Mahalanobis distance of each vector ``(N, 4F) -> (N,)``; not a number where the length is another."""
+        mean, precision = np.asarray(self.mean), np.asarray(self.precision)
+        if vectors.ndim != 2 or vectors.shape[1] != len(mean):
+            return np.full(len(vectors), np.nan)
+        apart = vectors - mean
+        distances: NDArray[np.float64] = np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", apart, precision, apart), 0.0))
+        return distances
+
+
+@dataclass(frozen=True)
+class Grade:
+    """How well one verdict tells harmful cases from others, on cases that no threshold was chosen on.
+
+    Args:
+        n_harmful: harmful cases.
+        n_flagged: how many of them were flagged.
+        n_harmless: the others.
+        n_passed: how many of them were not flagged.
+        sensitivity: exact 95 % interval of the share ``n_flagged / n_harmful``; 0 to 1 where there are none.
+        specificity: likewise of ``n_passed / n_harmless``.
+        area: area under the ROC curve; ``None`` where all cases are of one kind.
+    """
+
+    n_harmful: int
+    n_flagged: int
+    n_harmless: int
+    n_passed: int
+    sensitivity: tuple[float, float]
+    specificity: tuple[float, float]
+    area: float | None
+
+
+@dataclass(frozen=True)
+class ModalityCalibration:
+    """What a verdict on one modality is measured by.
+
+    Args:
+        harm: chance that the restored scan is further from the truth than the input, over all pixels.
+        edges: likewise at strong edges.
+        do_not_use: chance of harm from which a scan should not be used.
+        look_closely: chance of harm from which a scan is flagged.
+        look_at_edges: chance of harm at edges from which a scan is flagged.
+        ranges: feature -> smallest and largest value of the cases that it was calibrated on.
+        band: of the change's spectrum, the 5th and the 95th percentile in each bin over the cases that gained.
+        representation: ``None`` where the network has none.
+        grades: verdict -> how well it does on the test cases.
+        n_cases: cases of validation, and of the test.
+        n_subjects: people in them.
+    """
+
+    harm: Logistic
+    edges: Logistic
+    do_not_use: float
+    look_closely: float
+    look_at_edges: float
+    ranges: Mapping[str, tuple[float, float]]
+    band: tuple[tuple[float, ...], tuple[float, ...]]
+    representation: Representation | None
+    grades: Mapping[str, Grade]
+    n_cases: tuple[int, int]
+    n_subjects: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What belongs to one file of weights.
+
+    Args:
+        weights_sha256: of the weights.
+        modalities: those that were calibrated.
+    """
+
+    weights_sha256: str
+    modalities: Mapping[Modality, ModalityCalibration]
+
+
+NO_CALIBRATION: Final = Calibration("", MappingProxyType({}))
+
+
+def read_calibration(weights: str | Path | None) -> Calibration:
+    """Read the calibration that lies beside weights, if it is theirs.
+
+    Args:
+        weights: file of the weights; ``None`` for a network without.
+
+    Returns:
+        The calibration; one without any modality where there is none, or it belongs to other weights, which a warning
+        tells.
+
+    Raises:
+        RefusedInputError: the file cannot be understood.
+    """
+    if weights is None:
+        return NO_CALIBRATION
+    path = Path(str(weights)).expanduser()
+    file = path.with_name(FILE_NAME)
+    if not file.is_file() or not path.is_file():
+        return NO_CALIBRATION
+    try:
+        calibration = from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RefusedInputError(f"{file} is no calibration: {error!r}; make it anew with make calibrate") from error
+    if calibration.weights_sha256 != file_sha256(path):
+        logger.warning("%s belongs to other weights than %s: no verdict is given", file.name, path.name)
+        return NO_CALIBRATION
+    return calibration
+
+
+def from_json(content: Mapping[str, Any]) -> Calibration:
+    """A calibration from its JSON form; raises what indexing and converting raise."""
+    modalities = {Modality(name): _modality(entry) for name, entry in content["modalities"].items()}
+    return Calibration(str(content["weights_sha256"]), MappingProxyType(modalities))
+
+
+def _modality(entry: Mapping[str, Any]) -> ModalityCalibration:
+    low, high = entry["band"]
+    return ModalityCalibration(
+        harm=_logistic(entry["harm"]),
+        edges=_logistic(entry["edges"]),
+        do_not_use=float(entry["do_not_use"]),
+        look_closely=float(entry["look_closely"]),
+        look_at_edges=float(entry["look_at_edges"]),
+        ranges={name: (float(least), float(most)) for name, (least, most) in entry["ranges"].items()},
+        band=(_floats(low), _floats(high)),
+        representation=None if entry["representation"] is None else _representation(entry["representation"]),
+        grades={name: _grade(grade) for name, grade in entry["grades"].items()},
+        n_cases=(int(entry["n_cases"][0]), int(entry["n_cases"][1])),
+        n_subjects=(int(entry["n_subjects"][0]), int(entry["n_subjects"][1])),
+    )
+
+
+def _logistic(entry: Mapping[str, Any]) -> Logistic:
+    vectors = {name: _floats(entry[name]) for name in ("centre", "scale", "weights")}
+    return Logistic(names=tuple(map(str, entry["names"])), bias=float(entry["bias"]), **vectors)
+
+
+def _representation(entry: Mapping[str, Any]) -> Representation:
+    return Representation(
+        _floats(entry["mean"]), tuple(_floats(row) for row in entry["precision"]), float(entry["limit"])
+    )
+
+
+def _grade(entry: Mapping[str, Any]) -> Grade:
+    counts = {name: int(entry[name]) for name in ("n_harmful", "n_flagged", "n_harmless", "n_passed")}
+    area = entry["area"]
+    return Grade(
+        sensitivity=(float(entry["sensitivity"][0]), float(entry["sensitivity"][1])),
+        specificity=(float(entry["specificity"][0]), float(entry["specificity"][1])),
+        area=None if area is None else float(area),
+        **counts,
+    )
+
+
+def _floats(values: Sequence[Any]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

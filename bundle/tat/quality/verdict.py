@@ -1,0 +1,129 @@
+"""When to believe a restored scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bundle.tat.modality import INTENSITY_RANGES
+from bundle.tat.quality.calibration import Calibration, ModalityCalibration
+from bundle.tat.quality.features import case_features
+from bundle.tat.quality.measures import CaseMeasures
+
+Verdict = Literal["as trained", "look closely", "do not use", "not calibrated"]
+AS_TRAINED: Final[Verdict] = "as trained"
+LOOK_CLOSELY: Final[Verdict] = "look closely"
+DO_NOT_USE: Final[Verdict] = "do not use"
+NOT_CALIBRATED: Final[Verdict] = "not calibrated"
+
+# A feature may lie so far outside the range of the calibration, as a share of that range, before it is told.
+RANGE_MARGIN: Final = 0.1
+# With less than this share of the noise changed, next to nothing was restored.
+LEAST_REMOVED: Final = 0.1
+
+_IN_WORDS: Final = {
+    "edge_ratio": "the change at edges over that in flat tissue",
+    "body_ratio": "the change in the body over that in flat tissue",
+    "removed_share": "the share of the noise that was removed",
+    "noise": "the noise of the input",
+    "autocorrelation": "the correlation of the change between neighbouring pixels",
+    "blur": "the blur of edges",
+    "mean_frequency": "the fineness of the noise that was removed",
+    "kspace_change": "the change of the k-space that was measured",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of a scan.
+
+    Args:
+        verdict: in two or three words.
+        reasons: for it, a sentence each.
+        harm: of benchmark cases that measure like this one, the share whose restoration was worse than the input;
+            ``None`` where no calibration fits.
+        edges: likewise at strong edges.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    harm: float | None = None
+    edges: float | None = None
+
+
+def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
+    """Judge a scan by what was measured of it.
+
+    Args:
+        measures: of the scan.
+        calibration: of the weights that restored it.
+
+    Returns:
+        The verdict: ``not calibrated`` where no calibration fits the weights and the modality.
+    """
+    known = calibration.modalities.get(measures.modality)
+    if known is None:
+        reason = "no calibration fits these weights: make calibrate makes one"
+        if calibration.modalities:
+            reason = f"these weights were not calibrated for {measures.modality.value}"
+        return Judgement(NOT_CALIBRATED, (reason,))
+    if not measures.slices:
+        return Judgement(LOOK_CLOSELY, ("no slice shows enough tissue to measure anything",))
+    features = case_features(measures)
+    harm, edges = known.harm.chance(features), known.edges.chance(features)
+    if harm >= known.do_not_use:
+        reason = f"of benchmark scans that measure like this one, {100 * harm:.0f} % came out worse than their input"
+        return Judgement(DO_NOT_USE, (reason,), harm, edges)
+    reasons = [
+        *_by_chance(harm, edges, known),
+        *_beyond(features, known),
+        *_of_representation(measures, known),
+        *_unchanged(measures),
+    ]
+    return Judgement(LOOK_CLOSELY if reasons else AS_TRAINED, tuple(reasons), harm, edges)
+
+
+def _by_chance(harm: float, edges: float, known: ModalityCalibration) -> list[str]:
+    reasons = []
+    if harm >= known.look_closely:
+        reasons.append(
+            f"of benchmark scans that measure like this one, {100 * harm:.0f} % came out worse than their input"
+        )
+    if edges >= known.look_at_edges:
+        reasons.append(
+            f"of benchmark scans that measure like this one, {100 * edges:.0f} % came out worse at strong edges"
+        )
+    return reasons
+
+
+def _beyond(features: dict[str, float | None], known: ModalityCalibration) -> list[str]:
+    """What lies outside the range that the verdict was calibrated on."""
+    reasons = []
+    for name, (low, high) in known.ranges.items():
+        value, margin = features.get(name), RANGE_MARGIN * (high - low)
+        if value is not None and not low - margin <= value <= high + margin:
+            where = "above" if value > high else "below"
+            reasons.append(f"{_IN_WORDS[name]} lies {where} all that the verdict was calibrated on")
+    return reasons
+
+
+def _of_representation(measures: CaseMeasures, known: ModalityCalibration) -> list[str]:
+    distance, trained = measures.representation, known.representation
+    if distance is None or trained is None or distance <= trained.limit:
+        return []
+    return [
+        f"the network sees another kind of scan than in training (distance {distance:.1f}, of 99 % of validation "
+        f"slices below {trained.limit:.1f})"
+    ]
+
+
+def _unchanged(measures: CaseMeasures) -> list[str]:
+    """Where the network let a noisy scan be as it was; MRI is changed at edges, not in flat tissue."""
+    removed, change = measures.median("removed_share"), measures.median("change_body")
+    noise = measures.median("noise_before")
+    if removed is None or change is None or noise is None or change >= LEAST_REMOVED * noise:
+        return []
+    unit = INTENSITY_RANGES[measures.modality].unit
+    return [
+        f"next to nothing was restored: the change is {change:.2g} {unit}, the noise of the input {noise:.2g} {unit}"
+    ]

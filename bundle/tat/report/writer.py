@@ -1,0 +1,66 @@
+"""Writing the report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from bundle.tat.atomic import write_text
+from bundle.tat.cases.table import CaseRow
+from bundle.tat.data.datalist import resolve_path
+from bundle.tat.quality.calibration import read_calibration
+from bundle.tat.refusal import RefusedInputError
+from bundle.tat.report.collect import read_run, write_run
+
+REPORT_NAME: Final = "report.html"
+
+
+class ReportWriter:
+    """Writes ``report.html`` into the output folder of a run, and anew from what the run left there.
+
+    What draws it is imported when it is written: a run that ends early does not wait for it.
+
+    Args:
+        output_dir: folder of the results.
+        weights: file of the weights, for the calibration beside it; ``None`` leaves out what it tells.
+    """
+
+    def __init__(self, output_dir: str | Path, weights: str | None = None) -> None:
+        self.output_dir = resolve_path(str(output_dir))
+        self.weights = weights
+
+    def write(self, rows: Sequence[CaseRow]) -> Path | None:
+        """Write the report at the end of a run; where nothing has a result, nothing is written.
+
+        Args:
+            rows: what became of its cases.
+
+        Returns:
+            Its path; ``None`` where no scan was restored, now or before: the table has said why.
+
+        Raises:
+            RefusedInputError: the file system does not let us.
+        """
+        if not read_run(self.output_dir).cases:
+            return None
+        write_run(self.output_dir, rows)
+        return self.rewrite()
+
+    def rewrite(self) -> Path:
+        """Write the report anew from what runs left in the output folder.
+
+        Returns:
+            Its path.
+
+        Raises:
+            RefusedInputError: there is nothing to report, or the file system does not let us.
+        """
+        from bundle.tat.report.page import render_page
+
+        run = read_run(self.output_dir)
+        if not run.cases and not run.left_out:
+            raise RefusedInputError(f"{self.output_dir} holds no restored scan: pass the OUT of tat restore")
+        path = self.output_dir / REPORT_NAME
+        write_text(path, render_page(run, read_calibration(self.weights)))
+        return path

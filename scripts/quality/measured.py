@@ -1,0 +1,128 @@
+"""What is known and measured of each case: its gain, which needs the clean slices, and what is told without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from bundle.tat.inferers.representation import recorded_representations
+from bundle.tat.metrics.regions import find_regions
+from bundle.tat.modality import EVALUATION_WINDOWS, INTENSITY_RANGES, Modality
+from bundle.tat.quality.measures import CaseMeasures, SliceMeasures, measure_slice
+from scripts.quality.cases import KnownCase, Slices
+
+# Below this nobody sees a difference [dB]: such cases neither gain nor lose.
+TOLERANCE: Final = 0.05
+EDGE_TOLERANCE: Final = 0.2
+
+
+@dataclass(frozen=True)
+class MeasuredCase:
+    """A case of known gain.
+
+    Args:
+        case: name, condition, subject.
+        measures: without the clean slices, as of any scan.
+        vectors: task representation of each slice ``(N, 4F)``; empty for a network without.
+        gain: PSNR of the restored slices minus that of the input, in the evaluation window [dB].
+        edge_gain: by how much the error at the clean slices' strong edges fell [dB].
+    """
+
+    case: KnownCase
+    measures: CaseMeasures
+    vectors: Slices
+    gain: float
+    edge_gain: float
+
+    @property
+    def is_harmed(self) -> bool:
+        """Whether the restored slices are worse than the input over all pixels."""
+        return self.gain < -TOLERANCE
+
+    @property
+    def has_harmed_edges(self) -> bool:
+        """Whether they are worse at strong edges."""
+        return self.edge_gain < -EDGE_TOLERANCE
+
+    @property
+    def gains(self) -> bool:
+        """Whether they are better, and no worse at edges."""
+        return self.gain > TOLERANCE and not self.has_harmed_edges
+
+
+def measure_cases(network: nn.Module, cases: Iterable[KnownCase]) -> Iterator[MeasuredCase]:
+    """Restore cases and measure them; those whose clean slices show too little tissue are left out.
+
+    Args:
+        network: takes and gives slices in [0, 1].
+        cases: any.
+
+    Yields:
+        The cases, in their order.
+    """
+    for case in cases:
+        with recorded_representations(network) as vectors:
+            restored = restore(network, case.image, case.modality)
+        measured = [
+            found
+            for index, slices in enumerate(zip(case.image, restored, strict=True))
+            if (found := measure_slice(*slices, case.modality, index=index, kspace_kept=case.kspace_kept))
+        ]
+        scores = [
+            known
+            for slices in zip(case.image, restored, case.label, strict=True)
+            if (known := _gains(*slices, case.modality)) is not None
+        ]
+        if measured and scores:
+            gain, edge_gain = (float(np.mean(column)) for column in zip(*scores, strict=True))
+            represented = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float32)
+            yield MeasuredCase(case, _of_case(case, measured), represented, gain, edge_gain)
+
+
+def restore(network: nn.Module, slices: Slices, modality: Modality) -> Slices:
+    """Restore slices ``(N, H, W)`` in the modality's unit, as the bundle does."""
+    bounds = INTENSITY_RANGES[modality]
+    scaled = torch.from_numpy((slices - bounds.low) / bounds.width).clamp(0.0, 1.0)[:, None]
+    with torch.inference_mode():
+        restored = network(scaled)[:, 0] * bounds.width + bounds.low
+    return restored.clamp(min=0.0).numpy() if bounds.low == 0 else restored.numpy()
+
+
+def _of_case(case: KnownCase, measured: list[SliceMeasures]) -> CaseMeasures:
+    return CaseMeasures(
+        case.modality,
+        len(case.image),
+        tuple(measured),
+        pixel_sides=(case.pixel_side, case.pixel_side),
+        kspace_kept=case.kspace_kept,
+    )
+
+
+def _gains(image: Slices, restored: Slices, label: Slices, modality: Modality) -> tuple[float, float] | None:
+    """Gain of a slice over all pixels, and at the strong edges of the clean slice [dB]."""
+    regions = find_regions(label, modality)
+    if regions is None:
+        return None
+    window = EVALUATION_WINDOWS[modality]
+    clip = partial(np.clip, a_min=window.low, a_max=window.high)
+    # PSNR of both is taken over one range, so that it cancels.
+    return (
+        _decibels(clip(image) - clip(label), clip(restored) - clip(label)),
+        _decibels((image - label)[regions.edges], (restored - label)[regions.edges]),
+    )
+
+
+# Errors below this part of the range are taken for it: nobody can lose 100 dB.
+_LEAST_ERROR: Final = 1e-4
+
+
+def _decibels(before: Slices, after: Slices) -> float:
+    """By how much an error falls [dB]; an input without any error has a little."""
+    errors = [max(float(np.sqrt((error.astype(np.float64) ** 2).mean())), _LEAST_ERROR) for error in (before, after)]
+    return float(20.0 * np.log10(errors[0] / errors[1]))
