@@ -49,7 +49,9 @@ def test_what_is_given_is_restored(kind, foreign_directory, capsys):
     out = foreign_directory / "OUT"
     written = [str(path.relative_to(out)) for path in sorted(out.glob("*/*")) if path.name != "restoration.json"]
     assert written == RESULTS[kind]
-    assert " restored" in capsys.readouterr().out.splitlines()[-1]
+    *_, summary, report = capsys.readouterr().out.splitlines()
+    assert " restored" in summary
+    assert report == f"report: {out / 'report.html'}"
 
 
 @pytest.mark.parametrize("name", ["2026_01", "1e5", "a,b", "x#y"])
@@ -133,12 +135,12 @@ def run_tat(*words):
     return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
 
 
-def test_a_process_says_the_table_and_nothing_else(foreign_directory, monkeypatch):
+def test_a_process_says_the_table_and_where_the_report_is(foreign_directory, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     write_nifti(foreign_directory / "2026_01" / "a,b.nii.gz", VOLUME)
     done = run_tat("restore", "2026_01", "1e5", "--modality", "CT", *IDENTITY)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["case", "a,b", "1"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["case", "a,b", "1", "report:"]
     assert done.stderr == ""
     assert (foreign_directory / "1e5" / "a,b" / "a,b_restored.nii.gz").is_file()
 

@@ -57,5 +57,5 @@ def test_a_map_is_refused_by_its_sidecar(tmp_path):
     (tmp_path / "a.nii").touch()
     (tmp_path / "a.json").write_text('{"Modality": "MR", "ImageType": ["DERIVED", "PRIMARY", "ADC"]}')
     scan = MetaTensor(torch.zeros(1, 2, 2), meta={"filename_or_obj": str(tmp_path / "a.nii")})
-    with pytest.raises(ValueError, match=r"by Image Type in a\.json, this is a parametric map"):
+    with pytest.raises(ValueError, match=r"by Image Type in a\.json, this is a map of diffusion"):
         ResolveModalityd("image")({"image": scan})
