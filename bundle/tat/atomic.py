@@ -115,11 +115,17 @@ def _hidden(path: Path, state: str) -> Path:
 
 
 def _flush(folder: Path) -> None:
-    """Bring the files of a folder to the disk."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb+") as opened:
-                os.fsync(opened.fileno())
+    """Bring the files of a folder to the disk, and their names where the system can do that."""
+    for path in (*folder.rglob("*"), folder):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        elif path.is_dir() and os.name == "posix":
+            opened = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
 
 
 def _put_in_place(whole: Path, path: Path) -> None:

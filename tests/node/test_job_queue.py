@@ -209,3 +209,19 @@ def _step(queue: JobQueue, name: str) -> None:
                 name, lambda id_: queue.restored(id_, [f"{id_}-1/a.dcm"])
             )(job.id)
     assert all(job.state in FINAL or job.n_instances for job in queue.jobs())
+
+
+def test_the_queue_is_for_its_user_alone(tmp_path):
+    tmp_path.chmod(0o755)
+    queue = JobQueue(tmp_path / "queue.sqlite", Clock())
+    add(queue, instance(1))
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("queue.sqlite*")} == {0}
+    queue.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_no_queue_is_refused(tmp_path, read_only):
+    path = tmp_path / "queue.sqlite"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(RefusedInputError, match="cannot be opened: file is not a database; look at its rights"):
+        JobQueue(path, Clock(), read_only=read_only)

@@ -1,6 +1,7 @@
 """From a caller to the archive: nothing is lost and nothing comes twice."""
 
 import logging
+import sqlite3
 from threading import Thread
 
 import pydicom
@@ -8,6 +9,7 @@ import pytest
 
 pytest.importorskip("pynetdicom", reason="the extra node is not installed: pip install '.[node]'")
 
+from bundle.tat.node.clock import LONGEST_PAUSE
 from bundle.tat.node.job_queue import MAX_STARTS
 from bundle.tat.node.restorer import DiskFullError
 from bundle.tat.node.service import MAX_REJECTIONS, Node
@@ -216,6 +218,44 @@ def test_a_full_disk_is_waited_for(tmp_path, archive, steps):
         one.clock.pass_by(one.node._disk.remaining)
     assert one.node.restore_next()
     assert states(one.queue) == ["sending"]
+
+
+@pytest.mark.parametrize("call", ["restored", "put_back", "refuse"])
+def test_a_job_whose_outcome_the_full_disk_did_not_take_is_restored_again(tmp_path, archive, steps, monkeypatch, call):
+    one = steps()
+    send(one.port, series(tmp_path / "in"))
+    one.complete()
+    one.copies.errors = [DiskFullError()] if call == "put_back" else []
+    one.copies.reason = "its slices are apart" if call == "refuse" else ""
+
+    def is_full(*_) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one.queue, call, is_full)
+        with pytest.raises(sqlite3.OperationalError):
+            one.node.restore_next()
+    assert states(one.queue) == ["restoring"]
+    one.copies.reason = ""
+    one.clock.pass_by(LONGEST_PAUSE)
+    assert one.node.restore_next()
+    assert states(one.queue) == ["sending"]
+    assert one.node.send_next()
+    assert sorted(archive.came.values()) == [1, 1, 1]
+
+
+def test_a_damaged_result_is_made_again(tmp_path, archive, steps):
+    one = steps()
+    send(one.port, series(tmp_path / "in"))
+    one.complete()
+    one.node.restore_next()
+    next(one.node.files.results.glob("*/*.dcm")).write_bytes(b"half")
+    assert one.node.send_next()
+    assert states(one.queue) == ["waiting"]
+    assert not one.node.files.results_of(1)
+    assert one.node.restore_next()
+    assert one.node.send_next()
+    assert states(one.queue) == ["done"]
 
 
 def test_results_that_are_gone_are_made_again(tmp_path, archive, steps):

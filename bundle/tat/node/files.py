@@ -118,7 +118,12 @@ class NodeFiles:
 
     def remove(self, series: int, jobs: Iterable[int]) -> None:
         """Remove what came of a series and what was made of its jobs."""
-        for folder in (self.received / str(series), *(one for job in jobs for one in self.results_of(job))):
+        shutil.rmtree(self.received / str(series), ignore_errors=True)
+        self.remove_results(jobs)
+
+    def remove_results(self, jobs: Iterable[int]) -> None:
+        """Remove what was made of jobs."""
+        for folder in (one for job in jobs for one in self.results_of(job)):
             shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self, files: Collection[str], jobs: Collection[int]) -> int:

@@ -153,19 +153,29 @@ class JobQueue:
         read_only: look only, at the queue of another process perhaps.
 
     Raises:
-        RefusedInputError: there is nothing to read, or another version wrote it.
+        RefusedInputError: there is nothing to read, it cannot be opened, or another version wrote it.
     """
 
     def __init__(self, path: Path, clock: Clock, *, read_only: bool = False) -> None:
         if read_only and not path.is_file():
             raise RefusedInputError(f"{path.parent} holds no queue: pass --folder of a node that has run")
         target = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._connection = sqlite3.connect(target, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
         self._clock = clock
         self.changed = Condition()
-        if not read_only:
-            self._set_up()
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        try:
+            if not read_only:
+                # It names series, so it is for the node's user alone, as are the files that SQLite makes beside it.
+                path.touch(mode=0o600)
+            self._connection = sqlite3.connect(
+                target, uri=True, isolation_level=None, check_same_thread=False, timeout=60
+            )
+            if not read_only:
+                self._set_up()
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except (OSError, sqlite3.Error) as error:
+            raise RefusedInputError(
+                f"the queue {path} cannot be opened: {error}; look at its rights and its disk, or pass another --folder"
+            ) from error
         if version != _VERSION:
             raise RefusedInputError(f"{path} was written by another version of this program: pass another --folder")
 

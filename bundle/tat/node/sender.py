@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 
@@ -61,7 +62,7 @@ class Sender:
             for path in paths:
                 if is_stopped():
                     return
-                image = dcmread(path)
+                image = _read(path)
                 if str(image.SOPClassUID) not in accepted:
                     raise RejectedError(f"the receiver does not take {_name(image.SOPClassUID)}")
                 _check(self._store(association, image))
@@ -117,4 +118,12 @@ def _name(sop_class: str) -> str:
 
 def _sop_class(path: Path) -> str:
     """The class of a file, from its meta information."""
-    return str(dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"]).SOPClassUID)
+    return str(_read(path, only=["SOPClassUID"]).SOPClassUID)
+
+
+def _read(path: Path, only: list[str] | None = None) -> Dataset:
+    """A file of ours, or some of its elements; one that is damaged counts as one that is gone."""
+    try:
+        return dcmread(path, stop_before_pixels=only is not None, specific_tags=only)
+    except InvalidDicomError as error:
+        raise FileNotFoundError(f"{path} is damaged") from error

@@ -75,6 +75,8 @@ class Node:
         self._stopped = Event()
         self._fault = ""
         self._seen: set[int] = set()
+        # The job whose restoration was begun, until the queue has noted what became of it.
+        self._begun: int | None = None
 
     def recover(self) -> None:
         """Take up what an earlier process left."""
@@ -101,16 +103,28 @@ class Node:
         Returns:
             Whether there was one whose turn has come.
         """
-        if self._disk.remaining or (job := self.queue.start_next()) is None:
+        if self._disk.remaining:
             return False
+        if self._begun is not None:  # the disk was too full to note what became of it
+            self.queue.put_back(self._begun)
+            self._begun = None
+        if (job := self.queue.start_next()) is None:
+            return False
+        self._begun = job.id
+        is_restored = self._restore(job)
+        self._begun = None
+        return is_restored
+
+    def _restore(self, job: Job) -> bool:
+        """Restore a job, and note what became of it; ``False`` if the disk is full."""
         self._seen.add(job.id)
         began = self._clock.elapsed()
         try:
             files = [self.files.received / name for name in self.queue.files(job)]
             restored = self._restorer.restore(job.id, files)
         except DiskFullError:
-            self.queue.put_back(job.id)
             logger.error("job %d: the disk is full, next try in %.0f s", job.id, self._disk.fail())
+            self.queue.put_back(job.id)
             return False
         except Exception as error:
             self._fail(job, f"an error of the program: {place_of(error)}")
@@ -191,8 +205,9 @@ class Node:
             self._silence.reset()
             self._reject(job, str(error))
         except FileNotFoundError:
-            logger.warning("job %d: its results are gone, it is restored again", job.id)
+            logger.warning("job %d: results of it are gone or damaged, it is restored again", job.id)
             self.queue.put_back(job.id)
+            self.files.remove_results([job.id])  # restoring keeps what is there
 
     def _reject(self, job: Job, reason: str) -> None:
         n_rejections = self.queue.rejected(job.id)
