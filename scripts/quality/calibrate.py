@@ -29,6 +29,7 @@ from bundle.tat.file_digest import file_sha256
 from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.networks import TAT
+from bundle.tat.networks.context import count_input_channels
 from bundle.tat.quality.calibration import FILE_NAME, Calibration, ModalityCalibration
 from bundle.tat.quality.features import case_features
 from bundle.tat.quality.verdict import judge
@@ -65,7 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def read_network(weights: Path) -> TAT:
-    """The network of inference.json with the weights, on the CPU."""
+    """The network of inference.json with the weights, on the CPU; ends where they need neighbouring slices."""
+    if not weights.is_file():
+        sys.exit(f"{weights} does not exist: pass weights that do")
+    n_channels = count_input_channels(torch.load(weights, map_location="cpu", weights_only=True))
+    if n_channels is not None and n_channels > 1:
+        sys.exit(
+            f"{weights} take {n_channels} slices at once, and a benchmark case is one slice: weights that see "
+            'neighbouring slices cannot be calibrated yet, their verdict is "not calibrated"'
+        )
     config = ConfigParser()
     config.read_config(str(ROOT / "configs" / "inference.json"))
     network: TAT = config.get_parsed_content("network_def")

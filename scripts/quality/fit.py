@@ -71,7 +71,7 @@ def fit_modality(
         do_not_use=max(look, float(np.quantile(harm_chance[~harmed], SPECIFICITY))),
         look_closely=look,
         look_at_edges=_flagging_threshold(edge_chance[missed]) if missed.any() else 1.0,
-        ranges={name: _range([one[name] for one in features]) for name in names if features[0][name] is not None},
+        ranges={name: told for name in names if (told := _range([one[name] for one in features])) is not None},
         band=_band(validation),
         representation=_representation(trained, validation),
         grades={},
@@ -187,9 +187,9 @@ def _flagging_threshold(chances: NDArray[np.float64]) -> float:
     return float(np.sort(chances)[int(np.floor((1.0 - SENSITIVITY) * len(chances)))])
 
 
-def _range(values: Sequence[float | None]) -> tuple[float, float]:
+def _range(values: Sequence[float | None]) -> tuple[float, float] | None:
     known = [value for value in values if value is not None]
-    return min(known), max(known)
+    return (min(known), max(known)) if known else None
 
 
 def _band(cases: Sequence[MeasuredCase]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -29,13 +29,23 @@ def weights(tmp_path):
 
 
 def test_the_shipped_calibration_belongs_to_the_shipped_weights():
-    """Weights that were trained anew need make calibrate, too. Without the file there is no verdict, and no guess."""
-    if SHIPPED.is_file():
-        told = json.loads(SHIPPED.read_text())["weights_sha256"]
-        assert told == file_sha256(ROOT / "models" / "model.pt"), "run make calibrate"
-        assert read_calibration(ROOT / "models" / "model.pt").modalities
-    else:
-        assert read_calibration(ROOT / "models" / "model.pt") == NO_CALIBRATION
+    """Weights that were trained anew need make calibrate, too."""
+    told = json.loads(SHIPPED.read_text())["weights_sha256"]
+    assert told == file_sha256(ROOT / "models" / "model.pt"), "run make calibrate"
+    assert read_calibration(ROOT / "models" / "model.pt").modalities
+
+
+def test_the_shipped_calibration_is_not_ignored():
+    """Whoever clones the bundle gets its verdicts."""
+    assert "!models/calibration.json" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_the_published_figures_are_those_of_the_shipped_calibration():
+    grades = read_calibration(ROOT / "models" / "model.pt").modalities[Modality.CT].grades
+    told = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    for grade in grades.values():
+        assert f"| {grade.n_flagged} of {grade.n_harmful} (" in told
+        assert f"| {grade.n_passed} of {grade.n_harmless} (" in told
 
 
 def test_it_is_read_as_it_was_written(weights):

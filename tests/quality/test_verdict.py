@@ -14,7 +14,7 @@ from bundle.tat.quality.calibration import NO_CALIBRATION, Logistic, Representat
 from bundle.tat.quality.features import USED, case_features
 from bundle.tat.quality.measures import N_SLICES, CaseMeasures, chosen_slices, tissue_shifts
 from bundle.tat.quality.record import Quality, ShownSlice, ShownSlices, from_json, read_shown, to_json, write_shown
-from bundle.tat.quality.verdict import judge
+from bundle.tat.quality.verdict import chance_in_words, judge
 from tests.quality.helper import anatomy, calibration, measured, one_slice
 
 
@@ -27,6 +27,20 @@ def test_a_restoration_that_blurs_is_not_to_be_used():
     assert judgement.verdict == "do not use"
     assert "came out worse than their input" in judgement.reasons[0]
     assert judgement.harm > 0.5
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"), [(0.0004, "less than 1 %"), (0.02, "2 %"), (0.99, "99 %"), (0.9999, "more than 99 %")]
+)
+def test_a_chance_is_never_told_as_certain(chance, words):
+    assert chance_in_words(chance) == words
+
+
+def test_a_reason_says_the_limit_that_it_is_above():
+    """2 % alone would sound like a good reason to rely on a scan."""
+    judgement = judge(measured(lambda clean: smoothed(clean, 2.5)), calibration(do_not_use=2.0, look_closely=0.02))
+    assert judgement.verdict == "look closely"
+    assert "worse than their input (the limit of this verdict is 2 %)" in judgement.reasons[0]
 
 
 def test_without_a_calibration_there_is_no_guess():
@@ -120,5 +134,8 @@ def test_slices_survive_their_file(tmp_path):
     np.testing.assert_allclose(again.worst.image, one.image, atol=0.5)
     assert not again.median.disagreement.any()
     assert read_shown(tmp_path / "nowhere") is None
-    (tmp_path / "quality.npz").write_bytes(b"damaged")
-    assert read_shown(tmp_path) is None
+    whole = (tmp_path / "quality.npz").read_bytes()
+    middle = len(whole) // 2
+    for damaged in (b"damaged", b"", whole[:-40], whole[:middle], whole[:500] + bytes(200) + whole[700:]):
+        (tmp_path / "quality.npz").write_bytes(damaged)
+        assert read_shown(tmp_path) is None

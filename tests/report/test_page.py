@@ -2,17 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from bundle.tat.cases.table import CaseRow
+from bundle.tat.modality import Modality
 from bundle.tat.quality.calibration import NO_CALIBRATION
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.report.collect import read_run
 from bundle.tat.report.page import MAX_PICTURED, render_page
+from bundle.tat.report.words import measured_lines
 from bundle.tat.report.writer import ReportWriter
 from bundle.tat_command import main
-from tests.quality.helper import calibration
+from tests.quality.helper import calibration, measured
 from tests.report.helper import SHA256, write_case
 
 
@@ -47,6 +50,18 @@ def test_it_says_the_verdict_of_each_scan_the_most_doubtful_first(page):
     text = text_of(page)
     for words in ("1 as trained", "1 do not use", "1 not measured", "1 refused", "1 skipped", "came out worse than"):
         assert words in text
+
+
+def test_beside_each_verdict_stands_what_to_do(page):
+    """Whoever jumps to a scan has not read the legend."""
+    cards = [text_of(card) for card in page.split('<section class="card"')[1:]]
+    assert "Use the input instead." in cards[0]
+    assert "This is no proof that it is right." in cards[1]
+
+
+def test_a_change_of_a_negative_total_has_the_sign_of_the_change():
+    measures = replace(measured(lambda clean: clean), modality=Modality.PET, activity=(-4.0, -2.0))
+    assert "(+50.0 %)" in next(line.value for line in measured_lines(measures, None) if line.name == "Total activity")
 
 
 def test_every_measure_has_a_value_and_a_sentence(page):

@@ -137,3 +137,21 @@ def test_slices_along_another_axis_are_the_same_slices(scan, weights):
     found = read_record(out / "body").quality.measures
     assert found.n_slices == expected.n_slices == 3
     assert found.median("change_edges") == pytest.approx(expected.median("change_edges"), rel=0.02)
+
+
+class BlurOfThree(Blur):
+    """Sees the neighbouring slices, too, and averages over them."""
+
+    context = 1
+
+    def forward(self, slices):
+        assert slices.shape[1] == 3
+        return super().forward(slices.mean(dim=1, keepdim=True))
+
+
+def test_a_thorough_report_of_a_network_that_sees_neighbouring_slices(scan, weights):
+    out, _ = restore(scan, weights, BlurOfThree(3), report="thorough")
+    measures = read_record(out / "body").quality.measures
+    assert [one.index for one in measures.slices] == [0, 1, 2]
+    # An average is the same however a slice lies, if its neighbours are turned with it.
+    assert measures.disagreement == pytest.approx(0.0, abs=0.01)

@@ -19,7 +19,7 @@ class HotPlace(NamedTuple):
     """One of the hottest places of a scan.
 
     Args:
-        voxel: indices of its hottest voxel in the input.
+        voxel: indices of the voxel that is hottest in the mean of input and restored.
         suv_max: largest value within the sphere before and after [SUV].
         suv_peak: mean over the sphere of 1 cm^3 before and after [SUV].
     """

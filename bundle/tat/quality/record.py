@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,10 +139,11 @@ def read_shown(folder: Path) -> ShownSlices | None:
         The slices; ``None`` where there are none, or none that can be read.
     """
     try:
-        with np.load(folder / FILE_NAME, allow_pickle=False) as file:
+        # NumPy leaves a damaged file open that it opened itself.
+        with (folder / FILE_NAME).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return ShownSlices(_shown("worst", arrays), _shown("median", arrays), arrays["affine"].astype(np.float64))
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
         return None
 
 

@@ -72,8 +72,7 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
     features = case_features(measures)
     harm, edges = known.harm.chance(features), known.edges.chance(features)
     if harm >= known.do_not_use:
-        reason = f"of benchmark scans that measure like this one, {100 * harm:.0f} % came out worse than their input"
-        return Judgement(DO_NOT_USE, (reason,), harm, edges)
+        return Judgement(DO_NOT_USE, (_came_out(harm, "worse than their input", known.do_not_use),), harm, edges)
     reasons = [
         *_by_chance(harm, edges, known),
         *_beyond(features, known),
@@ -83,16 +82,26 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
     return Judgement(LOOK_CLOSELY if reasons else AS_TRAINED, tuple(reasons), harm, edges)
 
 
+def chance_in_words(chance: float) -> str:
+    """A chance as a percentage without decimals, which is never told as certain."""
+    if chance < 0.01:
+        return "less than 1 %"
+    return "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"
+
+
+def _came_out(chance: float, how: str, limit: float) -> str:
+    return (
+        f"of benchmark scans that measure like this one, {chance_in_words(chance)} came out {how} "
+        f"(the limit of this verdict is {chance_in_words(limit)})"
+    )
+
+
 def _by_chance(harm: float, edges: float, known: ModalityCalibration) -> list[str]:
     reasons = []
     if harm >= known.look_closely:
-        reasons.append(
-            f"of benchmark scans that measure like this one, {100 * harm:.0f} % came out worse than their input"
-        )
+        reasons.append(_came_out(harm, "worse than their input", known.look_closely))
     if edges >= known.look_at_edges:
-        reasons.append(
-            f"of benchmark scans that measure like this one, {100 * edges:.0f} % came out worse at strong edges"
-        )
+        reasons.append(_came_out(edges, "worse at strong edges", known.look_at_edges))
     return reasons
 
 
@@ -112,8 +121,8 @@ def _of_representation(measures: CaseMeasures, known: ModalityCalibration) -> li
     if distance is None or trained is None or distance <= trained.limit:
         return []
     return [
-        f"the network sees another kind of scan than in training (distance {distance:.1f}, of 99 % of validation "
-        f"slices below {trained.limit:.1f})"
+        f"the network sees another kind of scan than in training (distance {distance:.1f}; 99 % of validation "
+        f"slices lie below {trained.limit:.1f})"
     ]
 
 

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.quality.calibration import Grade, ModalityCalibration
 from bundle.tat.quality.measures import CaseMeasures
-from bundle.tat.quality.verdict import Judgement
+from bundle.tat.quality.verdict import Judgement, chance_in_words
 
 VERDICTS: Final = {
     "as trained": "Nothing that was measured speaks against this scan. This is no proof that it is right.",
-    "look closely": "Compare the restored scan with the input before you rely on it; the reasons stand beside it.",
+    "look closely": "Compare the restored scan with the input before you rely on it; the reasons are given.",
     "do not use": "Benchmark scans that measure like this one mostly came out worse. Use the input instead.",
     "not calibrated": "No verdict is given: it was never tested for these weights and this kind of scan.",
 }
@@ -39,12 +39,12 @@ def chances(judgement: Judgement) -> list[Line]:
     return [
         Line(
             "Chance of harm",
-            share(judgement.harm),
+            chance_in_words(judgement.harm),
             "Of benchmark scans with measures like these, so many came out further from the truth than their input.",
         ),
         Line(
             "Chance of harm at edges",
-            share(judgement.edges),
+            chance_in_words(judgement.edges),
             "The same, looking only at strong edges, such as vessel walls and organ borders.",
         ),
     ]
@@ -92,13 +92,8 @@ def number(value: float, unit: str = "") -> str:
     return f"{value:.{digits}f} {unit}".rstrip()
 
 
-def share(value: float) -> str:
-    """A share from 0 to 1 as a percentage without decimals."""
-    return f"{100 * value:.0f} %"
-
-
 def _interval(interval: tuple[float, float]) -> str:
-    return f"95 % interval {100 * interval[0]:.0f} to {share(interval[1])}"
+    return f"95 % interval {100 * interval[0]:.0f} to {100 * interval[1]:.0f} %"
 
 
 def _unit(measures: CaseMeasures) -> str:
@@ -182,7 +177,7 @@ def _uptake(measures: CaseMeasures) -> Iterator[Line]:
 
 def _kspace(measures: CaseMeasures) -> Iterator[Line]:
     if measures.kspace_kept:
-        known = " x ".join("unknown" if kept is None else share(kept) for kept in measures.kspace_kept)
+        known = " x ".join("unknown" if kept is None else f"{100 * kept:.0f} %" for kept in measures.kspace_kept)
         yield Line("K-space of the input", known, "How much of each axis the scanner had measured; the rest is added.")
     change = measures.median("kspace_change")
     if change is not None:
@@ -222,4 +217,4 @@ def _geometry(measures: CaseMeasures) -> Iterator[Line]:
 
 
 def _percent(before: float, after: float) -> str:
-    return f"{100 * (after / before - 1):+.1f} %" if before else "no change can be told"
+    return f"{100 * (after - before) / abs(before):+.1f} %" if before else "no change can be told"

@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from bundle.tat.metrics.regions import find_regions
 from bundle.tat.metrics.uptake import HotPlace
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.quality.calibration import Calibration, read_calibration
@@ -150,7 +151,10 @@ class MeasureQualityd(MapTransform):
         activity: tuple[float, float] | None = None
         places: tuple[HotPlace, ...] = ()
         if modality is Modality.PET:
-            activity, places = uptake(before * scale, after * scale, [sides[2], sides[0], sides[1]])
+            # Places are told by indices of the volume itself, whichever way its slices are stacked.
+            axis = self.slice_axis if image.ndim == 4 else 2
+            volumes = (np.moveaxis(stack * scale, 0, axis) for stack in (before, after))
+            activity, places = uptake(*volumes, np.insert(sides[:2], axis, sides[2]).tolist())
         measures = CaseMeasures(
             modality=modality,
             n_slices=len(before),
@@ -162,7 +166,9 @@ class MeasureQualityd(MapTransform):
             places=places,
             kspace_kept=kept,
             representation=self._distance(data, modality),
-            disagreement=_root_mean_square([disagreement[one.index] for one in measured if one.index in disagreement]),
+            disagreement=_disagreement_in_body(
+                disagreement, {index: restored for index, (_, restored) in pairs.items()}, modality
+            ),
         )
         judgement = judge(measures, self._calibration)
         shown = self._shown(measured, modality, pairs, disagreement, affine) if measured else None
@@ -219,7 +225,14 @@ class MeasureQualityd(MapTransform):
         return ShownSlice(index, image, restored, cropped)
 
 
-def _root_mean_square(maps: list[Volume]) -> float | None:
-    if not maps:
-        return None
-    return float(np.sqrt(np.mean([float((one.astype(np.float64) ** 2).mean()) for one in maps])))
+def _disagreement_in_body(
+    maps: Mapping[int, Volume], restored: Mapping[int, Volume], modality: Modality
+) -> float | None:
+    """Root mean square over the body: air, of which a scan may hold any share, is restored alike however it lies."""
+    squares = []
+    for index, spread in maps.items():
+        # Its slices were padded at the end, to sides that the network takes.
+        height, width = restored[index].shape
+        if (regions := find_regions(restored[index], modality)) is not None:
+            squares.append(spread[:height, :width][regions.body].astype(np.float64) ** 2)
+    return float(np.sqrt(np.concatenate(squares).mean())) if squares else None
