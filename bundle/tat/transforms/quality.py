@@ -153,8 +153,8 @@ class MeasureQualityd(MapTransform):
         if modality is Modality.PET:
             # Places are told by indices of the volume itself, whichever way its slices are stacked.
             axis = self.slice_axis if image.ndim == 4 else 2
-            volumes = (np.moveaxis(stack * scale, 0, axis) for stack in (before, after))
-            activity, places = uptake(*volumes, np.insert(sides[:2], axis, sides[2]).tolist())
+            was, became = (np.moveaxis(stack * scale, 0, axis) for stack in (before, after))
+            activity, places = uptake(was, became, np.insert(sides[:2], axis, sides[2]).tolist())
         measures = CaseMeasures(
             modality=modality,
             n_slices=len(before),
