@@ -121,11 +121,7 @@ def _flush(folder: Path) -> None:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         elif path.is_dir() and os.name == "posix":
-            opened = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(opened)
-            finally:
-                os.close(opened)
+            flush_folder(path)
 
 
 def _put_in_place(whole: Path, path: Path) -> None:
@@ -171,3 +167,19 @@ def _is_running(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk.
+
+    Args:
+        folder: existing folder.
+
+    Raises:
+        OSError: the system does not let us.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -26,20 +26,6 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 
 
-@pytest.fixture
-def steps(tmp_path):
-    archive, made = Archive(), []
-
-    def make(**more) -> Steps:
-        made.append(Steps(tmp_path / "node", archive, **more))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.end()
-    archive.stop()
-
-
 def answer(one: Steps, image: Dataset) -> Dataset:
     association = associate(one.port)
     try:

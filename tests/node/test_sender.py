@@ -16,13 +16,6 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 
 
-@pytest.fixture
-def archive():
-    one = Archive()
-    yield one
-    one.stop()
-
-
 def send(archive: Archive, tmp_path, files, *, is_stopped=lambda: False) -> list:
     sent = []
     Sender(settings_of(tmp_path / "node", archive)).send(files, sent.append, is_stopped=is_stopped)

@@ -14,31 +14,10 @@ from bundle.tat.node.job_queue import MAX_STARTS
 from bundle.tat.node.restorer import DiskFullError
 from bundle.tat.node.service import MAX_REJECTIONS, Node
 from bundle.tat.node.settings import Limits
-from tests.node.network import Archive, Copies, associate, send, series, settings_of, states, wait_until
-from tests.node.steps import Steps
+from tests.node.network import Copies, associate, send, series, settings_of, states, wait_until
 
 # pynetdicom leaves the socket of a connection that fails for the collector to close.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
-
-
-@pytest.fixture
-def archive():
-    one = Archive()
-    yield one
-    one.stop()
-
-
-@pytest.fixture
-def steps(tmp_path, archive):
-    made = []
-
-    def make(**more) -> Steps:
-        made.append(Steps(tmp_path / "node", archive, **more))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.end()
 
 
 def test_a_series_comes_in_and_a_derived_series_goes_out(tmp_path, archive, steps):

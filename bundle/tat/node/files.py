@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from bundle.tat.atomic import flush_folder
 from bundle.tat.refusal import RefusedInputError
 
 # What the folder of a node holds.
@@ -148,19 +149,3 @@ class NodeFiles:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only what is empty
         return len(left) + len(folders)
-
-
-def flush_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk.
-
-    Args:
-        folder: existing folder.
-
-    Raises:
-        OSError: the system does not let us.
-    """
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

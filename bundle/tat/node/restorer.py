@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from bundle.tat.atomic import flush_folder
 from bundle.tat.cases.refusals import is_output_lost
 from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, SERIES_KEY, Item
 from bundle.tat.dicom.study import StudyContents, list_study
 from bundle.tat.engines.case_runner import failed_row
 from bundle.tat.inference_config import InferenceConfig
-from bundle.tat.node.files import flush_folder
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.walk import Walked
 
