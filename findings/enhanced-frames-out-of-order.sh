@@ -8,7 +8,7 @@
 # number: 3 mm. It does so for objects of Siemens, GE and United Imaging; of Philips and Canon, it takes the Slice
 # Thickness. SimpleITK does not sort at all, and takes 1 mm. None says a word; highdicom is right.
 #
-# Why it matters: shape and contrast look right, and lengths and volumes along the slices are 0.2 to 3 times what they are. Who
+# Why it matters: shape and contrast look right, and lengths and volumes along the slices are 0.2 to 3 times what they should be. Who
 # gets Enhanced objects should compare the slice distance with Image Position (Patient) of the frames. Public reports of
 # the kind: rordenlab/dcm2niix issue 839 (order of slices, 2024); that GDCM reads the first frame alone is said in
 # InsightSoftwareConsortium/ITK pull request 2010. No report of these distances was found.
