@@ -36,8 +36,8 @@ def cases(*subjects: str) -> list[MeasuredCase]:
 @pytest.mark.integration
 def test_the_quantile_is_that_of_crepes():
     crepes = pytest.importorskip("crepes", reason="crepes is not installed: make test-integration installs it")
-    scores = np.random.default_rng(0).exponential(size=199)
-    sigmas = np.full(199, 2.0)
+    scores = np.random.default_rng(0).exponential(size=204)
+    sigmas = np.full(204, 2.0)
     regressor = crepes.ConformalRegressor().fit(residuals=scores * sigmas, sigmas=sigmas)
     (low, high), *_ = regressor.predict_int(np.zeros(1), sigmas=np.array([3.0]), confidence=LEVEL)
     width = 3.0 * conformal_quantile(scores, LEVEL)
