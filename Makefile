@@ -188,7 +188,7 @@ test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slo
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
 	$(BIN)/tat export build/export
 
-package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
+package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/how-to/package.md)
 	$(BIN)/python scripts/release/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
 	$(BIN)/python scripts/release/triton_repository.py --out build/package/triton-models
 
