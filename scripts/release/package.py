@@ -62,7 +62,7 @@ def as_zip(files: dict[str, bytes]) -> bytes:
 
 
 def hub_card(card: str) -> str:
-    """The model card on its own: pictures and links to other files of the bundle, which are not beside it, are left out."""
+    """The model card on its own, without pictures and links to files of the bundle, which are not beside it."""
     alone = re.sub(r"^!\[[^\]]*\]\((?!\w+:)[^)]*\)\n+", "", card, flags=re.MULTILINE)
     return CARD_HEAD + re.sub(r"\[([^\]]*)\]\((?!\w+:|#)[^)]*\)", r"\1", alone)
 
