@@ -119,7 +119,7 @@ def test_blocks_of_code(page, shell):
 @pytest.mark.parametrize(
     "line",
     [
-        "tat restor IN OUT",
+        "tat recover IN OUT",
         "tat restore IN OUT --slice_batchsize 1",
         "tat compare A B --sed 1",
         "make demonstration",
