@@ -2,7 +2,8 @@
 # # Fine-tune on your own pairs, and compare with statistics
 #
 # Start it in the bundle's folder. It needs `pip install --editable '.[report]'` and some minutes on a CPU.
-# The sample CT stands for your pairs, cut into three sections by slices. With real data a person is in one section only.
+# The sample CT stands for your pairs, cut into three sections by slices. With real data, a person is in
+# one section only.
 
 # %%
 import shutil
