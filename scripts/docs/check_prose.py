@@ -42,7 +42,6 @@ UNFINISHED: Final = (
     "docs/concepts/geometry.md",
     "docs/concepts/mri.md",
     "docs/concepts/quality.md",
-    "docs/concepts/walk.md",
     "docs/how-to/data.md",
     "docs/how-to/diagnosis.md",
     "docs/how-to/exports.md",
