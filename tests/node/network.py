@@ -93,9 +93,11 @@ class Copies:
         self.restored: list[tuple[int, int]] = []
         self.errors: list[Exception] = []
         self.reason = ""
+        self.remarks: list[str] = []
 
-    def restore(self, job: int, files: Sequence[Path]) -> Restored:
+    def restore(self, job: int, files: Sequence[Path], remark: str = "") -> Restored:
         self.restored.append((job, len(files)))
+        self.remarks.append(remark)
         if self.errors:
             raise self.errors.pop(0)
         if self.reason:
