@@ -76,6 +76,15 @@ def test_an_image_of_which_anything_differs_is_another(tmp_path, change):
     assert not is_same_image(first, written(tmp_path / "b", ImplicitVRLittleEndian, make_and_change))
 
 
+def test_bytes_in_another_order_are_another_value(tmp_path):
+    def set_number(number: int):
+        return lambda image, _: setattr(image, "SmallestImagePixelValue", number)
+
+    first = written(tmp_path / "a", "1.2.840.10008.1.2.1", set_number(0x0100))
+    assert not is_same_image(first, written(tmp_path / "b", ExplicitVRBigEndian, set_number(0x0001)))
+    assert is_same_image(first, written(tmp_path / "c", ExplicitVRBigEndian, set_number(0x0100)))
+
+
 def test_private_elements_are_not_compared(tmp_path):
     first = written(tmp_path / "a", "1.2.840.10008.1.2.1")
     assert is_same_image(first, written(tmp_path / "b", ImplicitVRLittleEndian, with_private_only))

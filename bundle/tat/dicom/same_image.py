@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -86,16 +86,26 @@ def _have_same_elements(first: Dataset, second: Dataset) -> bool:
 
 def _is_same_element(first: Dataset, second: Dataset, tag: int) -> bool:
     """Whether two data sets have the same value of an element."""
-    from pydicom.dataelem import RawDataElement
     from pydicom.filewriter import correct_ambiguous_vr_element
 
-    raw = first.get_item(tag), second.get_item(tag)
-    # As they are in the files: values that cannot be read are the same, too.
-    bytes_ = [one.value.rstrip(_FILL) for one in raw if isinstance(one, RawDataElement) and one.value is not None]
-    if len(bytes_) == 2 and bytes_[0] == bytes_[1]:
+    as_stored = _stored_value(first, tag)
+    if as_stored is not None and as_stored == _stored_value(second, tag):
         return True
-    elements = [correct_ambiguous_vr_element(image[tag], image, is_little_endian=True) for image in (first, second)]
-    if all(element.VR == "SQ" for element in elements):
-        items = elements[0].value, elements[1].value
+    one, other = (correct_ambiguous_vr_element(image[tag], image, is_little_endian=True) for image in (first, second))
+    items: tuple[Any, Any] = one.value, other.value
+    if one.VR == other.VR == "SQ":
         return len(items[0]) == len(items[1]) and all(map(_have_same_elements, *items))
-    return bool(elements[0].value == elements[1].value)
+    return bool(items[0] == items[1])
+
+
+def _stored_value(image: Dataset, tag: int) -> tuple[bytes, bool] | None:
+    """A value as it is in the file, and whether its byte order is little endian; ``None`` where it is read already.
+
+    So values that cannot be read can be compared, too.
+    """
+    from pydicom.dataelem import RawDataElement
+
+    element: object = image.get_item(tag)
+    if not isinstance(element, RawDataElement) or element.value is None:
+        return None
+    return bytes(element.value).rstrip(_FILL), bool(element.is_little_endian)

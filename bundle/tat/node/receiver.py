@@ -205,9 +205,7 @@ class Receiver:
 
     def _note_what_ended(self) -> None:
         """Bring to the queue what was refused, and then which associations have ended how."""
-        for uid, missing in list(self._missing.items()):
-            self._queue.miss(missing)
-            self._missing.pop(uid, None)
+        self._write_missing()
         self._callers.settle(self._queue.end_deliveries)
 
     def _store(self, event: Any) -> Dataset:
@@ -307,10 +305,18 @@ class Receiver:
         if series is None or status == DUPLICATE:
             return
         uid = str(event.request.AffectedSOPInstanceUID)
-        self._missing[uid] = Missing(uid, *series, status)
-        with suppress(sqlite3.Error):  # the disk is full: it is noted later
-            self._queue.miss(self._missing[uid])
-            self._missing.pop(uid, None)
+        with self._lock:
+            self._missing[uid] = Missing(uid, *series, status)
+        with suppress(sqlite3.Error):  # the disk is full: it is written later
+            self._write_missing()
+
+    def _write_missing(self) -> None:
+        with self._lock:
+            waiting = list(self._missing.values())
+        for missing in waiting:
+            self._queue.miss(missing)
+            with self._lock:
+                self._missing.pop(missing.uid, None)
 
     def _look_at_part(self, event: Any) -> None:
         """Look at a protocol data unit: it may ask for the release, or be too much."""
