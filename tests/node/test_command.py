@@ -53,10 +53,14 @@ def test_without_pynetdicom_the_extra_is_named(foreign_directory, capsys, monkey
 
 def test_a_folder_that_another_node_has_is_refused_before_weights_are_loaded(foreign_directory, capsys):  # noqa: F811
     pytest.importorskip("pynetdicom", reason="the extra node is not installed: pip install '.[node]'")
+    words = ["serve", "--send-to", "127.0.0.1:104:A", "--folder", "node", "--ckpt_path", "gone.pt"]
     with NodeFiles(foreign_directory / "node").owned():
-        shown = refusal("--send-to 127.0.0.1:104:A --folder node --ckpt_path gone.pt", capsys)
-    assert "another tat serve has the folder" in shown
-    assert "weights" in refusal("--send-to 127.0.0.1:104:A --folder node --ckpt_path gone.pt", capsys)
+        assert main(words) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("refused: another tat serve has the folder")
+    assert "gone.pt" not in shown
+    assert main(words) == 1
+    assert "gone.pt" in capsys.readouterr().err
 
 
 def test_status_and_retry_need_no_network(foreign_directory, capsys, monkeypatch):  # noqa: F811
