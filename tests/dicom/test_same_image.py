@@ -9,7 +9,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Imp
 
 from bundle.tat.dicom.same_image import is_same_image
 from bundle.tat.refusal import RefusedInputError
-from tests.dicom_sources import PATIENT_NAME, save, stored_values, write_source
+from tests.dicom_sources import PATIENT_NAME, compress_rle, save, stored_values, write_source
 from tests.enhanced_sources import write_enhanced
 
 SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless)
@@ -22,7 +22,7 @@ def written(folder: Path, syntax: str, change=None) -> Path:
     (path,) = write_source(folder, stored, "CT", change=change, **({} if compressed else {"syntax": syntax}))
     if compressed:
         image = pydicom.dcmread(path)
-        image.compress(RLELossless, generate_instance_uid=False)
+        compress_rle(image)
         save(image, path, RLELossless)
     return path
 
