@@ -90,6 +90,15 @@ def test_private_elements_are_not_compared(tmp_path):
     assert is_same_image(first, written(tmp_path / "b", ImplicitVRLittleEndian, with_private_only))
 
 
+def test_what_a_compressor_says_of_itself_is_not_compared(tmp_path):
+    first = written(tmp_path / "a", "1.2.840.10008.1.2.1")
+    assert is_same_image(first, written(tmp_path / "b", RLELossless, say_lossless))
+
+
+def say_lossless(image: Dataset, _: int) -> None:
+    image.DerivationDescription = "Lossless compression"
+
+
 def with_private_only(image: Dataset, _: int) -> None:
     image.private_block(0x0009, "MAKER", create=True).add_new(1, "US", 7)
 

@@ -19,8 +19,9 @@ from bundle.tat.refusal import RefusedInputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# What says how an image is encoded, or fills a file up: File Meta Information, pixels and their offsets, padding.
-_OF_ENCODING: Final = (0x7FE00001, 0x7FE00002, 0x7FE00010, 0xFFFCFFFC)
+# What belongs to the encoding: Derivation Description and Code, where compressors without loss tell of themselves;
+# pixels, which are compared by themselves, and their offsets; what fills a file up.
+_OF_ENCODING: Final = (0x00082111, 0x00089215, 0x7FE00001, 0x7FE00002, 0x7FE00010, 0xFFFCFFFC)
 # What values are filled up with to an even length, PS3.5 6.2.
 _FILL: Final = b" \0"
 
@@ -28,7 +29,8 @@ _FILL: Final = b" \0"
 def is_same_image(first: Path, second: Path) -> bool:
     """Whether two files hold the same image: the same stored values of pixels, and the same standard elements.
 
-    Private elements are not compared. In Implicit VR their kind is not told, and archives leave them out.
+    Private elements are not compared: in Implicit VR their kind is not told, and archives leave them out. Nor is the
+    derivation, where compressors without loss tell of themselves.
 
     Args:
         first: a DICOM image.
