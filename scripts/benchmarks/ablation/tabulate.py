@@ -108,6 +108,12 @@ def verdict(found: OfPersons) -> str:
     return f"{spread(list(found.values()))}, better for {n_better} of {len(values)}, {chance}"
 
 
+def has_pair(runs: Runs) -> bool:
+    """Whether an arm and the one that it is compared with have a seed in common."""
+    pairs = [(of_seeds, runs.get(ARMS[name].reference, {})) for name, of_seeds in runs.items()]
+    return any(ours is not others and ours.keys() & others.keys() for ours, others in pairs)
+
+
 def table_of_differences(runs: Runs) -> str:
     """Each arm against the one that it differs from in one thing."""
     rows = []
@@ -150,9 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = by_arm(read_results(options.results))
     if not runs:
         parser.error(f"{options.results} holds no finished run: run scripts.benchmarks.ablation.train first")
-    tables = [provenance(runs), table_of_costs(runs), table_of_gains(runs)]
-    tables += [table_of_differences(runs), table_of_persons(runs)]
-    text = "\n\n".join(tables)
+    compared = [table_of_differences(runs), table_of_persons(runs)] if has_pair(runs) else []
+    text = "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])
     print(text)
     fill([options.document], {"adapting": text})
 
