@@ -1,6 +1,6 @@
 """Where programs put the voxels of NIfTI files with all kinds of headers, and of what the bundle writes of them.
 
-``python -m scripts.benchmarks.geometry`` writes the table of docs/geometry.md.
+``python -m scripts.benchmarks.geometry`` writes the table of docs/concepts/geometry.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bundle.tat.volume_files.geometry import corner_distance
 from scripts.benchmarks.documents import ROOT, fill, markdown
 
 SHAPE: Final = (24, 20, 12)
-DOCUMENT: Final = ROOT / "docs" / "geometry.md"
+DOCUMENT: Final = ROOT / "docs" / "concepts" / "geometry.md"
 _TO_MM: Final = MappingProxyType({"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001})
 # Corners that are closer lie in one place, whatever the rounding [mm].
 _SAME: Final = 0.005
@@ -43,6 +43,11 @@ def _scanner() -> NDArray[np.float64]:
 SCANNER: Final = _scanner()
 # Linear registration to a template stretches and shears.
 TEMPLATE: Final = np.array([[1.08, 0.03, 0, 2], [-0.02, 1.05, 0.05, -5], [0, -0.04, 1.1, 9], [0, 0, 0, 1]]) @ SCANNER
+# A rigid one turns and shifts.
+ALIGNED: Final = (
+    np.array([[np.cos(0.2), -np.sin(0.2), 0, 3], [np.sin(0.2), np.cos(0.2), 0, -4], [0, 0, 1, 6], [0, 0, 0, 1]])
+    @ SCANNER
+)
 TILTED: Final = SCANNER @ np.array([[1, 0, 0, 0], [0, 1, 1.2, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 
 
@@ -69,6 +74,7 @@ KINDS: Final = MappingProxyType(
         "qform alone": Kind(SCANNER, SCANNER, (0, 1)),
         "both, equal": Kind(SCANNER, SCANNER, (1, 1)),
         "both, qform of the scanner, sform to a template": Kind(TEMPLATE, SCANNER, (4, 1)),
+        "both, sform turned to another scan": Kind(ALIGNED, SCANNER, (2, 1)),
         "sform to a template alone": Kind(TEMPLATE, SCANNER, (4, 0)),
         "tilted gantry, qform without the tilt": Kind(TILTED, TILTED, (1, 1)),
         "tilted gantry, sform alone": Kind(TILTED, TILTED, (1, 0)),

@@ -47,7 +47,7 @@ from scripts.benchmarks.operations import count_flop
 RECIPE: Final = "scanners"
 EPOCH_LENGTH: Final = 100
 RESULTS: Final = ROOT / "docs" / "ablation"
-WEIGHTS: Final = ROOT / "models" / "stages" / "6.pt"
+WEIGHTS: Final = ROOT / "models" / "model.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=2000, help="optimiser steps of each run (default: %(default)s)")
     parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"all, or some of {', '.join(ARMS)}")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="of all arms (default: 0, some 0 1 2)")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of TAT, to continue (models/stages/6.pt)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of TAT, to continue (models/model.pt)")
     options = parser.parse_args(arguments)
     if options.steps < 1 or (options.steps > EPOCH_LENGTH and options.steps % EPOCH_LENGTH):
         parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")

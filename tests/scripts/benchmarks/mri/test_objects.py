@@ -39,14 +39,14 @@ def test_each_object_has_its_outcome_and_sentence(objects, tmp_path):
         image.ImageType = ["ORIGINAL", "PRIMARY", "P", "ND"]
 
     def with_matrix(image, _):
-        image.AcquisitionMatrix = [0, 96, 128, 0]
+        image.AcquisitionMatrix = [96, 0, 0, 128]
 
     write_source(tmp_path / "in" / "sharp", sharp, "MR", change=with_matrix)
     write_source(tmp_path / "in" / "phase", sharp, "MR", change=to_phase)
     objects.main([str(tmp_path / "in"), "--table", str(tmp_path / "objects.json")])
     phase, whole = json.loads((tmp_path / "objects.json").read_text())["objects"]
     assert (phase["result"], phase["sentence"].partition(",")[0]) == ("refused", "a phase image")
-    assert (whole["result"], whole["upsampling"]) == ("upsampled", "4")
+    assert (whole["result"], whole["upsampling"]) == ("upsampled", "2")
     assert whole["sentence"].startswith("this MRI fills k-space")
     assert (whole["matrix"], whole["acquired"], whole["kept"]) == ([96, 128, 2], [1.0, 1.0], [1.0, 1.0])
 
