@@ -24,15 +24,16 @@ class SparseVoxels:
     Args:
         axis: array axis that the planes are stacked along, best the ``slowest_axis``.
         n_planes: of the volume.
-        values: index of a plane -> values of its voxels: one, or one for each.
+        values: index of a plane -> values of its voxels: a number that all have, or one for each.
         bits: which voxels of each plane, packed, ``(planes, bytes)``; ``None`` until there are any. It is one array,
             since thousands of small ones would lie between what is freed in the meantime, and keep it from being used.
+            Nor is a tensor made for a single number.
         n_voxels: how many voxels there are in all.
     """
 
     axis: int
     n_planes: int
-    values: dict[int, Tensor] = field(default_factory=dict)
+    values: dict[int, Tensor | float] = field(default_factory=dict)
     bits: NDArray[np.uint8] | None = None
     n_voxels: int = 0
 
@@ -62,13 +63,13 @@ class SparseVoxels:
         if self.bits is None:
             self.bits = np.empty((self.n_planes, bits.size), dtype=np.uint8)
         self.bits[index] = bits
-        self.values[index] = values[:1].clone() if same else values
+        self.values[index] = float(values[0]) if same else values
         self.n_voxels += values.numel()
 
     @property
     def has_negative(self) -> bool:
         """Whether one of the values is below 0."""
-        return any(bool((values < 0).any()) for values in self.values.values())
+        return any(bool(torch.as_tensor(values).lt(0).any()) for values in self.values.values())
 
     def add_to(self, volume: Tensor) -> None:
         """Add the values to the voxels.
@@ -98,7 +99,7 @@ class SparseVoxels:
         for plane, mask, _ in self._planes_of(volume):
             plane[mask] = value
 
-    def _planes_of(self, volume: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _planes_of(self, volume: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor | float]]:
         """Plane, mask and values, for each plane that has such voxels."""
         plain = plain_tensor(volume)
         if self.bits is None:
@@ -106,8 +107,8 @@ class SparseVoxels:
         for index, values in self.values.items():
             plane = plain.select(self.axis, index)
             mask = np.unpackbits(self.bits[index], count=plane.numel()).astype(bool).reshape(plane.shape)
-            on_device = values.to(plane)
-            yield plane, torch.from_numpy(mask).to(plane.device), on_device if len(values) > 1 else on_device[0]
+            on_device = values if isinstance(values, float) else values.to(plane)
+            yield plane, torch.from_numpy(mask).to(plane.device), on_device
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> SparseVoxels:
         """The same object: MONAI copies what its transforms note down for each inversion, and this is never changed."""
