@@ -120,8 +120,9 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
 benchmark-real: data/real.json ## score models/model.pt on pairs made of real scans, by texture, level, grid and person (half an hour)
-	$(BIN)/tat evaluate --datalist_file data/real.json --section testing --output_dir eval/real --baselines gaussian,gaussian_3d
+	$(BIN)/tat evaluate --datalist_file data/real.json --section testing --output_dir eval/real --baselines gaussian,gaussian_3d --baselines_for case
 	$(BIN)/python -m scripts.benchmarks.real_scans eval/real/slices.csv
+	$(BIN)/python -m scripts.benchmarks.real_noise
 
 data/robustness.json: scripts/data/robustness_parts.py | data
 	$(BIN)/python -m scripts.data.prepare_data --out data --robustness

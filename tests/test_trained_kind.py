@@ -18,9 +18,11 @@ def test_what_stands_beside_the_shipped_weights_is_about_them():
 
 
 def test_kind_of_other_weights(tmp_path, caplog):
-    content = {"pixel_sizes": {"MRI": [0.5, 1]}, "mri_kept": [0.2, 0.8], "mri_one_axis_whole": True}
+    content = {"pixel_sizes": {"MRI": [0.5, 1]}, "mri_kept": [0.2, 0.8], "mri_kept_beside_whole": [0.2, 0.4]}
     (tmp_path / "own.json").write_text(json.dumps(content))
-    assert read_trained_kind(str(tmp_path / "own.pt")) == TrainedKind({Modality.MRI: (0.5, 1.0)}, (0.2, 0.8), True)
+    assert read_trained_kind(str(tmp_path / "own.pt")) == TrainedKind(
+        {Modality.MRI: (0.5, 1.0)}, (0.2, 0.8), (0.2, 0.4)
+    )
     assert not caplog.text
     assert read_trained_kind(str(tmp_path / "others.pt")) == TrainedKind({})
     assert "no others.json beside the weights" in caplog.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,12 @@ class TrainedKind:
     Args:
         pixel_sizes: smallest and largest pixel side of the slices [mm].
         mri_kept: smallest and largest share of an axis of k-space that MR images kept; ``None`` where nothing is said.
-        mri_one_axis_whole: whether one of the two axes may also be whole.
+        mri_kept_beside_whole: the same of the other axis where one is whole; ``None`` where none may be.
     """
 
     pixel_sizes: Mapping[Modality, tuple[float, float]]
     mri_kept: tuple[float, float] | None = None
-    mri_one_axis_whole: bool = False
+    mri_kept_beside_whole: tuple[float, float] | None = None
 
 
 def kind_file(weights: Path) -> Path:
@@ -58,13 +58,19 @@ def read_trained_kind(weights: str) -> TrainedKind:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         sizes = {Modality(name): (float(low), float(high)) for name, (low, high) in content["pixel_sizes"].items()}
-        kept = content.get("mri_kept")
         return TrainedKind(
             pixel_sizes=sizes,
-            mri_kept=None if kept is None else (float(kept[0]), float(kept[1])),
-            mri_one_axis_whole=bool(content.get("mri_one_axis_whole", False)),
+            mri_kept=_as_interval(content.get("mri_kept")),
+            mri_kept_beside_whole=_as_interval(content.get("mri_kept_beside_whole")),
         )
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise RefusedInputError(
             f"{file} does not say what the weights were trained on: {error!r}; see {__name__}"
         ) from error
+
+
+def _as_interval(bounds: Sequence[float] | None) -> tuple[float, float] | None:
+    if bounds is None:
+        return None
+    low, high = bounds
+    return float(low), float(high)

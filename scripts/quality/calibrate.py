@@ -35,6 +35,7 @@ from bundle.tat.quality.features import case_features
 from bundle.tat.quality.verdict import judge
 from scripts.data.parts import TEST, VALIDATE
 from scripts.quality.cases import LISTS, held_out_cases, training_slices
+from scripts.quality.conformal import fit_interval
 from scripts.quality.fit import fit_modality
 from scripts.quality.measured import MeasuredCase, measure_cases
 
@@ -58,7 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     modalities = {
         modality: fitted for modality in Modality if (fitted := fit(network, modality, cases, options.data)) is not None
     }
-    calibration = Calibration(file_sha256(options.weights), modalities)
+    errors = {
+        modality: interval
+        for modality in Modality
+        if (interval := fit_interval(*of_modality(cases, modality))) is not None
+    }
+    calibration = Calibration(file_sha256(options.weights), modalities, errors)
     write_table(options.table, cases, calibration)
     write_json(options.weights.with_name(FILE_NAME), to_json(calibration, options.data))
     print(tabulate(cases, calibration))
@@ -92,15 +98,20 @@ def fit(
     network: TAT, modality: Modality, cases: dict[str, list[MeasuredCase]], data: Path
 ) -> ModalityCalibration | None:
     """Calibrate one modality; says so where its cases are too few."""
-    of_modality = {
-        section: [one for one in listed if one.case.modality is modality] for section, listed in cases.items()
-    }
     fitted = fit_modality(
-        modality, *of_modality.values(), represent(network, training_slices(data, modality), modality)
+        modality, *of_modality(cases, modality), represent(network, training_slices(data, modality), modality)
     )
     if fitted is None:
         print(f"{modality.value}: too few harmful or harmless cases, no verdict is given", file=sys.stderr)
     return fitted
+
+
+def of_modality(
+    cases: dict[str, list[MeasuredCase]], modality: Modality
+) -> tuple[list[MeasuredCase], list[MeasuredCase]]:
+    """Those of a modality: of validation, and of the test."""
+    validation, test = ([one for one in cases[of] if one.case.modality is modality] for of in (VALIDATE, TEST))
+    return validation, test
 
 
 def represent(network: TAT, slices: NDArray[np.float32], modality: Modality) -> NDArray[np.float32]:
@@ -146,7 +157,13 @@ def to_json(calibration: Calibration, data: Path) -> dict[str, Any]:
     """The JSON form of a calibration, and what it was made from."""
     made_of = {name: file_sha256(data / name) for name in LISTS if (data / name).is_file()}
     modalities = {modality.value: rounded(asdict(entry)) for modality, entry in calibration.modalities.items()}
-    return {"weights_sha256": calibration.weights_sha256, "made_of": made_of, "modalities": modalities}
+    errors = {modality.value: rounded(asdict(interval)) for modality, interval in calibration.errors.items()}
+    return {
+        "weights_sha256": calibration.weights_sha256,
+        "made_of": made_of,
+        "modalities": modalities,
+        "errors": errors,
+    }
 
 
 def rounded(value: Any) -> Any:
@@ -173,6 +190,12 @@ def tabulate(cases: dict[str, list[MeasuredCase]], calibration: Calibration) -> 
             + " |"
             for name in ("worse", "worse at edges", "no change", "better")
         ]
+    lines += [
+        f"{modality.value}: {one.level:.0%} of pixels claimed to be within the interval of the error, "
+        f"{one.coverage[0]:.1%} are over {one.n_cases} test cases, {one.coverage[1]:.1%} in the worst: "
+        f"{'shown' if one.holds else 'not shown'} in the report"
+        for modality, one in calibration.errors.items()
+    ]
     lines.append(json.dumps(rounded({m.value: asdict(c)["grades"] for m, c in calibration.modalities.items()})))
     return "\n".join(lines)
 

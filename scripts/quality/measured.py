@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from bundle.tat.inferers.representation import recorded_representations
@@ -20,6 +21,8 @@ from scripts.quality.cases import KnownCase, Slices
 # Below this nobody sees a difference [dB]: such cases neither gain nor lose.
 TOLERANCE: Final = 0.05
 EDGE_TOLERANCE: Final = 0.2
+# Pixels of a case whose error is kept, about.
+N_ERRORS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class MeasuredCase:
         vectors: task representation of each slice ``(N, 4F)``; empty for a network without.
         gain: PSNR of the restored slices minus that of the input, in the evaluation window [dB].
         edge_gain: by how much the error at the clean slices' strong edges fell [dB].
+        errors: size of restored minus clean at some pixels of the body ``(N,)``, in the modality's unit.
     """
 
     case: KnownCase
@@ -39,6 +43,7 @@ class MeasuredCase:
     vectors: Slices
     gain: float
     edge_gain: float
+    errors: NDArray[np.float64]
 
     @property
     def is_harmed(self) -> bool:
@@ -82,7 +87,8 @@ def measure_cases(network: nn.Module, cases: Iterable[KnownCase]) -> Iterator[Me
         if measured and scores:
             gain, edge_gain = (float(np.mean(column)) for column in zip(*scores, strict=True))
             represented = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float32)
-            yield MeasuredCase(case, _of_case(case, measured), represented, gain, edge_gain)
+            errors = _errors(restored, case.label, case.modality)
+            yield MeasuredCase(case, _of_case(case, measured), represented, gain, edge_gain, errors)
 
 
 def restore(network: nn.Module, slices: Slices, modality: Modality) -> Slices:
@@ -102,6 +108,13 @@ def _of_case(case: KnownCase, measured: list[SliceMeasures]) -> CaseMeasures:
         pixel_sides=(case.pixel_side, case.pixel_side),
         kspace_kept=case.kspace_kept,
     )
+
+
+def _errors(restored: Slices, label: Slices, modality: Modality) -> NDArray[np.float64]:
+    """Errors at evenly spaced pixels of the body."""
+    bodies = [regions.body if (regions := find_regions(one, modality)) else np.zeros(one.shape, bool) for one in label]
+    errors = np.abs(restored - label)[np.stack(bodies)].astype(np.float64)
+    return errors[:: max(1, len(errors) // N_ERRORS)]
 
 
 def _gains(image: Slices, restored: Slices, label: Slices, modality: Modality) -> tuple[float, float] | None:

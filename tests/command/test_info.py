@@ -142,7 +142,7 @@ def test_deep_runs_the_checks_of_the_preprocessing(tmp_path, capsys):
     assert [scan["result"] for scan in info(capsys, *words)["scans"]] == ["restored"] * 3
     fine, nan, other = info(capsys, *words, "--deep")["scans"]
     assert fine["result"] == "restored"
-    assert fine["notes"] == ["pixels of 9 x 9 mm lie outside the 0.45 to 2 mm that the weights were trained on"]
+    assert fine["notes"] == ["pixels of 9 x 9 mm lie outside the 0.45 to 3.4 mm that the weights were trained on"]
     assert nan["reason"].startswith("1 of 624 voxels are NaN or infinite")
     assert other["reason"].startswith("624 of 624 voxels (100 %) lie outside")
 

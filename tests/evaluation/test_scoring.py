@@ -82,6 +82,17 @@ def chosen_sigma(*cases: Case) -> float | None:
     return next(result.parameter for result in results if result.method == "gaussian")
 
 
+def test_a_case_may_have_a_sigma_of_its_own():
+    """Of a noisy and a clean case, together and alone."""
+    clean = case(name="clean")
+    cases = [case(name="noisy"), replace(clean, image=clean.label)]
+    scored = [result for one in cases for result in score_case(one, find_filters(["gaussian"]))]
+    together = {result.case: result.parameter for result in keep_best(scored) if result.method == "gaussian"}
+    alone = {result.case: result.parameter for result in keep_best(scored, "case") if result.method == "gaussian"}
+    assert together["noisy"] == together["clean"]
+    assert alone == {"noisy": chosen_sigma(cases[0]), "clean": 0.0}
+
+
 def test_the_best_sigma_is_the_one_that_scores_best():
     one = case()
 

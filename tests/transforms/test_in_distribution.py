@@ -14,7 +14,7 @@ from bundle.tat.transforms.upsample import UpsampleMrid
 
 SIZES = {Modality.CT: (0.45, 2.0), Modality.MRI: (0.6, 1.4)}
 QUARTER = TrainedKind(SIZES, mri_kept=(0.25, 0.25))
-WIDE = TrainedKind(SIZES, mri_kept=(0.2, 0.8), mri_one_axis_whole=True)
+WIDE = TrainedKind(SIZES, mri_kept=(0.2, 0.8), mri_kept_beside_whole=(0.2, 0.6))
 
 
 def scan(modality="MRI", kept=(0.25, 0.25), spacing=1.0, n_slices=3):
@@ -55,9 +55,14 @@ def test_the_advised_switch_is_the_one_for_the_grid_of_the_file(upsampling, fact
         ((0.5, 0.5), QUARTER, r"5\d % x 5\d % of k-space, and the weights complete 25 % of each axis: pass --mri_up"),
         ((0.25, 0.6), QUARTER, r"holds 2\d % x 6\d % of k-space, .*: use weights that were trained on it"),
         ((0.4, 1.0), QUARTER, r"holds 4\d % x 100 % of k-space"),
-        ((0.9, 0.9), WIDE, "the weights complete 20 to 80 % of each axis or all of one: pass --mri_upsample 2"),
+        (
+            (0.9, 0.9),
+            WIDE,
+            r"complete 20 to 80 % of each axis, or 20 to 60 % of one and all of the other: pass .* 2",
+        ),
+        ((0.75, 1.0), WIDE, r"holds 7\d % x 100 % of k-space, .*: pass --mri_upsample 2"),
     ],
-    ids=["a half", "one axis of two", "one axis whole", "nearly all"],
+    ids=["a half", "one axis of two", "one axis whole", "nearly all", "much of one axis and all of the other"],
 )
 def test_mri_of_another_resolution_is_refused(kept, trained, message):
     with pytest.raises(ValueError, match=message):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import ignite.distributed as idist
 import numpy as np
@@ -21,6 +21,7 @@ from bundle.tat.evaluation.scoring import (
     SLICE_PROTOCOL,
     VOLUME_DATA_RANGE,
     VOLUME_PROTOCOL,
+    FilterChoice,
     MethodResult,
     find_unscored,
     keep_best,
@@ -58,6 +59,7 @@ class EvaluationReport:
         datalist_file: datalist that the cases come from; only its name is written down.
         section: section of the datalist.
         baselines: plain filters to score on the same cases, by their names in ``evaluation.baseline_filters``.
+        baselines_for: what a filter's best parameter is chosen for, ``modality`` or ``case``.
         compare_to: ``slices.csv`` of another run on the same cases, to test against; ``None`` for none.
         seed: of the bootstrap.
         mri_scale: how MRI was brought to the scale of training; it is written down.
@@ -75,6 +77,7 @@ class EvaluationReport:
         datalist_file: str,
         section: str = "testing",
         baselines: Sequence[str] = ("gaussian",),
+        baselines_for: FilterChoice = "modality",
         compare_to: str | None = None,
         seed: int = 0,
         mri_scale: str = "fixed",
@@ -84,6 +87,11 @@ class EvaluationReport:
         self.datalist_name = Path(datalist_file).name
         self.section = section
         self.filters = find_filters(baselines)
+        if baselines_for not in get_args(FilterChoice):
+            raise RefusedInputError(
+                f"baselines_for is {baselines_for!r}, it must be one of {', '.join(get_args(FilterChoice))}"
+            )
+        self.baselines_for = baselines_for
         self.compare_to = Path(compare_to).expanduser() if compare_to else None
         self.seed = seed
         self.mri_scale = mri_scale
@@ -142,7 +150,7 @@ class EvaluationReport:
             return
         check_cases(by_case)
         ordered = sorted(by_case.values(), key=lambda scored: (scored[0].modality, scored[0].case))
-        results = keep_best(result for scored in ordered for result in scored)
+        results = keep_best((result for scored in ordered for result in scored), self.baselines_for)
         unscored = find_unscored(results)
         summary = summarise(results, self._record, other=self._other, seed=self.seed)
         of_slices = self._record.columns()

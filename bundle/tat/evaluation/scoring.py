@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ SCORES: Final = ("psnr", "ssim", "rmse")
 
 INPUT: Final = "input"
 RESTORED: Final = "restored"
+
+# What a filter's best parameter is chosen for.
+FilterChoice = Literal["modality", "case"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,7 @@ def score_case(case: Case, filters: Sequence[Filter] = (), *, device: str | torc
         raise RefusedInputError(f"{case.name}: {error}") from error
 
 
-def keep_best(results: Iterable[MethodResult]) -> list[MethodResult]:
+def keep_best(results: Iterable[MethodResult], choice: FilterChoice = "modality") -> list[MethodResult]:
     """Keep of each filter the results of the parameter that scores best on these very data.
 
     The choice looks at the clean images, which nobody has in use: an oracle, and so an upper bound of what the filter
@@ -133,20 +136,26 @@ def keep_best(results: Iterable[MethodResult]) -> list[MethodResult]:
 
     Args:
         results: of all cases.
+        choice: what one parameter is chosen for: all cases of a modality together, or each case by itself. Cases of
+            unequal noise need the latter: a width for all of them may be worse than none for each.
 
     Returns:
-        The results of the parameter with the highest PSNR, averaged over all slices of a modality; of equal ones the
-        first. What has no parameter is kept, and so is the order.
+        The results of the parameter with the highest PSNR, averaged over all slices that it is chosen for; of equal
+        ones the first. What has no parameter is kept, and so is the order.
     """
+
+    def chosen_for(result: MethodResult) -> tuple[Modality, str, str]:
+        return result.modality, result.method, result.case if choice == "case" else ""
+
     results = list(results)
-    scores: dict[tuple[Modality, str], dict[float | None, list[float]]] = {}
+    scores: dict[tuple[Modality, str, str], dict[float | None, list[float]]] = {}
     for result in results:
-        by_parameter = scores.setdefault((result.modality, result.method), {})
+        by_parameter = scores.setdefault(chosen_for(result), {})
         by_parameter.setdefault(result.parameter, []).extend(score["psnr"] for score in result.slices.values())
     # Every parameter was tried on the same slices, so that the sums are in the order of the means. They are exact, for
     # the order of the cases not to matter.
     best = {key: max(choices, key=lambda choice: math.fsum(choices[choice])) for key, choices in scores.items()}
-    return [result for result in results if result.parameter == best[result.modality, result.method]]
+    return [result for result in results if result.parameter == best[chosen_for(result)]]
 
 
 def find_unscored(results: Iterable[MethodResult]) -> list[MethodResult]:

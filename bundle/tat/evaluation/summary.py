@@ -27,7 +27,7 @@ def summarise(
     """Describe every method by task and compare the restoration with the others; needs scipy.
 
     Args:
-        results: of all cases, one parameter for each filter and modality.
+        results: of all cases, one parameter for each filter and case.
         record: of the slice scores.
         other: table of another run on the same cases, to compare the restoration with.
         seed: of the bootstrap.
@@ -156,8 +156,9 @@ def _describe(results: Sequence[MethodResult], seed: int) -> dict[str, Any]:
     """One method on one task: its slices, and its volumes as one image each."""
     rows, volumes = slice_rows(results), [result.volume for result in results]
     by_slice, by_volume = (([item.case for item in some], known_subjects(some)) for some in (rows, results))
+    parameters = {result.parameter for result in results}
     return {
-        "parameter": results[0].parameter,
+        "parameter": parameters.pop() if len(parameters) == 1 else None,
         "slices": {score: asdict(describe(_numbers(rows, score), *by_slice, seed=seed)) for score in SCORES},
         "volumes": {score: asdict(describe(_numbers(volumes, score), *by_volume, seed=seed)) for score in SCORES},
     }

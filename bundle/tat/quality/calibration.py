@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.modality import Modality
+from bundle.tat.quality import error_interval
+from bundle.tat.quality.error_interval import ErrorInterval
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
@@ -138,11 +140,13 @@ class Calibration:
 
     Args:
         weights_sha256: of the weights.
-        modalities: those that were calibrated.
+        modalities: those whose verdict was calibrated.
+        errors: intervals of the error of a pixel, of those that have one.
     """
 
     weights_sha256: str
     modalities: Mapping[Modality, ModalityCalibration]
+    errors: Mapping[Modality, ErrorInterval] = field(default_factory=lambda: MappingProxyType({}))
 
 
 NO_CALIBRATION: Final = Calibration("", MappingProxyType({}))
@@ -180,7 +184,8 @@ def read_calibration(weights: str | Path | None) -> Calibration:
 def from_json(content: Mapping[str, Any]) -> Calibration:
     """A calibration from its JSON form; raises what indexing and converting raise."""
     modalities = {Modality(name): _modality(entry) for name, entry in content["modalities"].items()}
-    return Calibration(str(content["weights_sha256"]), MappingProxyType(modalities))
+    errors = {Modality(name): error_interval.from_json(entry) for name, entry in content.get("errors", {}).items()}
+    return Calibration(str(content["weights_sha256"]), MappingProxyType(modalities), MappingProxyType(errors))
 
 
 def _modality(entry: Mapping[str, Any]) -> ModalityCalibration:

@@ -114,6 +114,7 @@ def _section(place: int, case: RestoredCase, calibration: Calibration) -> CaseSe
         return CaseSection(place, case, [], [], None, None, "", "", settings)
     is_theirs = case.record.provenance.weights_sha256 == calibration.weights_sha256
     known = calibration.modalities.get(quality.measures.modality) if is_theirs else None
+    error = calibration.errors.get(quality.measures.modality) if is_theirs else None
     shown = case.shown() if place <= MAX_PICTURED else None
     modality = Modality(quality.measures.modality)
     worst, median = (
@@ -126,7 +127,7 @@ def _section(place: int, case: RestoredCase, calibration: Calibration) -> CaseSe
         number=place,
         case=case,
         chances=chances(quality.judgement),
-        lines=measured_lines(quality.measures, known),
+        lines=measured_lines(quality.measures, known, error),
         worst=worst,
         median=median if worst and median and median.index != worst.index else None,
         spectrum=draw_spectrum(quality.measures, known) if has_curves else "",

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.quality.calibration import Grade, ModalityCalibration
+from bundle.tat.quality.error_interval import ErrorInterval
 from bundle.tat.quality.measures import CaseMeasures
 from bundle.tat.quality.verdict import Judgement, chance_in_words
 
@@ -50,12 +51,15 @@ def chances(judgement: Judgement) -> list[Line]:
     ]
 
 
-def measured_lines(measures: CaseMeasures, known: ModalityCalibration | None) -> list[Line]:
+def measured_lines(
+    measures: CaseMeasures, known: ModalityCalibration | None, error: ErrorInterval | None = None
+) -> list[Line]:
     """All that was measured of a scan.
 
     Args:
         measures: of the scan.
         known: its calibration; ``None`` without.
+        error: interval of the error of its pixels, told where the test cases bear it out; ``None`` without.
 
     Returns:
         The lines, in the order that they are shown in.
@@ -67,8 +71,20 @@ def measured_lines(measures: CaseMeasures, known: ModalityCalibration | None) ->
         *_uptake(measures),
         *_kspace(measures),
         *_network(measures, known),
+        *_error(measures, error),
         *_geometry(measures),
     ]
+
+
+def _error(measures: CaseMeasures, interval: ErrorInterval | None) -> Iterator[Line]:
+    half = interval.half_width(measures) if interval is not None and interval.holds else None
+    if interval is not None and half is not None:
+        yield Line(
+            "Error of a pixel",
+            f"± {number(half, _unit(measures))}",
+            f"{interval.level:.0%} of pixels are expected to lie this close to the truth, by benchmark scans that "
+            "measure like this one.",
+        )
 
 
 def grade_sentences(grades: dict[str, Grade]) -> list[str]:

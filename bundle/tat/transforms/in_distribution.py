@@ -203,13 +203,22 @@ def _is_known(kept: Sequence[float], trained: TrainedKind) -> bool:
     """Whether weights complete what holds these shares of k-space."""
     if trained.mri_kept is None:
         return True
-    lowest, highest = trained.mri_kept
-    known = [lowest - KEPT_TOLERANCE <= share <= highest + KEPT_TOLERANCE for share in kept]
-    one_is_whole = sum(share == 1.0 for share in kept) == 1
-    return all(known) or (trained.mri_one_axis_whole and one_is_whole and any(known))
+    if sum(share == 1.0 for share in kept) == 1 and trained.mri_kept_beside_whole is not None:
+        return any(_lies_in(share, trained.mri_kept_beside_whole) for share in kept)
+    return all(_lies_in(share, trained.mri_kept) for share in kept)
+
+
+def _lies_in(share: float, bounds: tuple[float, float]) -> bool:
+    lowest, highest = bounds
+    return lowest - KEPT_TOLERANCE <= share <= highest + KEPT_TOLERANCE
 
 
 def _known_in_words(trained: TrainedKind) -> str:
-    """What weights complete, such as ``20 to 80 % of each axis``."""
-    bounds = dict.fromkeys(f"{100 * bound:.0f}" for bound in trained.mri_kept or ())
-    return f"{' to '.join(bounds)} % of each axis{' or all of one' if trained.mri_one_axis_whole else ''}"
+    """What weights complete, such as ``20 to 50 % of each axis, or 20 to 40 % of one and all of the other``."""
+    both = f"{_in_words(trained.mri_kept or ())} of each axis"
+    one = trained.mri_kept_beside_whole
+    return both if one is None else f"{both}, or {_in_words(one)} of one and all of the other"
+
+
+def _in_words(bounds: Sequence[float]) -> str:
+    return f"{' to '.join(dict.fromkeys(f'{100 * bound:.0f}' for bound in bounds))} %"

@@ -27,7 +27,8 @@ from bundle.tat.metrics.restoration import VolumeScores, evaluate_volume
 from bundle.tat.modality import Modality
 from bundle.tat.simulation.mri import KSpaceCoverage, acquire
 from bundle.tat.transforms.in_distribution import support_of
-from scripts.benchmarks.mri.pipeline import WEIGHTS, MriPipeline
+from scripts.benchmarks.mri.pipeline import MriPipeline
+from scripts.benchmarks.pipeline import WEIGHTS
 from scripts.data.read_sources import invert_contrast
 from scripts.data.volumes import Volume, resample_slices
 

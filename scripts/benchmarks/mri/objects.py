@@ -34,7 +34,7 @@ from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
 from bundle.tat.version import VERSION
-from scripts.benchmarks.mri.pipeline import INFERENCE, WEIGHTS
+from scripts.benchmarks.pipeline import INFERENCE, WEIGHTS
 
 ADVICE: Final = re.compile(r"--mri_upsample (\S+)")
 

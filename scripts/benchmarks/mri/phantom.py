@@ -24,7 +24,8 @@ from bundle.tat.atomic import write_json
 from bundle.tat.evaluation.baseline_filters import bicubic
 from bundle.tat.metrics.edges import edge_profile, mtf50, overshoot, rise_distance
 from bundle.tat.simulation.mri import KSpaceCoverage, acquire
-from scripts.benchmarks.mri.pipeline import WEIGHTS, MriPipeline
+from scripts.benchmarks.mri.pipeline import MriPipeline
+from scripts.benchmarks.pipeline import WEIGHTS
 
 Slice = NDArray[np.float32]
 

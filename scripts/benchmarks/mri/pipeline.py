@@ -1,66 +1,27 @@
-"""Restoring MRI slices in memory, as ``configs/inference.json`` does it with files."""
+"""Restoring MRI slices in memory, and what would be refused of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
 
-import numpy as np
 import torch
-from monai.bundle import ConfigParser
-from monai.data import MetaTensor
-from numpy.typing import NDArray
 
-from bundle.tat.cases.table import CaseRow
-from bundle.tat.engines import CaseRunner
-from bundle.tat.engines.case_runner import Case
-from bundle.tat.file_digest import file_sha256
-from bundle.tat.handlers.weights_loader import load_weights
 from bundle.tat.modality import Modality
-from bundle.tat.provenance import Provenance
 from bundle.tat.transforms.in_distribution import support_of, why_not_completed
-from bundle.tat.version import VERSION
-from scripts.benchmarks.documents import ROOT
-
-INFERENCE: Final = ROOT / "configs" / "inference.json"
-WEIGHTS: Final = ROOT / "models" / "model.pt"
-
-Volume = NDArray[np.float32]
+from scripts.benchmarks.pipeline import WEIGHTS, Pipeline, Volume
 
 
-class MriPipeline:
-    """The steps of ``inference.json`` between reading and saving, for any resolution.
+class MriPipeline(Pipeline):
+    """A pipeline that also tells what ``tat restore`` would refuse.
 
     Args:
         weights: file of the weights; what they were trained on stands beside it.
     """
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
-        parser = ConfigParser()
-        parser.read_config(str(INFERENCE))
-        parser.update({"ckpt_path": str(weights), "any_resolution": True, "inferer#progress": False})
-        parser.parse()
-        self.runner: CaseRunner = parser.get_parsed_content("runner")
-        self.trained = parser.get_parsed_content("trained_kind")
-        load_weights(self.runner.network, str(weights))
-        self.provenance = Provenance(file_sha256(weights), VERSION).columns()
-
-    def restore(self, volume: Volume, affine: NDArray[np.float64]) -> Volume:
-        """Restore a volume ``(W, H, D)`` slice by slice, in its unit.
-
-        Args:
-            volume: slices along the last axis.
-            affine: array indices to RAS [mm].
-        """
-        data: dict[str, Any] = {"image": MetaTensor(volume[None].copy(), affine=affine), "modality": Modality.MRI.value}
-        case = self.runner.prepare(Case(CaseRow("in memory", Modality.MRI.value, "restored", ""), data))
-        restored = self.runner.restore(case).data
-        if restored is None:
-            raise AssertionError("a case that was prepared has data")
-        values: Volume = restored["pred"][0].numpy()
-        return values
+        super().__init__(Modality.MRI, weights)
 
     def refusal(self, volume: Volume) -> str | None:
-        """Why ``tat restore`` would refuse a volume ``(W, H, D)`` by its k-space; ``None`` where it would not."""
+        """Why a volume ``(W, H, D)`` would be refused by its k-space; ``None`` where it would not."""
         support = support_of(torch.from_numpy(volume)[None], slice_axis=-1)
         return why_not_completed([axis.kept for axis in support], self.trained)

@@ -25,7 +25,7 @@ from bundle.tat.data.datalist import find_scans
 from bundle.tat.simulation.mri import KSpaceCoverage, acquire
 from scripts.benchmarks.mri.objects import make_runner
 from scripts.benchmarks.mri.phantom import draw_phantom
-from scripts.benchmarks.mri.pipeline import WEIGHTS
+from scripts.benchmarks.pipeline import WEIGHTS
 from scripts.benchmarks.speed_case import peak_bytes
 from scripts.benchmarks.speed_series import write_series
 

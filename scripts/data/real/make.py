@@ -76,7 +76,7 @@ def write_item(part: RealPart, *, out: Path, scans: Path, seed: int) -> dict[str
 
 def make_clean(part: RealPart, sources: Path, scans: Path) -> Clean:
     """Read the scan of a part and make its clean slices."""
-    volume = _read(part.scan, sources, scans)
+    volume = read_scan(part.scan, sources, scans)
     made = {Modality.CT: _clean_ct, Modality.MRI: _clean_mri, Modality.PET: _clean_pet}[part.modality](part, volume)
     return made._replace(volume=_evenly_spaced(made.volume, part.n_kept))
 
@@ -105,7 +105,7 @@ def degrade(part: RealPart, clean: Volume, seed: int) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=1)
-def _read(name: str, sources: Path, scans: Path) -> Volume:
+def read_scan(name: str, sources: Path, scans: Path) -> Volume:
     """Read a scan; the parts of one scan follow each other."""
     if name in PACKAGED:
         image = nibabel.load(sources / PACKAGED[name])

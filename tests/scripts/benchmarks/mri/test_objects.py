@@ -46,7 +46,7 @@ def test_each_object_has_its_outcome_and_sentence(objects, tmp_path):
     objects.main([str(tmp_path / "in"), "--table", str(tmp_path / "objects.json")])
     phase, whole = json.loads((tmp_path / "objects.json").read_text())["objects"]
     assert (phase["result"], phase["sentence"].partition(",")[0]) == ("refused", "a phase image")
-    assert (whole["result"], whole["upsampling"]) == ("upsampled", "4")
+    assert (whole["result"], whole["upsampling"]) == ("upsampled", "2")
     assert whole["sentence"].startswith("this MRI fills k-space")
     assert (whole["matrix"], whole["acquired"], whole["kept"]) == ([96, 128, 2], [1.0, 1.0], [1.0, 1.0])
 

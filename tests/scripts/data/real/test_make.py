@@ -30,7 +30,7 @@ def leg(monkeypatch):
     affine = np.diag([-1.0, -1.0, 3.3, 1.0])
     ct = volumes.Volume((values + noise).astype(np.float32), affine)
     other = volumes.Volume(np.maximum(values + noise + 1000.0, 0.0).astype(np.float32) / 400.0, affine)
-    monkeypatch.setattr(make, "_read", lambda name, *_: ct if "_ct" in name else other)
+    monkeypatch.setattr(make, "read_scan", lambda name, *_: ct if "_ct" in name else other)
 
 
 def test_files_and_seeds_are_of_one_part():

@@ -1,0 +1,88 @@
+"""How far restored intensities lie from the truth, told from what is measured without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.tat.quality.measures import CaseMeasures
+
+# What the error is predicted from, each in logarithms: the noise, what was left of it, and what was changed.
+PREDICTORS: Final = ("noise_before", "noise_after", "change_flat", "change_body")
+# Below this an intensity is as good as 0, in the modality's unit.
+_SMALLEST: Final = 1e-4
+# Of the coverage on test cases: how far the mean may lie from the level, and how far below it the least may lie.
+MEAN_TOLERANCE: Final = 0.05
+LEAST_TOLERANCE: Final = 0.10
+
+
+@dataclass(frozen=True)
+class ErrorInterval:
+    """A split-conformal interval of the error of a pixel.
+
+    Args:
+        weights: of the logarithm to base 2 of each predictor.
+        bias: logarithm to base 2 of the predicted error where all predictors are 1.
+        factor: half the width of the interval, in predicted errors.
+        level: share of pixels that is claimed to lie within the interval.
+        coverage: on the test cases, the mean share of pixels that does, and the least of a case.
+        n_cases: test cases.
+
+    Source:
+        Lei et al. 2018, doi:10.1080/01621459.2017.1307116, section 5.2: locally weighted split conformal inference.
+    """
+
+    weights: tuple[float, ...]
+    bias: float
+    factor: float
+    level: float
+    coverage: tuple[float, float]
+    n_cases: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the test cases bear the claim out; otherwise nobody is to be shown it."""
+        mean, least = self.coverage
+        return abs(mean - self.level) <= MEAN_TOLERANCE and least >= self.level - LEAST_TOLERANCE
+
+    def half_width(self, measures: CaseMeasures) -> float | None:
+        """Half the width of the interval about a restored intensity, in the modality's unit.
+
+        Args:
+            measures: of the scan.
+
+        Returns:
+            The half; ``None`` where nothing was measured.
+        """
+        predictors = log_predictors(measures)
+        if predictors is None:
+            return None
+        return self.factor * float(2.0 ** (self.bias + np.dot(self.weights, predictors)))
+
+
+def log_predictors(measures: CaseMeasures) -> NDArray[np.float64] | None:
+    """Logarithm to base 2 of each predictor, of the median slice; ``None`` where nothing was measured."""
+    medians = [measures.median(name) for name in PREDICTORS]
+    known = [median for median in medians if median is not None]
+    if len(known) < len(medians):
+        return None
+    return np.log2(np.maximum(np.asarray(known, dtype=np.float64), _SMALLEST))
+
+
+def from_json(entry: Mapping[str, Any]) -> ErrorInterval:
+    """An interval from its JSON form; raises what indexing and converting raise."""
+    return ErrorInterval(
+        weights=tuple(float(weight) for weight in entry["weights"]),
+        **{name: float(entry[name]) for name in ("bias", "factor", "level")},
+        coverage=_pair(entry["coverage"]),
+        n_cases=int(entry["n_cases"]),
+    )
+
+
+def _pair(values: Sequence[Any]) -> tuple[float, float]:
+    mean, least = values
+    return float(mean), float(least)
