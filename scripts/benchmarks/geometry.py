@@ -43,6 +43,11 @@ def _scanner() -> NDArray[np.float64]:
 SCANNER: Final = _scanner()
 # Linear registration to a template stretches and shears.
 TEMPLATE: Final = np.array([[1.08, 0.03, 0, 2], [-0.02, 1.05, 0.05, -5], [0, -0.04, 1.1, 9], [0, 0, 0, 1]]) @ SCANNER
+# A rigid one turns and shifts.
+ALIGNED: Final = (
+    np.array([[np.cos(0.2), -np.sin(0.2), 0, 3], [np.sin(0.2), np.cos(0.2), 0, -4], [0, 0, 1, 6], [0, 0, 0, 1]])
+    @ SCANNER
+)
 TILTED: Final = SCANNER @ np.array([[1, 0, 0, 0], [0, 1, 1.2, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
 
 
@@ -69,6 +74,7 @@ KINDS: Final = MappingProxyType(
         "qform alone": Kind(SCANNER, SCANNER, (0, 1)),
         "both, equal": Kind(SCANNER, SCANNER, (1, 1)),
         "both, qform of the scanner, sform to a template": Kind(TEMPLATE, SCANNER, (4, 1)),
+        "both, sform turned to another scan": Kind(ALIGNED, SCANNER, (2, 1)),
         "sform to a template alone": Kind(TEMPLATE, SCANNER, (4, 0)),
         "tilted gantry, qform without the tilt": Kind(TILTED, TILTED, (1, 1)),
         "tilted gantry, sform alone": Kind(TILTED, TILTED, (1, 0)),

@@ -49,6 +49,11 @@ def test_spacing_is_named_after_the_axes_that_it_lies_along(series):
     metadata = to_volume(series).metadata
     steps = [metadata[f"{axis}_pixel_spacing"] for axis in ("row", "col", "depth")]
     np.testing.assert_allclose(steps, [0.6, 0.8, 2.0], atol=1e-6)
+    for name in (
+        "dicom_affine_transform",
+        "nifti_affine_transform",
+    ):  # from column to column 0.6 mm, from row to row 0.8 mm
+        np.testing.assert_allclose(np.linalg.norm(metadata[name][:3, :3], axis=0), [0.6, 0.8, 2.0], atol=1e-6)
     np.testing.assert_allclose(metadata["dicom_affine_transform"][:3, 3], [-10.0, -20.0, 30.0])
     np.testing.assert_allclose(metadata["nifti_affine_transform"][:3, 3], [10.0, 20.0, 30.0])
 

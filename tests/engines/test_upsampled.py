@@ -62,7 +62,7 @@ def test_a_derived_series_has_the_finer_grid(foreign_directory):  # noqa: F811
     stored = blobs((3, rows, columns), 0, 900).round().astype(np.uint16)
 
     def change(image, index):
-        image.AcquisitionMatrix = [0, columns, rows, 0]
+        image.AcquisitionMatrix = [columns, 0, 0, rows]
 
     write_source(foreign_directory / "in", stored, "MR", change=change)
     upsample(foreign_directory / "in", foreign_directory / "out", 2)
@@ -72,7 +72,7 @@ def test_a_derived_series_has_the_finer_grid(foreign_directory):  # noqa: F811
     # The source: rows 0.8 mm apart, columns 0.6 mm; the centre of the first pixel moves by a quarter of each.
     assert list(images[0].PixelSpacing) == pytest.approx([0.4, 0.3])
     assert list(images[0].ImagePositionPatient) == pytest.approx([-10 - 0.15, -20 - 0.2, 30.0])
-    assert list(images[0].AcquisitionMatrix) == [0, columns, rows, 0]
+    assert list(images[0].AcquisitionMatrix) == [columns, 0, 0, rows]
     assert "mri_upsample 2" in images[0].DerivationDescription
     record = json.loads((folder / "restoration.json").read_text())
     assert record["settings"]["mri_upsample"] == 2.0

@@ -99,7 +99,7 @@ def test_classic_slices_of_enhanced_objects(tmp_path, modality):
 @pytest.mark.parametrize("kind", ["classic", "Enhanced"])
 def test_magnetic_resonance_images_on_a_finer_grid(tmp_path, kind):
     def change(image, _):
-        image.AcquisitionMatrix = [0, image.Columns, image.Rows, 0]
+        image.AcquisitionMatrix = [image.Columns, 0, 0, image.Rows]
 
     if kind == "classic":
         sources = write_source(tmp_path / "series", stored_values("MR"), "MR", change=change)

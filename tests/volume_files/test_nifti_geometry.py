@@ -33,9 +33,10 @@ from scripts.benchmarks.geometry import (
 )
 from tests.scans import blobs
 
-# SimpleITK takes the qform where the sform is no rotation, and turns what has no form at all.
+# SimpleITK takes the qform where the sform is no rotation or not of the scanner, and turns what has no form at all.
 OTHER_IN_ITK = {
     "both, qform of the scanner, sform to a template",
+    "both, sform turned to another scan",
     "tilted gantry, qform without the tilt",
     "codes 0 and 0",
 }

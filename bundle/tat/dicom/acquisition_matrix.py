@@ -15,8 +15,10 @@ _N_VALUES: Final = 4
 def acquired_shares(image: Dataset) -> tuple[float, float] | None:
     """How many lines were acquired over how many pixels are stored.
 
-    A matrix that is larger than what is stored was cut, so that the share is 1 at most. Several makers write
-    frequency and phase in the same places whatever their direction, so that it is believed where the header has it.
+    A matrix that is larger than what is stored was cut, so that the share is 1 at most. Its words do not count rows and
+    columns: "frequency rows" are samples along a row, so as many columns, and "phase columns" are lines along a column,
+    so as many rows. Scanners of GE, Siemens and Toshiba write it so (``findings/acquisition-matrix-rows.sh``). The
+    direction of phase encoding is believed over the places, where the header has it.
 
     Args:
         image: pydicom data set of an MR image.
@@ -36,7 +38,7 @@ def acquired_shares(image: Dataset) -> tuple[float, float] | None:
         return None
     if len(matrix) != _N_VALUES:
         return None
-    columns, rows = max(matrix[1], matrix[3]), max(matrix[0], matrix[2])
+    columns, rows = max(matrix[0], matrix[2]), max(matrix[1], matrix[3])
     frequency, phase = max(matrix[:2]), max(matrix[2:])
     direction = str(image.get("InPlanePhaseEncodingDirection"))
     if direction == "ROW":

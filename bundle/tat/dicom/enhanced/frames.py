@@ -196,6 +196,6 @@ def _take_matrix(view: Dataset) -> None:
     """Acquisition Matrix (0018,1310) from the steps of encoding, PS3.3 C.8.13.5.3 and C.8.3.1."""
     frequency = view.get("MRAcquisitionFrequencyEncodingSteps")
     phase, along = view.get("MRAcquisitionPhaseEncodingStepsInPlane"), view.get("InPlanePhaseEncodingDirection")
-    matrix = {"ROW": [frequency, 0, 0, phase], "COLUMN": [0, frequency, phase, 0]}.get(str(along))
+    matrix = {"ROW": [0, frequency, phase, 0], "COLUMN": [frequency, 0, 0, phase]}.get(str(along))
     if frequency and phase and matrix:
         set_new(view, "AcquisitionMatrix", matrix)

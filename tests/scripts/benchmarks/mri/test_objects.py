@@ -39,7 +39,7 @@ def test_each_object_has_its_outcome_and_sentence(objects, tmp_path):
         image.ImageType = ["ORIGINAL", "PRIMARY", "P", "ND"]
 
     def with_matrix(image, _):
-        image.AcquisitionMatrix = [0, 96, 128, 0]
+        image.AcquisitionMatrix = [96, 0, 0, 128]
 
     write_source(tmp_path / "in" / "sharp", sharp, "MR", change=with_matrix)
     write_source(tmp_path / "in" / "phase", sharp, "MR", change=to_phase)
