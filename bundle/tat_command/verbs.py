@@ -66,13 +66,17 @@ class Verb(NamedTuple):
 _SCANS: Final = (
     "the file of a scan, a folder of scans or DICOM series at any depth, a BIDS data set, or a datalist JSON"
 )
-_ALL_IDS: Final = "Every other id of {} is set in the same way, as --id value. docs/config-ids.md lists them all."
+_ALL_IDS: Final = (
+    "Every other id of {} is set in the same way, as --id value. docs/reference/config-ids.md lists them all."
+)
 
 _AMP: Final = Option("amp", "", "compute products in half precision: faster and less exact")
 _DATA: Final = Option("data", "DIR", "folder of the scans, with a datalist.json unless --layout is given (data/)")
 _DEVICE: Final = Option("device", "cpu|cuda:0", "where the network runs (a GPU, if there is one)")
 _FULL: Final = Option("full", "", "the paper's network of 41.7 million parameters instead of the small one")
-_LAYOUT: Final = Option("layout", "NAME", "how it is laid out: folders, ixi, aapm, reference or clean (docs/data.md)")
+_LAYOUT: Final = Option(
+    "layout", "NAME", "how it is laid out: folders, ixi, aapm, reference or clean (docs/how-to/data.md)"
+)
 _MEASURED: Final = Option("measured", "", "the scans are measured: leave out the note that they are simulated")
 _MODALITY: Final = Option("modality", "CT|MRI|PET", "what the scans are, for files that do not tell; DICOM does")
 _MRI_SCALE: Final = Option(
@@ -123,7 +127,7 @@ VERBS: Final = MappingProxyType(
             (Place("OUT", "output_dir", "folder that tat restore wrote to"),),
             (_WEIGHTS,),
             "It reads the records in OUT and writes OUT/report.html. Nothing is restored or measured again: it needs "
-            "neither the scans nor the network. What the page means: docs/quality.md.",
+            "neither the scans nor the network. What the page means: docs/concepts/quality.md.",
         ),
         "info": Verb(
             "say what a file or folder holds, and what would be restored, refused or skipped",
@@ -180,7 +184,7 @@ VERBS: Final = MappingProxyType(
                 _DEVICE,
                 _VERBOSE,
             ),
-            "What the tables mean: docs/evaluation.md. Folders in brackets are those of the bundle.\n\n"
+            "What the tables mean: docs/concepts/evaluation.md. Folders in brackets are those of the bundle.\n\n"
             + _ALL_IDS.format("configs/evaluate.json and configs/train.json"),
             takes_ids=True,
         ),
@@ -201,7 +205,7 @@ VERBS: Final = MappingProxyType(
                 Place("B", "second", "slices.csv of the evaluation to subtract"),
             ),
             (Option("seed", "N", "seed of the bootstrap (0)"),),
-            "It prints mean difference, bootstrap interval and Wilcoxon test for each task: docs/evaluation.md.",
+            "Prints mean difference, bootstrap interval and Wilcoxon test of each task: docs/concepts/evaluation.md.",
         ),
         "draw": Verb(
             "draw the middle slice of every restored scan",
@@ -239,7 +243,7 @@ VERBS: Final = MappingProxyType(
                 _MRI_SCALE,
                 _MEASURED,
             ),
-            "What the files mean: docs/diagnosis.md.",
+            "What the files mean: docs/how-to/diagnosis.md.",
         ),
         "export": Verb(
             "write the network as TorchScript, ONNX and torch.export files",
@@ -250,7 +254,7 @@ VERBS: Final = MappingProxyType(
                 _WEIGHTS,
             ),
             "Each file is held to the network itself before it is put in OUT (build/export/ of the bundle). What the "
-            "files are good for: docs/exports.md.",
+            "files are good for: docs/how-to/exports.md.",
         ),
         "serve": Verb(
             "run a DICOM node: series come in over the network, derived series go out",
@@ -283,7 +287,7 @@ VERBS: Final = MappingProxyType(
             ),
             "It needs pip install '.[node]'. Series are restored in turn, as by tat restore, and survive kill -9 in a "
             "queue on disk. The log names jobs by their numbers and tells nothing of a patient. How to run it as a "
-            "service: docs/node.md.\n\n" + _ALL_IDS.format("configs/inference.json"),
+            "service: docs/how-to/node.md.\n\n" + _ALL_IDS.format("configs/inference.json"),
             takes_ids=True,
         ),
         "version": Verb("print the version of the bundle and of what it runs on"),

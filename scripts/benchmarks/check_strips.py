@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Compare, and put the table into the document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=ROOT / "models/model.pt", help="default: %(default)s")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/performance.md", help="default: %(default)s")
+    parser.add_argument(
+        "--document", type=Path, default=ROOT / "docs/reference/performance.md", help="default: %(default)s"
+    )
     options = parser.parse_args(arguments)
     shape = json.loads((ROOT / "configs/inference.json").read_text(encoding="utf-8"))["network_def"]
     shape.pop("_target_")

@@ -108,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--eval", type=Path, default=Path("eval"), help="folder of the benchmarks (default: eval)")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs/pictures/speed.png", help="default: %(default)s")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/performance.md", help="default: %(default)s")
+    parser.add_argument(
+        "--document", type=Path, default=ROOT / "docs/reference/performance.md", help="default: %(default)s"
+    )
     options = parser.parse_args(arguments)
     sections = {}
     if (path := options.eval / "speed.json").exists():

@@ -1,6 +1,6 @@
 """Where programs put the voxels of NIfTI files with all kinds of headers, and of what the bundle writes of them.
 
-``python -m scripts.benchmarks.geometry`` writes the table of docs/geometry.md.
+``python -m scripts.benchmarks.geometry`` writes the table of docs/concepts/geometry.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bundle.tat.volume_files.geometry import corner_distance
 from scripts.benchmarks.documents import ROOT, fill, markdown
 
 SHAPE: Final = (24, 20, 12)
-DOCUMENT: Final = ROOT / "docs" / "geometry.md"
+DOCUMENT: Final = ROOT / "docs" / "concepts" / "geometry.md"
 _TO_MM: Final = MappingProxyType({"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001})
 # Corners that are closer lie in one place, whatever the rounding [mm].
 _SAME: Final = 0.005

@@ -21,7 +21,7 @@ from scripts.benchmarks.weights import check_restored_by
 from scripts.data.parts import PLANES, TORSO_VOXEL, Part
 from scripts.data.robustness_parts import ANATOMY, ROBUSTNESS
 
-DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md", "docs/mri.md")
+DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md", "docs/concepts/mri.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
 # Folders of the benchmarks' restored scans and scores; whatever else lies beside them belongs to no table.

@@ -44,7 +44,7 @@ def main() -> None:
     for name, overlays in MERGED.items():
         merged = ConfigParser.load_config_files([str(ROOT / "configs" / file) for file in (name, *overlays)])
         ConfigParser.export_config_file(merged, str(bundle / "configs" / name), indent=4)
-    print(f"{out} is made; docs/monai-label.md says how to start it")
+    print(f"{out} is made; docs/how-to/monai-label.md says how to start it")
 
 
 def copy(source: Path, target: Path) -> None:

@@ -1,9 +1,13 @@
-"""Build the files of a release from the committed bundle: zips that ``monai.bundle download`` takes, and their sums."""
+"""Build the files of a release from the committed bundle: zips that ``monai.bundle download`` takes, and their sums.
+
+Beside them lies ``hf_models/``, the folder that MONAI's model zoo keeps of a model on a hub: metadata, card, licence.
+"""
 
 import argparse
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -13,11 +17,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "tat_medical_image_restoration"  # also of the folder in the zip, as MONAI wants it
 CONTENT = ("LICENSE", "NOTICE", "README.md", "bundle", "configs", "docs", "metadata.json", "models", "pyproject.toml")
+CONTENT += ("CITATION.cff", "CONTRIBUTING.md", "SECURITY.md")  # linked from the pages
 CONTENT += ("tests/samples",)  # what inference.json restores when it is told nothing else
 MODEL_INFO = "models/model_info.json"  # holds the checksum of the zip, so it cannot be in it
 # The zip depends on the files' content alone: no time of a commit or a checkout, and no compression, whose bytes differ
 # between versions of zlib and which would save a tenth.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+# What hubs read of a card before its text.
+CARD_HEAD = """---
+license: apache-2.0
+library_name: monai
+pipeline_tag: image-to-image
+tags: [monai, medical, image-restoration, ct, mri, pet]
+---
+
+"""
 
 
 def git(*arguments: str) -> bytes:
@@ -47,6 +61,31 @@ def as_zip(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def hub_card(card: str) -> str:
+    """The model card on its own, without pictures and links to files of the bundle, which are not beside it."""
+    alone = re.sub(r"^!\[[^\]]*\]\((?!\w+:)[^)]*\)\n+", "", card, flags=re.MULTILINE)
+    return CARD_HEAD + re.sub(r"\[([^\]]*)\]\((?!\w+:|#)[^)]*\)", r"\1", alone)
+
+
+def hub_files(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Files of the folder for a hub, by path."""
+    content = {
+        "metadata.json": files["configs/metadata.json"],
+        "README.md": hub_card(files["docs/README.md"].decode()).encode(),
+        "LICENSE": files["LICENSE"],
+    }
+    return {f"hf_models/{NAME}/{name}": text for name, text in content.items()}
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files, each whole or not at all."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}").write_bytes(content)
+        path.with_name(f".{path.name}").replace(path)
+
+
 def add_model_info(version: str, package: bytes, source: str) -> None:
     """Say where the version can be downloaded; the checksum is a SHA-1, as in MONAI's model zoo."""
     checksum = hashlib.sha1(package, usedforsecurity=False).hexdigest()
@@ -58,7 +97,7 @@ def add_model_info(version: str, package: bytes, source: str) -> None:
 
 
 def main() -> None:
-    """Write both zips, which are the same, and SHA256SUMS."""
+    """Write both zips, which are the same, SHA256SUMS, and the folder for a hub."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "package", help="folder to write to")
     parser.add_argument("--source", help=f"address of the release's files; given, {MODEL_INFO} gets an entry")
@@ -67,10 +106,7 @@ def main() -> None:
     package, version = as_zip(files), json.loads(files["metadata.json"])["version"]
     names = (f"{NAME}_v{version}.zip", f"{NAME}.zip")
     sums = "".join(f"{hashlib.sha256(package).hexdigest()}  {name}\n" for name in names)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, content in {**dict.fromkeys(names, package), "SHA256SUMS": sums.encode()}.items():
-        (arguments.out / f".{name}").write_bytes(content)
-        (arguments.out / f".{name}").replace(arguments.out / name)
+    write(arguments.out, {**dict.fromkeys(names, package), "SHA256SUMS": sums.encode(), **hub_files(files)})
     if arguments.source:
         add_model_info(version, package, arguments.source)
     print(f"{len(files)} files, {len(package) / 1e6:.1f} MB, in {arguments.out}:\n{sums}", end="")

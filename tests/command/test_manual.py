@@ -63,7 +63,7 @@ def test_each_verb_has_work_to_do():
 
 
 def test_every_verb_is_in_the_documents():
-    page = (ROOT / "docs" / "command.md").read_text()
+    page = (ROOT / "docs" / "reference" / "command.md").read_text()
     assert [name for name in VERBS if f"`tat {name}" not in page] == []
 
 

@@ -32,7 +32,7 @@ def strings(value) -> list[str]:
 
 def documented_ids() -> list[tuple[str, str]]:
     """Rows of the tables: an id, and the files that it stands in."""
-    text = (ROOT / "docs" / "config-ids.md").read_text()
+    text = (ROOT / "docs" / "reference" / "config-ids.md").read_text()
     return re.findall(r"^\| `([^`]+)` \|.*\| ([a-z_, ]+) \|$", text, re.MULTILINE)
 
 
@@ -40,7 +40,7 @@ def documented_ids() -> list[tuple[str, str]]:
 def test_every_id_is_documented(name):
     rows = documented_ids()
     documented = {id_ for id_, files in rows if Path(name).stem in files.split(", ")}
-    assert ids(content(name)) <= documented, "ids that docs/config-ids.md does not list for this file"
+    assert ids(content(name)) <= documented, "ids that docs/reference/config-ids.md does not list for this file"
 
 
 def test_no_documented_id_is_gone():

@@ -32,4 +32,4 @@ def test_the_package_has_what_the_bundle_needs():
 
 def test_the_package_has_the_version_of_the_bundle():
     assert f"version: {VERSION}\n" in (PACKAGE / "app.yaml").read_text()
-    assert f"--tag tat:{VERSION}" in (ROOT / "docs" / "monai-deploy.md").read_text()
+    assert f"--tag tat:{VERSION}" in (ROOT / "docs" / "how-to" / "monai-deploy.md").read_text()

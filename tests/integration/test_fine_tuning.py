@@ -14,7 +14,7 @@ from tests.command.conftest import foreign_directory  # noqa: F401 - the fixture
 from tests.scans import blobs, write_nifti
 from tests.test_layout import ROOT
 
-PAGE = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "fine-tuning.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line)[1:] for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
 ]

@@ -212,12 +212,12 @@ def test_folders_come_from_the_environment_of_a_package(folder, tmp_path):
 
 
 def code_of_the_documents() -> str:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "monai-deploy.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "monai-deploy.md").read_text(), re.DOTALL)
     return str(code)
 
 
 def test_the_application_of_the_documents(folder):
-    """Our operators behind the SDK's loader and selector, as docs/monai-deploy.md shows it."""
+    """Our operators behind the SDK's loader and selector, as docs/how-to/monai-deploy.md shows it."""
     done = run(PYTHON, "-c", code_of_the_documents(), folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     ours, theirs = images(folder / "restored" / "1.2.826.0.3.3"), images(folder / "app" / "pet")

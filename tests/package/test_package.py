@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import monai.bundle
 import pytest
+import yaml
 from monai.bundle import scripts as verbs
 
 from bundle.tat.version import VERSION
@@ -22,7 +23,7 @@ def sha256(path) -> str:
 
 
 def test_release_files_and_their_checksums(release):
-    assert {path.name for path in release.iterdir()} == {f"{VERSIONED}.zip", f"{NAME}.zip", "SHA256SUMS"}
+    assert {path.name for path in release.iterdir()} == {f"{VERSIONED}.zip", f"{NAME}.zip", "SHA256SUMS", "hf_models"}
     sums = dict(reversed(line.split("  ")) for line in (release / "SHA256SUMS").read_text().splitlines())
     assert sums == {name: sha256(release / name) for name in (f"{VERSIONED}.zip", f"{NAME}.zip")}
     assert len(set(sums.values())) == 1
@@ -35,7 +36,7 @@ def test_zip_holds_the_bundle_and_nothing_else(release):
         assert {path.parts[0] for path in paths} == {NAME}
         assert {path.parts[1] for path in paths} == {
             *("LICENSE", "NOTICE", "README.md", "bundle", "configs", "docs", "metadata.json", "models"),
-            *("pyproject.toml", "tests"),
+            *("pyproject.toml", "tests", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md"),
         }
         inner = {str(path.relative_to(NAME)): archive.read(str(path)) for path in paths}
     assert inner == {name: (ROOT / name).read_bytes() for name in inner}
@@ -54,6 +55,21 @@ def test_links_of_the_front_page_lead_somewhere_in_the_zip(release, tmp_path):
         links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
         assert links
         assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+
+def test_folder_for_a_hub_stands_alone(release):
+    folder = release / "hf_models" / NAME
+    assert {path.name for path in folder.iterdir()} == {"metadata.json", "README.md", "LICENSE"}
+    assert (folder / "metadata.json").read_bytes() == (ROOT / "configs" / "metadata.json").read_bytes()
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    start, head, card = (folder / "README.md").read_text().split("---\n", 2)
+    assert start == ""
+    assert yaml.safe_load(head)["license"] == "apache-2.0"
+    # Everything that the card says, and no link to what is not there.
+    assert re.findall(r"\]\((?!#|https:)[^)]*\)", card) == []
+    ours = (ROOT / "docs" / "README.md").read_text()
+    assert re.findall("^#.*", card, re.MULTILINE) == re.findall("^#.*", ours, re.MULTILINE)
+    assert re.findall(r"^\| .*", card, re.MULTILINE) == re.findall(r"^\| .*", ours, re.MULTILINE)
 
 
 def test_same_content_gives_the_same_bytes_at_any_time(release, repository):

@@ -38,7 +38,7 @@ def message(*files, **overrides) -> str:
 def test_a_misspelt_id_is_refused_and_the_nearest_named(file, id_, nearest):
     said = message(file, **{id_: 1})
     assert said.startswith(f"{id_.replace('::', '#')} is no id of {file.rsplit('/', 1)[-1]}: ")
-    assert said.endswith(f"did you mean {nearest}?" if nearest else "docs/config-ids.md lists them")
+    assert said.endswith(f"did you mean {nearest}?" if nearest else "docs/reference/config-ids.md lists them")
 
 
 def test_all_are_named():
@@ -84,7 +84,7 @@ def test_an_overlay_may_define_ids_that_it_refers_to(tmp_path):
 
 
 def test_an_id_whose_reader_was_replaced_is_known_all_the_same(tmp_path):
-    """As in the worked example of docs/data.md, whose overlay puts lists of its own in the place of IXI's."""
+    """As in the worked example of docs/how-to/data.md, whose overlay puts lists of its own in the place of IXI's."""
     ixi = str(CONFIGS / "layouts" / "data_ixi.json")
     mine = write(tmp_path, {"train#datalist": [], "validate#datalist": [], "train#degrade": []})
     check_ids([TRAIN, ixi, mine], **{"validate#n_slices": 3})

@@ -42,7 +42,7 @@ def test_the_shipped_calibration_is_not_ignored():
 
 def test_the_published_figures_are_those_of_the_shipped_calibration():
     grades = read_calibration(ROOT / "models" / "model.pt").modalities[Modality.CT].grades
-    told = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    told = (ROOT / "docs" / "concepts" / "quality.md").read_text(encoding="utf-8")
     for grade in grades.values():
         assert f"| {grade.n_flagged} of {grade.n_harmful} (" in told
         assert f"| {grade.n_passed} of {grade.n_harmless} (" in told

@@ -1,6 +1,6 @@
 """Looking into a trained TAT: do the tasks' gradients conflict, does the task representation tell the tasks apart?
 
-Needs the extra ``report``. What the files mean: docs/diagnosis.md.
+Needs the extra ``report``. What the files mean: docs/how-to/diagnosis.md.
 """
 
 from __future__ import annotations

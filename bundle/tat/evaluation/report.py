@@ -51,7 +51,7 @@ class EvaluationReport:
     """Handler that scores each case of an evaluation and writes tables and a summary when all are done.
 
     Files in ``output_dir``: ``slices.csv``, ``cases.csv``, ``volumes.csv`` and, last, ``summary.json``; see
-    docs/evaluation.md. Everything that can be refused without a restoration is refused when the run starts.
+    docs/concepts/evaluation.md. Everything that can be refused without a restoration is refused when the run starts.
 
     Args:
         output_dir: folder of the files; made when they are written.

@@ -33,7 +33,7 @@ def summarise(
         seed: of the bootstrap.
 
     Returns:
-        What ``summary.json`` holds; docs/evaluation.md explains every entry.
+        What ``summary.json`` holds; docs/concepts/evaluation.md explains every entry.
 
     Raises:
         RefusedInputError: the other run has another protocol or other slices.

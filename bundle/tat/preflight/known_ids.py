@@ -94,7 +94,7 @@ class _KnownIds:
             parent, _, last = parent.rpartition(ID_SEP_KEY)
         nearest = get_close_matches(last, self._neighbours(parent) - {last}, n=1)
         if not nearest:
-            return "docs/config-ids.md lists them"
+            return "docs/reference/config-ids.md lists them"
         return f"did you mean {_typed(f'{parent}{ID_SEP_KEY}{nearest[0]}' if parent else nearest[0])}?"
 
     def _neighbours(self, parent: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Tables of the MRI benchmarks, for docs/benchmark.md and docs/mri.md."""
+"""Tables of the MRI benchmarks, for docs/benchmark.md and docs/concepts/mri.md."""
 
 from __future__ import annotations
 

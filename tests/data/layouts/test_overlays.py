@@ -176,7 +176,7 @@ def test_the_worked_example_joins_sources(tmp_path, monkeypatch):
     ixi(tmp_path / "ixi")
     aapm(tmp_path / "aapm")
     folders(tmp_path / "pet")
-    example = re.findall(r"```json\n(\{\n.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL)[-1]
+    example = re.findall(r"```json\n(\{\n.*?)```", (ROOT / "docs" / "how-to" / "data.md").read_text(), re.DOTALL)[-1]
     overlay = json.loads(example)
     validation = {
         key.replace("train#", "validate#"): value for key, value in overlay.items() if key.startswith("train#")
@@ -222,7 +222,7 @@ def test_numbers_that_stand_twice_are_equal():
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "layouts").glob("data_*.json")), ids=lambda path: path.stem)
 def test_every_overlay_is_in_the_documents(path):
-    assert path.name in (ROOT / "docs" / "data.md").read_text()
+    assert path.name in (ROOT / "docs" / "how-to" / "data.md").read_text()
 
 
 @pytest.mark.parametrize("factor", [1.0, 1 / 1400])

@@ -1,0 +1,66 @@
+"""The check of the pages' English finds what it is for, and nothing else."""
+
+import pytest
+
+from scripts.docs.check_prose import UNFINISHED, check, faults, main
+
+LONG = " ".join(["word"] * 31)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{LONG}.\n", "a sentence of 31 words"),
+        (f"Short. W{LONG}. Short.\n", "a sentence of 31 words"),
+        (f"- Short.\n- {LONG}.\n", "a sentence of 31 words"),
+        ("one line that goes on\n" * 8, "a sentence of 40 words"),
+        (f"| a | b |\n| --- | --- |\n| x | {'y' * 121} |\n", "a cell of 121 characters"),
+        ("It gains .4 dB.\n", ".4: write 0.4"),
+        ("It loses -.23 dB.\n", ".23: write 0.23"),
+        ("It is told.\n", "told: "),
+        ("Likewise for PET.\n", "Likewise: also"),
+        ("| a |\n| --- |\n| whatever |\n", "whatever: "),
+    ],
+)
+def test_finds(text, says):
+    (fault,) = faults(text)
+    assert fault.says.startswith(says)
+    assert text.splitlines()[fault.line - 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{' '.join(['word'] * 30)}.\n",
+        f"{' '.join(['word'] * 20)}. {' '.join(['Word'] * 20)}.\n",
+        f"[word](https://example.org/{'x' * 200})\n",
+        f"```text\n{LONG} .4 told\n```\n",
+        f"<!-- scores -->\n| {'y' * 300} |\n\n<!-- /scores -->\n",
+        f"<!-- {LONG} -->\n",
+        "`.4` and `told` in code, 0.4 and v1.4.2 outside it, in a.nii.gz.\n",
+        "| a | b |\n| --- | --- |\n" + f"| {'x' * 120} | {'y' * 120} |\n",
+    ],
+)
+def test_lets_pass(text):
+    assert faults(text) == []
+
+
+def test_lines_keep_their_number():
+    assert [fault.line for fault in faults("# Title\n\n```\na\nb\n```\n\n<!-- x\ny -->\n\nIt is told.\n")] == [11]
+
+
+def test_the_list_of_unfinished_pages_only_gets_shorter(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "bad.md").write_text("It gains .4 dB.\n")
+    (tmp_path / "docs" / "good.md").write_text("It gains 0.4 dB.\n")
+    assert check(tmp_path, ("docs/bad.md",)) == []
+    assert check(tmp_path, ()) == ["docs/bad.md:1: .4: write 0.4"]
+    (said,) = check(tmp_path, ("docs/bad.md", "docs/good.md"))
+    assert said == "docs/good.md passes: take it from the list of unfinished pages"
+    (said,) = check(tmp_path, ("docs/bad.md", "docs/gone.md"))
+    assert said == "docs/gone.md is in the list of unfinished pages, but not there"
+
+
+def test_the_pages_pass(capsys):
+    assert main([]) == 0, capsys.readouterr().out
+    assert capsys.readouterr().out.endswith(f"prose: {len(UNFINISHED)} pages are still to be rewritten\n")
