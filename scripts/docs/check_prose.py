@@ -57,7 +57,6 @@ UNFINISHED: Final = (
     "docs/decisions/0018-a-verdict-that-is-calibrated.md",
     "docs/decisions/0019-dicom-node.md",
     "docs/decisions/0020-neighbouring-slices-as-channels.md",
-    "docs/how-to/data.md",
     "docs/how-to/diagnosis.md",
     "docs/how-to/exports.md",
     "docs/how-to/monai-deploy.md",
