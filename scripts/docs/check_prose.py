@@ -42,7 +42,6 @@ UNFINISHED: Final = (
     "docs/how-to/monai-deploy.md",
     "docs/how-to/monai-label.md",
     "docs/reference/config-ids.md",
-    "docs/reference/performance.md",
     "models/README.md",
     "tests/samples/README.md",
 )
