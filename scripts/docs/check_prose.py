@@ -38,7 +38,6 @@ UNFINISHED: Final = (
     "README.md",
     "docs/README.md",
     "docs/benchmark.md",
-    "docs/how-to/diagnosis.md",
     "docs/how-to/monai-deploy.md",
     "docs/how-to/monai-label.md",
     "docs/reference/config-ids.md",
