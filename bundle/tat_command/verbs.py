@@ -239,6 +239,7 @@ VERBS: Final = MappingProxyType(
                 Option("twin", "FILE", "model.pt of a training to compare with"),
                 Option("twin_config", "FILES", "configs that the twin was trained with, laid over the others"),
                 Option("n_batches", "N", "training batches to draw (8)"),
+                Option("n_patches", "N", "patches of each person to degrade in every way; 0 for none (4)"),
                 Option("seed", "N", "seed of the draw (0)"),
                 _MRI_SCALE,
                 _MEASURED,
