@@ -63,8 +63,6 @@ UNFINISHED: Final = (
     "docs/how-to/data.md",
     "docs/how-to/diagnosis.md",
     "docs/how-to/exports.md",
-    "docs/how-to/monai-deploy.md",
-    "docs/how-to/monai-label.md",
     "docs/how-to/node.md",
     "docs/how-to/package.md",
     "docs/reference/command.md",
