@@ -66,7 +66,6 @@ UNFINISHED: Final = (
     "docs/how-to/node.md",
     "docs/how-to/package.md",
     "docs/reference/command.md",
-    "docs/reference/config-ids.md",
     "docs/reference/dicom.md",
     "docs/reference/folders.md",
     "docs/reference/performance.md",
