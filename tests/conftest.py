@@ -1,4 +1,6 @@
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -14,6 +16,16 @@ settings.load_profile("default")
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_it_is() -> Iterator[None]:
+    """Scripts quieten the package for the whole of their process, which here is that of all tests."""
+    package, disabled = logging.getLogger("bundle.tat"), logging.root.manager.disable
+    level = package.level
+    yield
+    package.setLevel(level)
+    logging.disable(disabled)
 
 
 def pytest_configure() -> None:

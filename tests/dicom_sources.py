@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 SOP_CLASSES = {
     "CT": "1.2.840.10008.5.1.4.1.1.2",
@@ -65,6 +65,13 @@ def save(image: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> No
         pydicom.dcmwrite(path, image, write_like_original=False)
     else:
         pydicom.dcmwrite(path, image, enforce_file_format=True)
+
+
+def compress_rle(image: Dataset) -> None:
+    """Compress the pixels of an image, which stays the same one; pydicom 3 would give it another UID."""
+    uid = image.SOPInstanceUID
+    image.compress(RLELossless)
+    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = uid
 
 
 def stored_values(modality: str, n_slices: int = 3, rows: int = 12, columns: int = 10) -> np.ndarray:

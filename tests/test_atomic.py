@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundle.tat.atomic import folder_written_whole, write_json, written_whole
+from bundle.tat import atomic
+from bundle.tat.atomic import folder_written_whole, make_folder, write_json, written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -154,6 +155,17 @@ def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="other systems do not let a program flush a folder")
+def test_the_names_of_new_folders_are_on_the_disk(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(atomic, "flush_folder", flushed.append)
+    make_folder(tmp_path / "a" / "b" / "c", 0o700)
+    assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b", "a/b/c")} == {0o700}
+    make_folder(tmp_path / "a" / "b")  # it is there
+    assert len(flushed) == 3
+
+
 def test_a_kill_leaves_nothing_that_is_seen(tmp_path):
     script = (
         "import os, pathlib, bundle.tat.atomic as atomic\n"

@@ -169,6 +169,23 @@ def _is_running(pid: int) -> bool:
     return True
 
 
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it; the names of new ones are on the disk when the call returns.
+
+    Args:
+        path: folder; it may exist.
+        mode: permissions of those that are made, before the process's mask.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=mode, exist_ok=True)
+        if os.name == "posix":
+            flush_folder(folder.parent)
+
+
 def flush_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk.
 

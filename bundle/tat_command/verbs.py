@@ -239,6 +239,7 @@ VERBS: Final = MappingProxyType(
                 Option("twin", "FILE", "model.pt of a training to compare with"),
                 Option("twin_config", "FILES", "configs that the twin was trained with, laid over the others"),
                 Option("n_batches", "N", "training batches to draw (8)"),
+                Option("n_patches", "N", "patches of each person to degrade in every way; 0 for none (4)"),
                 Option("seed", "N", "seed of the draw (0)"),
                 _MRI_SCALE,
                 _MEASURED,
@@ -271,7 +272,9 @@ VERBS: Final = MappingProxyType(
                 Option("tls_ca", "FILE", "certificates of the authority that signs those of callers and archive"),
                 Option("folder", "DIR", "the queue and the scans ($STATE_DIRECTORY, or ~/.local/state/tat-node)"),
                 Option("quiet", "SECONDS", "a series is complete when nothing of it came for so long (10)"),
-                Option("keep", "DAYS", "how long series that are done with stay on the disk (7)"),
+                Option(
+                    "keep", "DAYS", "how long series that are done with stay on the disk (7); others a day at least"
+                ),
                 Option("min_free", "MB", "what must stay free on the disk, objects are refused below it (2000)"),
                 Option("max_associations", "N", "callers at a time (8)"),
                 Option("max_pdu", "BYTES", "length of a protocol data unit (65536)"),
@@ -279,15 +282,16 @@ VERBS: Final = MappingProxyType(
                 Option("max_series", "MB", "size of a series (4000)"),
                 Option("metrics_file", "FILE", "gets counters in the text format of Prometheus, every 15 seconds"),
                 Option("status", "", "print the queue, also of a node that runs, and end"),
-                Option("retry", "JOB", "put a job back that was refused or has failed, and end"),
+                Option("retry", "JOB", "put a job back that is incomplete, was refused or has failed, and end"),
                 Option("once", "", "end when everything that came is done with"),
                 Option("workers", "N", "slices that a CPU restores at once, one thread each (as many as it has cores)"),
                 _DEVICE,
                 _WEIGHTS,
             ),
             "It needs pip install '.[node]'. Series are restored in turn, as by tat restore, and survive kill -9 in a "
-            "queue on disk. The log names jobs by their numbers and tells nothing of a patient. How to run it as a "
-            "service: docs/how-to/node.md.\n\n" + _ALL_IDS.format("configs/inference.json"),
+            "queue on disk. One of which something is missing waits for its sender. The log names jobs by their "
+            "numbers and tells nothing of a patient. How to run it as a service: docs/how-to/node.md.\n\n"
+            + _ALL_IDS.format("configs/inference.json"),
             takes_ids=True,
         ),
         "version": Verb("print the version of the bundle and of what it runs on"),

@@ -55,6 +55,7 @@ def read_words(name: str, words: Sequence[str]) -> dict[str, object]:
     verb = VERBS[name]
     switches = {option.name for option in verb.options if not option.value}
     placed, flags = _separate(words, switches)
+    _check_values(name, flags)
     options = _parse(name, flags, switches)
     if len(placed) > len(verb.places):
         raise MisuseError(f"{placed[len(verb.places)]!r} is one word too many: {usage(name)}")
@@ -85,6 +86,22 @@ def _separate(words: Sequence[str], switches: Collection[str]) -> tuple[list[str
         if is_followed and (_name(word) not in switches or rest[0].lower() in _SWITCH_WORDS):
             flags.append(rest.pop(0))
     return placed, flags
+
+
+def _check_values(command: str, flags: Sequence[str]) -> None:
+    """Refuse options without their values: fire would take them for switches, and a path for the folder ``True``."""
+    verb = VERBS[command]
+    shown = {option.name: option.value for option in verb.options if option.value}
+    shown |= {place.name: place.shown for place in verb.places}
+    shown |= {name: "PATH" for name in PATH_IDS if verb.takes_ids and name not in shown}
+    for word, following in zip(flags, [*flags[1:], "--"], strict=False):
+        if not _is_flag(word):
+            continue
+        flag, equals, value = word.partition("=")
+        if not equals and not _is_flag(following):
+            value = following
+        if (name := _name(flag)) in shown and not value:
+            raise MisuseError(f"--{name} needs a value: --{name} {shown[name]}, see tat {command} --help")
 
 
 def _parse(command: str, flags: Sequence[str], switches: Collection[str]) -> dict[str, object]:

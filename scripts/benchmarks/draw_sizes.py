@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from bundle.tat.evaluation.table import read_slices
 from bundle.tat.optional import exit_if_missing
 from bundle.tat.visualize.saving import save_figure
 from scripts.benchmarks.documents import ROOT, fill, markdown
 from scripts.benchmarks.size_search import SIZE_NAME, TrainedSize, read_size
-from scripts.benchmarks.tabulate_ablation import TASKS, read_run
+
+TASKS = ("CT", "MRI", "PET")
+# Of one task: case and index of a slice -> PSNR [dB].
+Scores = Mapping[tuple[str, int], float]
 
 with exit_if_missing("matplotlib", extra="report"):
     from matplotlib.figure import Figure
@@ -38,6 +43,18 @@ class ScoredSize:
     def mean_gains(self) -> list[float]:
         """For each seed the mean over tasks [dB]: every task counts the same, however many slices it has."""
         return [float(np.mean(of_tasks)) for of_tasks in zip(*self.gains.values(), strict=True)]
+
+
+def read_run(folder: Path) -> tuple[dict[str, Scores], dict[str, Scores]]:
+    """PSNR of every slice by task: of the restoration, and of the input."""
+    found: dict[str, dict[str, dict[tuple[str, int], float]]] = {
+        "restored": defaultdict(dict),
+        "input": defaultdict(dict),
+    }
+    for row in read_slices(folder / "eval" / "slices.csv").rows:
+        if row.method in found:
+            found[row.method][row.modality][row.case, row.slice] = row.psnr
+    return dict(found["restored"]), dict(found["input"])
 
 
 def read_scored(out: Path) -> list[ScoredSize]:

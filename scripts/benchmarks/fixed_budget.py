@@ -1,28 +1,46 @@
-"""Train networks with one recipe for a fixed number of steps, and score each on one split.
+"""Train networks with one recipe for a fixed number of steps, and score them.
 
-A training that was stopped goes on where it was; a network that is scored is left alone. A folder whose run had another
-budget, other configs or other data is refused: its figures are not to stand beside the new ones.
+A training that was stopped goes on where it was. A folder whose run had another budget, other configs or other data is
+refused: its figures are not to stand beside the new ones.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bundle.tat.atomic import write_json
-from bundle.tat.file_digest import file_sha256
-from bundle.tat.refusal import RefusedInputError
+import torch
 
-RECIPE: Final = ("train", "small")
-VARIETIES: Final = "augmented"
+from bundle.tat.atomic import write_json, written_whole
+from bundle.tat.file_digest import file_sha256
+from bundle.tat.handlers.checkpoint import save_whole
+
+NETWORK: Final = ("train", "small")
 RUN_NAME: Final = "run.json"
+# Of Linux, see prctl(2).
+PR_SET_PDEATHSIG: Final = 1
 CONFIGS: Final = Path(__file__).parents[2] / "configs"
+# How pairs are varied in training, and the lists of scans that it takes.
+RECIPES: Final[Mapping[str, Sequence[str]]] = {
+    "augmented": ("datalist.json",),
+    "scanners": ("datalist.json", "real.json"),
+}
+# One core, which does not wait for others by spinning; glibc keeps large blocks, which makes training twice as fast.
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MALLOC_MMAP_THRESHOLD_": "8589934592",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +48,15 @@ class Training:
     """What is trained, for how long, and where its files go.
 
     Args:
-        folder: gets ``checkpoint.pt`` and ``model.pt``, and in ``eval`` the scores.
+        folder: gets ``checkpoint.pt`` and ``model.pt``.
         data: folder of the prepared data.
-        n_steps: optimiser steps, a multiple of ``epoch_length``.
+        n_steps: optimiser steps, a multiple of ``epoch_length``; 0 takes ``pretrained`` as it is.
         epoch_length: steps between two checkpoints.
         seed: of the start and of the batches.
-        overlays: names of configs that change the small network.
+        recipe: one of ``RECIPES``.
+        overlays: names of configs that change the small network or its loss.
         options: command line of training and scoring alike.
-        section: split that is scored.
+        pretrained: weights to start from; ``None`` starts from random ones.
     """
 
     folder: Path
@@ -45,67 +64,94 @@ class Training:
     n_steps: int
     epoch_length: int
     seed: int = 0
+    recipe: str = "augmented"
     overlays: Sequence[str] = ()
     options: Sequence[object] = ()
-    section: str = "testing"
+    pretrained: Path | None = None
 
     @property
-    def is_scored(self) -> bool:
-        """Whether nothing is left to do: the summary is written last."""
-        return (self.folder / "eval" / "summary.json").exists()
+    def weights(self) -> Path:
+        """What it leaves: averaged over its steps as all trainings are."""
+        return self.folder / "model.pt"
 
 
 def describe(training: Training) -> dict[str, object]:
-    """What the result rests on, apart from the code: budget, seed, configs and data."""
-    configs = [CONFIGS / f"{name}.json" for name in (*RECIPE, VARIETIES, *training.overlays)]
+    """What the result rests on, apart from the code and the weights it starts from: budget, seed, configs and data.
+
+    Raises:
+        RefusedInputError: one of these files cannot be read.
+    """
+    configs = [CONFIGS / f"{name}.json" for name in (*NETWORK, training.recipe, *training.overlays)]
+    lists = [training.data / name for name in RECIPES[training.recipe]]
     return {
         "n_steps": training.n_steps,
         "epoch_length": training.epoch_length,
         "seed": training.seed,
-        "section": training.section,
         "options": [str(word) for word in training.options],
-        "datalist_sha256": file_sha256(training.data / "datalist.json"),
-        **{f"{path.name} sha256": file_sha256(path) for path in configs},
+        **{f"{path.name} sha256": file_sha256(path) for path in (*lists, *configs)},
     }
 
 
-def claim(training: Training) -> None:
+def refuse_other(found: Mapping[str, object], described: Mapping[str, object], place: Path, *, advice: str) -> None:
+    """End the script where a run is another one than the one that is described, naming the first difference."""
+    for name in {**described, **found}:
+        if found.get(name) != described.get(name):
+            sys.exit(f"{place} holds a run with {name} {found.get(name)}, not {described.get(name)}: {advice}")
+
+
+def claim(training: Training, described: Mapping[str, object]) -> None:
     """Write what is trained beside it; a folder in which something else was trained ends the script."""
     path = training.folder / RUN_NAME
-    try:
-        described = describe(training)
-    except RefusedInputError as refusal:
-        sys.exit(str(refusal))
     if not path.exists():
         write_json(path, described)
         return
     found = json.loads(path.read_text(encoding="utf-8"))
-    for name in described | found:
-        if found.get(name) != described.get(name):
-            sys.exit(
-                f"{training.folder} holds a run with {name} {found.get(name)}, not {described.get(name)}: "
-                "pass another --out, or delete it"
-            )
+    refuse_other(found, described, training.folder, advice="pass another --out, or delete it")
 
 
-def call(training: Training, overlays: Sequence[str], options: Sequence[object]) -> None:
-    """Run a config of training with its overlays; a failure ends the script."""
-    files = str([str(CONFIGS / f"{name}.json") for name in (*RECIPE, *overlays)])
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", files]
-    shared = ["--dataset_dir", training.data.absolute(), "--seed", training.seed, *training.options]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # patches are small: more threads wait for each other
-    subprocess.run([str(word) for word in (*command, *shared, *options)], check=True)
+def call(overlays: Sequence[str], options: Sequence[object]) -> None:
+    """Run the config of training with overlays."""
+    files = str([str(CONFIGS / f"{name}.json") for name in (*NETWORK, *overlays)])
+    run_module("monai.bundle", ["run", "--config_file", files, *options])
 
 
-def train_and_score(training: Training) -> None:
-    """Bring one training to its end."""
-    claim(training)
-    if training.is_scored:
+def run_module(name: str, words: Sequence[object]) -> None:
+    """Run a module in a process of its own, on one core; a failure ends the script, and it ends with the script."""
+    command = [sys.executable, "-m", name, *map(str, words)]
+    done = subprocess.run(command, env={**ENVIRONMENT, **os.environ}, check=False, preexec_fn=_end_with_parent)
+    if done.returncode:
+        sys.exit(f"stopped with {done.returncode}: {' '.join(command)}")
+
+
+def _end_with_parent() -> None:
+    """Let the system kill this process when its parent ends, even by ``kill -9``: no two are to train in one folder."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def train(training: Training) -> None:
+    """Bring a training to its last step, and leave its averaged weights; nothing is validated on the way."""
+    if training.weights.exists():
+        return
+    if training.n_steps == 0 and training.pretrained:
+        with written_whole(training.weights) as temporary:
+            shutil.copyfile(training.pretrained, temporary)
         return
     folder = training.folder.absolute()
-    print(f"\n=== {folder.name}", flush=True)
     n_epochs = training.n_steps // training.epoch_length
-    budget = ["--epochs", n_epochs, "--epoch_length", training.epoch_length, "--val_interval", n_epochs, "--amp", True]
-    call(training, [VARIETIES, *training.overlays], [*budget, "--num_workers", 1, "--ckpt_dir", folder])
-    results = ["--section", training.section, "--ckpt_path", folder / "model.pt", "--output_dir", folder / "eval"]
-    call(training, [*training.overlays, "evaluate"], results)
+    budget = ["--epochs", n_epochs, "--epoch_length", training.epoch_length, "--seed", training.seed, "--amp", True]
+    start = ["--pretrained", training.pretrained.absolute()] if training.pretrained else []
+    # The epoch of the first validation never comes, and nothing is read for it.
+    unvalidated = ["--val_interval", n_epochs + 1, "--validate#dataset#cache_num", 0]
+    places = ["--dataset_dir", training.data.absolute(), "--ckpt_dir", folder]
+    # A loader process would be work of another core.
+    call([training.recipe, *training.overlays], [*places, *budget, *start, *unvalidated, *training.options])
+    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+    save_whole(state["objects"]["average"], training.weights)
+
+
+def score(training: Training, datalist: Path, section: str, output_dir: Path) -> None:
+    """Score what was trained on a section of a list; no plain filter is tried."""
+    where = ["--dataset_dir", training.data.absolute(), "--datalist_file", datalist.absolute(), "--section", section]
+    results = ["--ckpt_path", training.weights.absolute(), "--output_dir", output_dir.absolute(), "--baselines", "[]"]
+    call([*training.overlays, "evaluate"], [*where, *results, *training.options])

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
-from torch import Size, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from bundle.tat.atomic import write_json
 from bundle.tat.networks import TAT
-from scripts.benchmarks.fixed_budget import CONFIGS, Training, train_and_score
+from bundle.tat.refusal import RefusedInputError
+from scripts.benchmarks.fixed_budget import CONFIGS, Training, claim, describe, score, train
+from scripts.benchmarks.operations import count_flop
 
 # Widths of level 1: even, as TAT wants them, so that the heads 1, 2, 4 and 8 divide their levels' widths.
 DIMS: Final = (8, 12, 16, 24)
@@ -55,32 +56,6 @@ class TrainedSize:
     def name(self) -> str:
         """Folder of the run."""
         return f"dim{self.dim}_seed{self.seed}"
-
-
-def count_flop(network: nn.Module, image: torch.Tensor) -> int:
-    """Operations of one forward and backward pass; nothing is computed where both are made in ``FakeTensorMode``."""
-    # PyTorch's own count for gradients of convolutions takes no notice of groups: it is C times too large for C groups.
-    backward = {torch.ops.aten.convolution_backward: count_convolution_backward}
-    with FlopCounterMode(display=False, custom_mapping=backward) as counter:
-        network(image).sum().backward()
-    return counter.get_total_flops()
-
-
-def count_convolution_backward(grad_out: Size, image: Size, weight: Size, *more: Any, **_: object) -> int:
-    """Operations of a convolution's gradients: each that is asked for takes as many as the convolution did.
-
-    Args:
-        grad_out: shape of the output.
-        image: shape of the input.
-        weight: shape of the kernels, ``(C_out, C_in / groups, ...)``.
-        more: ``transposed`` fifth and ``output_mask`` last, among others that do not matter.
-        _: shapes of the results.
-
-    Returns:
-        Operations, an addition and a multiplication counted as two.
-    """
-    transposed, wanted = more[4], more[-1]
-    return sum(wanted[:2]) * conv_flop_count(image, weight, grad_out, transposed=transposed)
 
 
 def n_steps_for(flop: float, reference_flop: float, reference_steps: int) -> int:
@@ -116,6 +91,27 @@ def write_size(size: TrainedSize, folder: Path) -> None:
     write_json(folder / SIZE_NAME, asdict(size))
 
 
+def train_and_score(size: TrainedSize, data: Path, folder: Path) -> None:
+    """Bring one width to its scores; the summary of the scoring is written last."""
+    training = Training(
+        folder=folder,
+        data=data,
+        n_steps=size.n_steps,
+        epoch_length=EPOCH_LENGTH,
+        seed=size.seed,
+        options=["--network_def#dim", size.dim],
+    )
+    try:
+        claim(training, describe(training))
+    except RefusedInputError as refusal:
+        sys.exit(str(refusal))
+    if not (folder / "eval" / "summary.json").exists():
+        print(f"\n=== {folder.name}", flush=True)
+        train(training)
+        score(training, data / "datalist.json", "validation", folder / "eval")
+    write_size(size, folder)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and do all runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -129,19 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
     for size in (size for seed in options.seeds for size in measure_sizes(options.steps, seed)):
         if size.dim in options.only:
-            folder = options.out / size.name
-            train_and_score(
-                Training(
-                    folder=folder,
-                    data=options.data,
-                    n_steps=size.n_steps,
-                    epoch_length=EPOCH_LENGTH,
-                    seed=size.seed,
-                    options=["--network_def#dim", size.dim],
-                    section="validation",
-                )
-            )
-            write_size(size, folder)
+            train_and_score(size, options.data, options.out / size.name)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from skimage.restoration import denoise_nl_means
 from bundle.tat.metrics.regions import smoothed
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.simulation.mri import KSpaceCoverage, acquire
-from bundle.tat.simulation.texture import add_count_noise, textured_noise
+from bundle.tat.simulation.texture import TEXTURES, add_count_noise, textured_noise
 from scripts.data.parts import TEST, TRAIN, VALIDATE
-from scripts.data.real.parts import TEXTURES, VALIDATION_TEXTURES
+from scripts.data.real.parts import VALIDATION_TEXTURES
 
 Slices = NDArray[np.float32]
 

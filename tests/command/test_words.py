@@ -41,6 +41,22 @@ def test_a_switch_takes_no_path_for_its_value(words, foreign_directory):
     assert options["output_dir"] == str(foreign_directory / "OUT")
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("serve", "--folder", "--folder needs a value: --folder DIR, see tat serve --help"),
+        ("serve", "--folder --status", "--folder needs a value"),
+        ("serve", "--folder=", "--folder needs a value"),
+        ("serve", "--allow-ae= --bind 0.0.0.0", "--allow_ae needs a value: --allow_ae AE,..."),
+        ("serve", "--ckpt_dir", "--ckpt_dir needs a value: --ckpt_dir PATH"),
+        ("restore", "IN --output_dir", "--output_dir needs a value: --output_dir OUT"),
+    ],
+)
+def test_an_option_needs_its_value(name, words, message):
+    with pytest.raises(MisuseError, match=message):
+        read_words(name, words.split())
+
+
 def test_a_switch_is_turned_off():
     assert read_words("restore", ["a", "b", "--overwrite", "False", "--nifti=FALSE"])["overwrite"] is False
 

@@ -226,11 +226,14 @@ def test_log_goes_on_with_the_training(foreign_directory, pairs, monkeypatch):
         patch.setattr(TrainingCheckpoint, "save", lambda self, trainer: (save(self, trainer), trainer.terminate()))
         run_config("train.json", workflow_type="train", **changes)
     with log.open("a") as file:
-        file.write("9,CT,1,1,1,1,1,1\n")  # a step after the checkpoint, which will be done again
+        file.write("9,CT,1,1,1,1,1,1,1e6\n")  # a step after the checkpoint, which will be done again
     run_config("train.json", workflow_type="train", **changes)
     with log.open() as file:
-        steps = [int(row["iteration"]) for row in csv.DictReader(file)]
-    assert steps == [step for step in range(1, 7) for _ in range(3)]
+        rows = list(csv.DictReader(file))
+    assert [int(row["iteration"]) for row in rows] == [step for step in range(1, 7) for _ in range(3)]
+    seconds = [float(row["cpu_seconds"]) for row in rows]
+    assert seconds == sorted(seconds)
+    assert 0 <= seconds[0] < seconds[-1] < 1e6
 
 
 def test_tensorboard_gets_scalars_and_pictures(foreign_directory, pairs):

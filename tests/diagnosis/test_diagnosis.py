@@ -8,6 +8,7 @@ import torch
 
 from bundle.tat.diagnosis.gradients import GROUPS, compare_tasks, cosine, part_of, task_gradients
 from bundle.tat.diagnosis.representation import (
+    GeneratedSize,
     count_recognised,
     measure_generated,
     principal_components,
@@ -162,7 +163,7 @@ def test_representations_are_those_of_the_network_in_order():
 def test_generated_kernels_are_weighed_as_the_network_uses_them():
     batches = [make_batch("CT", "PET")]
     parts = ["decoder1", "decoder2", "decoder3", "latent", "refinement"]
-    assert measure_generated(make_network(adaptation=0.0), batches) == dict.fromkeys(parts, 0.0)
+    assert measure_generated(make_network(adaptation=0.0), batches) == dict.fromkeys(parts, GeneratedSize(0, 0, 0))
     network = make_network()
     found = measure_generated(network, batches)
     with torch.no_grad():
@@ -170,7 +171,22 @@ def test_generated_kernels_are_weighed_as_the_network_uses_them():
     block = network.latent[0]
     shared = [conv.depthwise.weight for conv in (block.attention, block.feed_forward)]
     squares = [[(0.5 * it).square().mean().item() for it in kernels], [it.square().mean().item() for it in shared]]
-    assert found["latent"] == pytest.approx(np.sqrt(np.divide(*map(sum, squares))), rel=1e-4)
+    assert found["latent"].whole == pytest.approx(np.sqrt(np.divide(*map(sum, squares))), rel=1e-4)
+
+
+def test_what_differs_between_tasks_is_told_from_what_differs_between_images():
+    network = make_network()
+    one, other = (make_batch("CT", seed=seed)["image"] for seed in (0, 1))
+    alike = {"image": torch.cat([one, one]), "modality": ["CT", "PET"]}
+    apart = {"image": torch.cat([one, one, other, other]), "modality": ["CT", "CT", "PET", "PET"]}
+    mixed = {"image": torch.cat([one, other, one, other]), "modality": ["CT", "CT", "PET", "PET"]}
+    for batch, zero, large in ((apart, "within_tasks", "between_tasks"), (mixed, "between_tasks", "within_tasks")):
+        for size in measure_generated(network, [batch]).values():
+            assert getattr(size, zero) == pytest.approx(0.0, abs=1e-9)
+            assert getattr(size, large) > 0
+            assert size.whole > getattr(size, large)
+    for size in measure_generated(network, [alike]).values():
+        assert (size.between_tasks, size.within_tasks) == pytest.approx((0.0, 0.0), abs=1e-9)
 
 
 def test_what_cannot_be_diagnosed_is_refused(tmp_path):

@@ -78,8 +78,11 @@ def test_all_files_are_written(options, tmp_path):
     sentences = diagnose_tasks(**options, **twin(tmp_path))
     out = tmp_path / "out" / "diagnosis"
     tables = {"gradient_cosines.csv", "task_representation.csv", "task_recognition.csv", "generated_kernels.csv"}
-    # Inches of the figures, at 100 pixels each: two maps of six pairs of tasks, one plane, two panels.
+    tables |= {"degradation_cosines.csv", "readout.csv"}
+    # Inches of the figures, at 100 pixels each: two maps of six pairs of tasks, one plane, two panels; three tasks of
+    # two networks, and one network with weight generation.
     pictures = {"gradient_cosines.png": (10.6, 12), "task_representation.png": (6, 9), "training.png": (5, 12)}
+    pictures |= {"degradation_cosines.png": (8.6, 14.8), "readout.png": (4.5, 11), "generated_kernels.png": (4.5, 8)}
     assert {path.name for path in out.iterdir()} == tables | pictures.keys() | {"diagnosis.json"}
     drawn = {name: read_picture(out / name) for name in pictures}
     assert {name: picture.shape[:2] for name, picture in drawn.items()} == {
@@ -98,16 +101,37 @@ def test_all_files_are_written(options, tmp_path):
     assert [row["task"] for row in points] == ["CT", "CT", "MRI", "MRI", "PET", "PET"] * 2
     assert {row["network"] for row in points} == {names[0]}
     assert [row["features"] for row in read(out / "task_recognition.csv")] == ["Z", "mean and sd of pixels"]
-    assert {float(row["generated_over_shared"]) for row in read(out / "generated_kernels.csv")} == {0.0}
+    sizes = read(out / "generated_kernels.csv")
+    assert {float(row[kind]) for row in sizes for kind in ("whole", "between_tasks", "within_tasks")} == {0.0}
     counts = {row["features"]: row["n_recognised"] for row in read(out / "task_recognition.csv")}
-    assert sentences[-4:] == [
+    of_tasks = [
         *(
             f"{names[0]}: the nearest centroid of {features} tells the task of {n_right} of 12 patches"
             for features, n_right in counts.items()
         ),
-        f"{names[0]}: generated kernels weigh 0.0e+00 of the shared ones at most",
+        f"{names[0]}: generated kernels weigh 0.0e+00 of the shared ones at most, what differs between tasks 0.0e+00",
         f"{names[1]}: a static network has no task representation, passed over",
     ]
+    start = sentences.index(of_tasks[0])
+    assert sentences[start : start + 4] == of_tasks
+
+
+def test_degradations_are_compared_and_read_out(options, tmp_path):
+    sentences = diagnose_tasks(**options, **twin(tmp_path))
+    out = tmp_path / "out" / "diagnosis"
+    assert {row["of_task"] for row in read(out / "degradation_cosines.csv")} == {"CT", "MRI", "PET"}
+    # MRI and PET show one person each, who cannot be left out.
+    told = {("all", "task"), ("CT", "quality"), ("CT", "strength")}
+    assert {(row["task"], row["what"]) for row in read(out / "readout.csv")} == told
+    assert sum(", CT: " in one and "agree least, mean cosine" in one for one in sentences) == 2
+    assert sum(": Z tells " in one for one in sentences) == 2
+
+
+def test_degradations_are_left_out_where_no_patch_is_asked_for(options, tmp_path):
+    diagnose_tasks(**options, n_patches=0)
+    names = {path.name for path in (tmp_path / "out" / "diagnosis").iterdir()}
+    assert "generated_kernels.png" in names
+    assert not names & {"degradation_cosines.csv", "readout.csv"}
 
 
 def test_every_table_says_what_it_was_computed_from(options, tmp_path):
@@ -119,7 +143,8 @@ def test_every_table_says_what_it_was_computed_from(options, tmp_path):
     out = tmp_path / "out" / "diagnosis"
     words = (
         '--config_file \'["train.json","tiny.json"]\' --weights model.pt --twin model.pt '
-        "--twin_config no_weight_generation.json --datalist datalist.json --out diagnosis --n_batches 2 --seed 3"
+        "--twin_config no_weight_generation.json --datalist datalist.json --out diagnosis "
+        "--n_batches 2 --n_patches 4 --seed 3"
     )
     content = (out / "diagnosis.json").read_text()
     assert json.loads(content) == {
@@ -158,6 +183,8 @@ def test_a_static_network_alone_has_gradients_only(options, tmp_path):
         "diagnosis.json",
         "gradient_cosines.csv",
         "gradient_cosines.png",
+        "degradation_cosines.csv",
+        "degradation_cosines.png",
     }
 
 

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 import torch
@@ -221,3 +222,29 @@ def test_half_precision_is_for_the_network_only():
     assert restored.dtype == torch.float32
     assert not torch.equal(restored, exact)
     torch.testing.assert_close(restored, exact, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("context", [0, 1, 2])
+@pytest.mark.parametrize(("workers", "slice_batch_size"), [(1, 1), (1, 3), (3, 4)])
+def test_results_are_written_over_the_slices_when_no_other_needs_them(context, workers, slice_batch_size):
+    """A slow slice must not find its neighbours restored."""
+    volume = torch.rand(1, 1, 4, 4, 9)
+    indices = torch.arange(9.0) / 9
+    volume[:, :, 0, 0] = indices
+
+    def network(slices):
+        index = round(float(slices[0, context, 0, 0]) * 9)
+        time.sleep(0.02 * (index % 3 == 0))
+        return slices.sum(dim=1, keepdim=True)
+
+    inferer = RestorationSliceInferer(
+        slice_batch_size=slice_batch_size, progress=False, workers=workers, context=context
+    )
+    before, changed = volume.clone(), volume.clone()
+    restored = inferer(volume, network)
+    assert torch.equal(volume, before)
+    inferer.restore_in_place(changed, network)
+    assert torch.equal(changed, restored)
+    places = torch.arange(9)
+    expected = sum(volume[..., (places + step).clamp(0, 8)] for step in range(-context, context + 1))
+    torch.testing.assert_close(restored, expected)

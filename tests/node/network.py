@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 import pydicom
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
@@ -93,9 +93,11 @@ class Copies:
         self.restored: list[tuple[int, int]] = []
         self.errors: list[Exception] = []
         self.reason = ""
+        self.remarks: list[str] = []
 
-    def restore(self, job: int, files: Sequence[Path]) -> Restored:
+    def restore(self, job: int, files: Sequence[Path], remark: str = "") -> Restored:
         self.restored.append((job, len(files)))
+        self.remarks.append(remark)
         if self.errors:
             raise self.errors.pop(0)
         if self.reason:
@@ -115,7 +117,14 @@ def settings_of(folder: Path, archive: Archive, **more) -> NodeSettings:
     return NodeSettings(folder=folder, send_to=archive.place, **options)
 
 
-def series(folder: Path, number: int = 1, modality: str = "CT", n_slices: int = 3, size: int = 12) -> list[Path]:
+def series(
+    folder: Path,
+    number: int = 1,
+    modality: str = "CT",
+    n_slices: int = 3,
+    size: int = 12,
+    syntax: str = ExplicitVRLittleEndian,
+) -> list[Path]:
     """A series of its own."""
 
     def change(image: pydicom.Dataset, index: int) -> None:
@@ -124,7 +133,7 @@ def series(folder: Path, number: int = 1, modality: str = "CT", n_slices: int = 
         image.SOPInstanceUID = f"1.2.3.{number}.{index + 1}"
         image.SeriesNumber = number
 
-    return write_source(folder, stored_values(modality, n_slices, size, size), modality, change=change)
+    return write_source(folder, stored_values(modality, n_slices, size, size), modality, syntax=syntax, change=change)
 
 
 def associate(port: int, *, caller: str = "CT1", called: str = "TAT", classes: Iterable[str] = STORAGE_CLASSES, **tls):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from bundle.tat.node.files import NodeFiles
 from bundle.tat.node.service import Node
 from tests.node.network import Archive, Copies, StillClock, settings_of, wait_until
 
@@ -21,7 +22,8 @@ class Steps:
     ) -> None:
         self.clock = clock or StillClock()
         self.copies = Copies(folder / "results")
-        self.node = Node(settings_of(folder, archive, **more), self.copies, clock=self.clock, free_bytes=free_bytes)
+        settings, files = settings_of(folder, archive, **more), NodeFiles(folder)
+        self.node = Node(settings, files, self.copies, clock=self.clock, free_bytes=free_bytes)
         self.queue = self.node.queue
         self.node.recover()
         self.node.receiver.start(poll_seconds=0.02)
@@ -36,6 +38,11 @@ class Steps:
         self.node.complete_series()
         self.clock.pass_by(10.0)
         self.node.complete_series()
+
+    def finish(self) -> None:
+        """Restore and send the next series."""
+        assert self.node.restore_next()
+        assert self.node.send_next()
 
     def end(self) -> None:
         self.node.receiver.stop()

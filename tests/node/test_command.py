@@ -32,6 +32,8 @@ def refusal(words: str, capsys) -> str:
         ("--send-to 127.0.0.1:104:A --output_dir x", "refused: output_dir cannot be set for tat serve"),
         ("--status --folder gone", "holds no queue: pass --folder of a node that has run"),
         ("--retry 3 --folder gone", "holds no queue"),
+        ("--folder --status", "refused: --folder needs a value: --folder DIR"),
+        ("--send-to a..b:104:A", "refused: the host of send_to is 'a..b'"),
         ("--retry three", "refused: retry is 'three': pass a whole number"),
     ],
 )
@@ -47,6 +49,18 @@ def test_without_pynetdicom_the_extra_is_named(foreign_directory, capsys, monkey
     monkeypatch.setitem(sys.modules, "pynetdicom", None)
     shown = refusal("--send-to 127.0.0.1:104:A --folder node", capsys)
     assert shown == "refused: tat serve needs pynetdicom: pip install '.[node]' in the bundle's folder\n"
+
+
+def test_a_folder_that_another_node_has_is_refused_before_weights_are_loaded(foreign_directory, capsys):  # noqa: F811
+    pytest.importorskip("pynetdicom", reason="the extra node is not installed: pip install '.[node]'")
+    words = ["serve", "--send-to", "127.0.0.1:104:A", "--folder", "node", "--ckpt_path", "gone.pt"]
+    with NodeFiles(foreign_directory / "node").owned():
+        assert main(words) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("refused: another tat serve has the folder")
+    assert "gone.pt" not in shown
+    assert main(words) == 1
+    assert "gone.pt" in capsys.readouterr().err
 
 
 def test_status_and_retry_need_no_network(foreign_directory, capsys, monkeypatch):  # noqa: F811

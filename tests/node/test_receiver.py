@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sqlite3
 import ssl
 import subprocess
 
@@ -11,13 +12,15 @@ import pytest
 pytest.importorskip("pynetdicom", reason="the extra node is not installed: pip install '.[node]'")
 
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 from pynetdicom import AE
 from pynetdicom.sop_class import SecondaryCaptureImageStorage
 
+from bundle.tat.node import listener
 from bundle.tat.node import receiver as module
 from bundle.tat.node.settings import Limits, TlsFiles, read_networks
-from tests.dicom_sources import PATIENT_NAME
+from tests.dicom_sources import PATIENT_NAME, compress_rle
 from tests.node.network import Archive, associate, send, series, states
 from tests.node.steps import Steps
 
@@ -210,16 +213,164 @@ def test_another_object_under_a_known_uid_is_refused_and_the_first_stays(steps, 
     assert pydicom.dcmread(kept).PatientName == PATIENT_NAME
 
 
-def test_the_same_object_in_another_encoding_is_the_same(steps, tmp_path):
+def send_in(port: int, image: Dataset, syntax: str) -> int:
+    """Send an object in a transfer syntax; returns the status of the answer."""
+    ae = AE("PACS")
+    ae.add_requested_context(CT, syntax)
+    association = ae.associate("127.0.0.1", port, ae_title="TAT")
+    try:
+        return association.send_c_store(image).Status
+    finally:
+        association.release()
+
+
+@pytest.mark.parametrize("change", ["nothing", "a pixel", "the name", "what cannot be decoded"])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless])
+def test_an_object_in_another_encoding_is_the_same_if_all_of_it_is(steps, tmp_path, syntax, change):
     one = steps()
     (path,) = series(tmp_path / "in", n_slices=1)
     assert send(one.port, [path]) == [0]
-    ae = AE("PACS")
-    ae.add_requested_context(CT, ImplicitVRLittleEndian)
-    association = ae.associate("127.0.0.1", one.port, ae_title="TAT")
-    assert association.send_c_store(pydicom.dcmread(path)).Status == 0
-    association.release()
+    again = pydicom.dcmread(path)
+    if change == "a pixel":
+        again.PixelData = again.PixelData[:-2] + b"\1\1"
+    if change == "the name":
+        again.PatientName = "Other^Name"
+    if syntax == RLELossless:
+        compress_rle(again)
+    if change == "what cannot be decoded":
+        again.PixelData = encapsulate([b"\1" * 70]) if syntax == RLELossless else again.PixelData[:-20]
+    expected = 0 if change == "nothing" else module.DUPLICATE
+    assert send_in(one.port, again, syntax) == expected
     assert one.queue.jobs()[0].n_instances == 1
+    assert not list(one.node.files.incoming.iterdir())
+    (kept,) = one.node.files.received.glob("*/*.dcm")
+    assert pydicom.dcmread(kept) == pydicom.dcmread(path)
+
+
+def break_off(association) -> None:
+    """Close the connection without a word."""
+    association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+    association.kill()
+
+
+@pytest.mark.parametrize("leave", [lambda association: association.abort(), break_off])
+def test_a_series_that_broke_off_waits_for_its_sender(steps, tmp_path, archive, caplog, leave):
+    caplog.set_level(logging.INFO, "bundle.tat")
+    one = steps()
+    paths = series(tmp_path / "in")
+    association = associate(one.port)
+    assert [association.send_c_store(pydicom.dcmread(path)).Status for path in paths[:2]] == [0, 0]
+    leave(association)
+    one.complete()
+    assert states(one.queue) == ["incomplete"]
+    assert "job 1: incomplete: 2 objects, 0.0 MB, from CT1 came, but the connection of CT1 broke off" in caplog.text
+    assert not one.node.restore_next()
+    assert send(one.port, paths[2:]) == [0]
+    one.complete()
+    one.finish()
+    assert states(one.queue) == ["done"]
+    assert one.copies.restored == [(1, 3)]
+    assert one.copies.remarks == [""]
+    assert len(archive.came) == 3
+
+
+def test_a_series_whose_sender_was_connected_when_the_node_was_killed_is_incomplete(steps, tmp_path):
+    first = steps()
+    paths = series(tmp_path / "in")
+    association = associate(first.port)
+    association.send_c_store(pydicom.dcmread(paths[0]))
+    second = steps(clock=first.clock)  # the first one says nothing more
+    second.complete()
+    assert states(second.queue) == ["incomplete"]
+    association.abort()
+    send(second.port, paths)
+    second.complete()
+    assert states(second.queue) == ["waiting"]
+
+
+def test_a_release_is_on_the_disk_when_it_is_answered(steps, tmp_path):
+    one = steps()
+    send(one.port, series(tmp_path / "in"))
+    assert one.queue._connection.execute("SELECT count(*) FROM delivery").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_series_of_which_objects_were_refused_waits_for_them(steps, tmp_path, monkeypatch, is_full):
+    free = [10_000_000]
+    one = steps(limits=Limits(min_free=5_000_000), free_bytes=lambda: free[0])
+    paths = series(tmp_path / "in", n_slices=4)
+    association = associate(one.port)
+    assert association.send_c_store(pydicom.dcmread(paths[0])).Status == 0
+    free[0] = 5_000_100
+    with monkeypatch.context() as patched:
+        if is_full:  # the queue cannot even note it
+            patched.setattr(one.queue, "miss", fail_of_disk)
+        assert [association.send_c_store(pydicom.dcmread(path)).Status for path in paths[1:3]] == [0xA700] * 2
+        association.release()
+        one.wait_for_callers()
+        one.clock.pass_by(3600)
+        if is_full:
+            with pytest.raises(sqlite3.OperationalError):
+                one.node.complete_series()
+            assert states(one.queue) == ["receiving"]
+    one.complete()
+    (job,) = one.queue.jobs()
+    assert (job.state, job.reason) == ("incomplete", "2 objects were refused (status A700)")
+    free[0] = 10_000_000
+    assert send(one.port, paths) == [0] * 4
+    one.complete()
+    one.finish()
+    assert one.copies.restored == [(1, 4)]
+
+
+def fail_of_disk(*_) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_series_beyond_its_bound_is_incomplete_and_restored_with_a_word_if_asked_for(steps, tmp_path):
+    one = steps(limits=Limits(min_free=0, max_series=8_000))
+    assert 0xA700 in send(one.port, series(tmp_path / "in", n_slices=4, size=30))
+    one.complete()
+    (job,) = one.queue.jobs()
+    assert (job.state, job.reason.endswith("refused (status A700)")) == ("incomplete", True)
+    one.queue.retry(1)
+    one.finish()
+    assert one.copies.remarks == [f"the series may be incomplete: {job.reason}"]
+    assert one.queue.jobs()[0].state == "done"
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_damaged_object_is_missing_from_its_series(steps, tmp_path, syntax):
+    one = steps()
+    assert send(one.port, series(tmp_path / "in", n_slices=2)[:1]) == [0]
+    damaged = pydicom.dcmread(series(tmp_path / "other", n_slices=2, syntax=syntax)[1])
+    del damaged.Rows
+    assert send_in(one.port, damaged, syntax) == module.CANNOT_UNDERSTAND
+    one.complete()
+    assert one.queue.jobs()[0].reason == "1 object was refused (status C000)"
+
+
+def test_a_caller_that_falls_silent_is_dropped_and_its_series_restored_with_a_word(steps, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_TIMEOUT", 1.0)
+    one = steps()
+    association = associate(one.port)
+    association.send_c_store(pydicom.dcmread(series(tmp_path / "in")[0]))
+    one.complete()  # waits until the node has dropped it
+    assert association.is_aborted or not association.is_established
+    one.finish()
+    assert one.copies.remarks == ["the series may be incomplete: CT1 fell silent"]
+
+
+def test_the_system_asks_callers_whether_they_are_there(steps):
+    one = steps()
+    association = associate(one.port)
+    (taken,) = one.node.receiver._listener.active_associations
+    connection = taken.dul.socket.socket
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    asked = [connection.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name, _ in listener._KEEP_ALIVE]
+    idle, interval, n_times = asked
+    assert idle + interval * n_times < module._TIMEOUT
+    association.release()
 
 
 def test_the_log_tells_nothing_of_a_patient(steps, tmp_path, caplog, capfd):
@@ -234,6 +385,7 @@ def test_the_log_tells_nothing_of_a_patient(steps, tmp_path, caplog, capfd):
     assert 0 in statuses
     assert 0xA700 in statuses
     one.complete()
+    one.queue.retry(1)  # what was refused is missing
     one.copies.errors = [ValueError(str(image.PatientName))]
     one.node.restore_next()
     shown = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("bundle.tat"))

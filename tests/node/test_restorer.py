@@ -44,6 +44,16 @@ def test_a_job_gives_a_derived_series(restorer, tmp_path, modality):
     assert json.loads((tmp_path / "results" / "7-1" / "restoration.json").read_text())["case"] == "7-1"
 
 
+def test_a_remark_is_told_in_the_record_and_in_the_images(restorer, tmp_path):
+    restored = restorer.restore(
+        7, of_series(tmp_path / "received" / "1", 1), "the series may be incomplete: it broke off"
+    )
+    record = json.loads((tmp_path / "results" / "7-1" / "restoration.json").read_text())
+    assert record["assumptions"] == ["the series may be incomplete: it broke off"]
+    for path in restored.files:
+        assert "; the series may be incomplete: it broke off" in pydicom.dcmread(path).DerivationDescription
+
+
 def test_what_an_earlier_try_has_finished_stays(restorer, tmp_path):
     files = of_series(tmp_path / "received" / "1", 1)
     first = restorer.restore(7, files)

@@ -10,10 +10,12 @@ import pytest
 pytest.importorskip("pynetdicom", reason="the extra node is not installed: pip install '.[node]'")
 
 from bundle.tat.node.clock import LONGEST_PAUSE
+from bundle.tat.node.files import NodeFiles
 from bundle.tat.node.job_queue import MAX_STARTS
 from bundle.tat.node.restorer import DiskFullError
 from bundle.tat.node.service import MAX_REJECTIONS, Node
 from bundle.tat.node.settings import Limits
+from bundle.tat.refusal import RefusedInputError
 from tests.node.network import Copies, associate, send, series, settings_of, states, wait_until
 
 # pynetdicom leaves the socket of a connection that fails for the collector to close.
@@ -308,6 +310,50 @@ def test_what_is_done_with_is_removed_after_some_days(tmp_path, archive, steps):
     assert [job.id for job in one.queue.jobs()] == [2, 3]
 
 
+def test_what_needs_a_look_stays_for_a_day_at_least(tmp_path, archive, steps):
+    one = steps(limits=Limits(min_free=0, keep_seconds=0.0))
+    send(one.port, series(tmp_path / "a", 1) + series(tmp_path / "b", 2))
+    one.complete()
+    one.copies.reason = "slices are missing"
+    one.node.restore_next()
+    one.copies.reason = ""
+    one.finish()
+    one.node.remove_old()
+    assert states(one.queue) == ["refused"]
+    assert one.node._is_done()
+    with pytest.raises(RefusedInputError, match="1 of 2 series are not done: tat serve --status says why"):
+        one.node._check_outcome()
+    one.clock.pass_by(86400)
+    one.node.remove_old()
+    assert states(one.queue) == []
+    with pytest.raises(RefusedInputError, match="1 of 2 series are not done"):
+        one.node._check_outcome()
+
+
+def test_a_full_disk_stops_each_step_by_itself(tmp_path, archive, steps, caplog):
+    one = steps()
+    taken = []
+
+    def remove_old() -> None:
+        taken.append("remove_old")
+
+    def complete_series() -> None:
+        taken.append("complete_series")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    pauses = []
+    for _ in range(3):
+        assert not one.node._guard(complete_series)
+        assert not one.node._guard(complete_series)  # it pauses
+        one.node._guard(remove_old)  # which may make room
+        pauses.append(one.node._pauses["complete_series"].remaining)
+        one.clock.pass_by(pauses[-1])
+    assert pauses == [5, 10, 20]
+    assert taken == ["complete_series", "remove_old"] * 3
+    assert not one.node._disk.remaining
+    assert not one.node._stopped.is_set()
+
+
 def test_metrics_are_written_whole(tmp_path, archive, steps):
     one = steps(free_bytes=lambda: 10**9)
     one.node._metrics_file = tmp_path / "tat.prom"
@@ -324,7 +370,8 @@ def test_metrics_are_written_whole(tmp_path, archive, steps):
 def test_the_whole_node_ends_once_all_is_done(tmp_path, archive, caplog):
     caplog.set_level(logging.INFO)
     settings = settings_of(tmp_path / "node", archive, quiet=0.0)
-    node = Node(settings, Copies(tmp_path / "node" / "results"))
+    files = NodeFiles(settings.folder)
+    node = Node(settings, files, Copies(files.results))
     errors = []
 
     def run() -> None:

@@ -27,6 +27,7 @@ TO = Destination("127.0.0.1", 104, "PACS")
         ("127.0.0.1:4242:ARCHIVE", Destination("127.0.0.1", 4242, "ARCHIVE")),
         ("pacs.local:104:MY PACS", Destination("pacs.local", 104, "MY PACS")),
         ("[::1]:104:A:B", Destination("::1", 104, "A:B")),
+        ("röntgen.example:104:A", Destination("röntgen.example", 104, "A")),
     ],
 )
 def test_a_receiver_is_named(text, meant):
@@ -38,6 +39,9 @@ def test_a_receiver_is_named(text, meant):
     [
         (None, "send_to is None: name the receiver as HOST:PORT:AE"),
         ("127.0.0.1:4242", "send_to is '127.0.0.1:4242'"),
+        ("a..b:104:X", "the host of send_to is 'a..b': pass a name such as pacs.example, an IPv4 address, or IPv6"),
+        (f"{'a' * 64}:104:X", "the host of send_to is 'aaa"),
+        ("[fe80]:104:X", "the host of send_to is '[fe80]'"),
         ("127.0.0.1:0:X", "the port of send_to is '0': pass a whole number from 1 to 65535"),
         ("127.0.0.1:70000:X", "the port of send_to is '70000'"),
         ("127.0.0.1:104:ARCHIVE-OF-THE-HOUSE", "pass 1 to 16 characters"),

@@ -223,3 +223,26 @@ def test_other_pet_scales_are_refused(factor):
 def test_unknown_scale_is_refused():
     with pytest.raises(ValueError, match="mri_scale is 'minmax': pass percentile or fixed"):
         ScaleByModalityd("image", mri_scale="minmax")
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_in_place_the_bits_are_the_same(modality):
+    bounds = INTENSITY_RANGES[modality]
+    volume = bounds.low + bounds.width * (1.4 * torch.rand(1, 9, 7, 20) - 0.2)
+    data = {"image": MetaTensor(volume.clone()), "modality": modality.value}
+    ways = [ScaleByModalityd("image"), ScaleByModalityd("image", in_place=True)]
+    copied, changed = (way(data)["image"] for way in ways)
+    assert torch.equal(copied.as_tensor(), changed.as_tensor())
+    assert changed.data_ptr() == data["image"].data_ptr() != copied.data_ptr()
+    back = [way.inverse({"image": image})["image"] for way, image in zip(ways, (copied, changed), strict=True)]
+    assert torch.equal(back[0].as_tensor(), back[1].as_tensor())
+    assert back[1].data_ptr() == changed.data_ptr()
+
+
+def test_a_result_of_inference_mode_comes_back_outside_of_it():
+    """PyTorch lets nothing change it in place there."""
+    way = ScaleByModalityd("image", in_place=True)
+    scaled = way({"image": MetaTensor(torch.rand(1, 8, 8, 3) * 900), "modality": "MRI"})["image"]
+    with torch.inference_mode():
+        restored = MetaTensor(scaled.as_tensor() * 0.5).copy_meta_from(scaled)
+    way.inverse({"image": restored})

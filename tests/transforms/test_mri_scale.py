@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from monai.data import MetaTensor
 
 from bundle.tat.evaluation.scoring import score_slices
-from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, Modality
+from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENTILE, Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
 from bundle.tat.transforms import MeasureMriScaled, ScaleByModalityd, SimulateDegradationd
@@ -19,6 +19,7 @@ from bundle.tat.transforms.mri_scale import (
     foreground_level,
     mri_scale_factor,
 )
+from bundle.tat.transforms.volume import CHUNK_SIZE
 from tests.scans import blobs
 
 KEYS = ("image", "label")
@@ -135,3 +136,13 @@ def test_a_clean_scan_has_the_factor_of_what_will_be_made_of_it():
     assert "image" not in measured
     assert measured[MRI_FACTOR_KEY] == pytest.approx(mri_scale_factor(item["image"]), rel=1e-5)
     assert measure(item)[MRI_FACTOR_KEY] == mri_scale_factor(item["image"])
+
+
+@pytest.mark.parametrize("size", [1, 7, CHUNK_SIZE + 5])
+@pytest.mark.parametrize("n_values", [1, 50, 10**6])
+def test_the_level_is_the_value_of_its_rank_in_the_sorted_foreground(size, n_values):
+    """However the volume is taken apart."""
+    volume = torch.randint(0, n_values, (size,), generator=torch.Generator().manual_seed(size)).float()
+    foreground = volume[volume > volume.mean()] if volume.min() < volume.max() else volume
+    place = round(MRI_FOREGROUND_PERCENTILE / 100 * (foreground.numel() - 1))
+    assert foreground_level(volume) == float(foreground.sort().values[place])

@@ -46,3 +46,15 @@ def test_an_image_of_nothing_but_padding_stays_as_it_is():
     seen, padding = set_aside(image, [(5.0, 5.0)], 0.0)
     assert torch.equal(seen, image)
     assert padding.n_voxels == 0
+
+
+def test_in_place_the_bits_are_the_same():
+    values = [-3024.0, -900.0, 40.0, 4000.5, 3999.0]
+    images = [image_with([[-3024.0, -3024.0]], values) for _ in range(2)]
+    ways = [SetPaddingAsided("image"), SetPaddingAsided("image", in_place=True)]
+    seen = [way({"image": image, "modality": "CT"})["image"] for way, image in zip(ways, images, strict=True)]
+    assert torch.equal(seen[0].as_tensor(), seen[1].as_tensor())
+    assert seen[1].data_ptr() == images[1].data_ptr()
+    back = [way.inverse({"image": image})["image"] for way, image in zip(ways, seen, strict=True)]
+    assert torch.equal(back[0].as_tensor(), back[1].as_tensor())
+    assert back[1].data_ptr() == images[1].data_ptr()

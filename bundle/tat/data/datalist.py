@@ -25,6 +25,8 @@ Item = dict[str, Any]
 IMAGE_KEY: Final = "image"
 CASE_KEY: Final = "case"
 SERIES_KEY: Final = "series"
+# A phrase about the scan that its result is to tell.
+REMARK_KEY: Final = "source_remark"
 
 
 class Found(NamedTuple):

@@ -51,6 +51,7 @@ class RestorationOperator(Operator):
         image = op_input.receive(IMAGE)
         metadata = image.metadata()
         with noting_failure(self._report, metadata.get(CASE_KEY, "")):
-            case = to_case(image.asnumpy(), metadata, CommonKeys.IMAGE)
+            # A copy: other operators may have the image too, and restoring writes over it.
+            case = to_case(image.asnumpy().copy(), metadata, CommonKeys.IMAGE)
             restored = self._config.runner.restore(self._config.runner.prepare(case))
             op_output.emit(Image(*to_volume_of(restored, CommonKeys.PRED)), IMAGE)

@@ -13,9 +13,11 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from bundle.tat.diagnosis.gradients import GROUPS, GradientCosine
-from bundle.tat.diagnosis.representation import PrincipalComponents
+from bundle.tat.diagnosis.readout import Readout
+from bundle.tat.diagnosis.representation import GeneratedSize, PrincipalComponents
 from bundle.tat.refusal import RefusedInputError
 
 # Colours of Okabe and Ito, which the colour-blind tell apart, and a marker for each.
@@ -142,6 +144,84 @@ def draw_representations(found: Mapping[str, tuple[Sequence[str], PrincipalCompo
     return figure
 
 
+def draw_degradations(found: Mapping[str, Mapping[str, Sequence[GradientCosine]]], *, data: str) -> Figure:
+    """Draw how well the gradients of one task's degradations agree, on the parameters that all networks have.
+
+    Args:
+        found: name of a network -> task -> its cosines.
+        data: where the samples come from, for the title.
+
+    Returns:
+        The figure, as of ``draw_cosines``.
+    """
+    tasks = sorted({task for of_tasks in found.values() for task in of_tasks})
+    size = (4.6 * len(tasks) + 1.0, 3.8 * len(found) + 1.0)
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    panels = figure.subplots(len(found), len(tasks), squeeze=False)
+    for (name, of_tasks), row in zip(found.items(), panels, strict=True):
+        for task, panel in zip(tasks, row, strict=True):
+            image = _fill_square(panel, [cosine for cosine in of_tasks[task] if cosine.group == "common"])
+            panel.set_title(f"{task}, {name}", fontsize=9)
+    bar = figure.colorbar(image, ax=panels, shrink=0.8)
+    bar.set_label("mean cosine over persons")
+    figure.suptitle(f"Agreement of the gradients of one task's degradations, common parameters\n{data}")
+    return figure
+
+
+def draw_readouts(found: Mapping[str, Sequence[Readout]], *, data: str) -> Figure:
+    """Draw what a linear read-out of each of the features tells, persons held out.
+
+    Args:
+        found: name of a network -> read-outs.
+        data: where the samples come from, for the title.
+
+    Returns:
+        The figure, as of ``draw_cosines``.
+    """
+    figure = Figure(figsize=(11.0, 4.0 * len(found) + 0.5), dpi=100, layout="constrained")
+    panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
+    for panel, (name, rows) in zip(panels, found.items(), strict=True):
+        asked = list(dict.fromkeys((row.task, row.what) for row in rows))
+        features = list(dict.fromkeys(row.features for row in rows))
+        width = 0.8 / len(features)
+        for number, (of, colour) in enumerate(zip(features, cycle(COLOURS), strict=False)):
+            scores = {(row.task, row.what): row.score for row in rows if row.features == of}
+            places = np.arange(len(asked)) + (number - (len(features) - 1) / 2) * width
+            panel.bar(places, [max(scores[one], 0.0) for one in asked], width, color=colour, label=of)
+        chances = {(row.task, row.what): row.chance for row in rows}
+        for place, one in enumerate(asked):
+            panel.plot([place - 0.42, place + 0.42], [chances[one]] * 2, "k--", linewidth=1.0)
+        panel.set_xticks(range(len(asked)), [f"{task}\n{what}" for task, what in asked])
+        panel.set(ylim=(0.0, 1.0), ylabel="share told", title=name)
+        panel.legend(title="features")
+    figure.suptitle(f"What a linear read-out tells of persons that it has not seen; dashed: chance\n{data}")
+    return figure
+
+
+def draw_generated(found: Mapping[str, Mapping[str, GeneratedSize]], *, data: str) -> Figure:
+    """Draw how large generated kernels are beside the shared ones, and how much of them differs between images.
+
+    Args:
+        found: name of a network -> part -> size.
+        data: where the samples come from, for the title.
+
+    Returns:
+        The figure, as of ``draw_cosines``.
+    """
+    figure = Figure(figsize=(max(8.0, 6.5 * len(found)), 4.5), dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
+    for panel, (name, sizes) in zip(panels, found.items(), strict=True):
+        kinds = {"whole": "whole", "between_tasks": "between tasks", "within_tasks": "within a task"}
+        for number, ((kind, label), colour) in enumerate(zip(kinds.items(), cycle(COLOURS), strict=False)):
+            places = np.arange(len(sizes)) + (number - 1) * 0.27
+            panel.bar(places, [getattr(size, kind) for size in sizes.values()], 0.27, color=colour, label=label)
+        panel.set_xticks(range(len(sizes)), list(sizes))
+        panel.set(ylabel="root mean square over that of the shared kernels", title=name)
+        panel.legend()
+    figure.suptitle(f"Size of generated kernels, and of their differences\n{data}")
+    return figure
+
+
 def draw_training(
     curves: Mapping[str, TaskCurve], *, data: str, validations: Mapping[str, Mapping[int, float]] | None = None
 ) -> Figure:
@@ -182,6 +262,23 @@ def _draw_course(
     panel.plot(steps, values, linestyle="", color=colour, marker=marker, markersize=3.0, alpha=0.3)
     around = [values[max(place - MEDIAN_REACH, 0) : place + MEDIAN_REACH + 1] for place in range(len(values))]
     panel.plot(steps, [np.median(part) for part in around], color=colour, linewidth=2.0, label=task)
+
+
+def _fill_square(panel: Axes, rows: Sequence[GradientCosine]) -> AxesImage:
+    """Colour and write the cells of all pairs of one task's degradations."""
+    names = sorted({name for row in rows for name in (row.task, row.other)})
+    cells = np.full((len(names), len(names)), np.nan)
+    for row in rows:
+        one, other = names.index(row.task), names.index(row.other)
+        if row.mean is not None:
+            cells[one, other] = cells[other, one] = row.mean
+            for x, y in {(one, other), (other, one)}:
+                ink = "white" if abs(row.mean) > 0.45 else "black"
+                panel.text(x, y, f"{row.mean:+.2f}", ha="center", va="center", fontsize=8, color=ink)
+    panel.set_facecolor("lightgrey")
+    panel.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    panel.set_yticks(range(len(names)), names)
+    return panel.imshow(cells, cmap="RdBu", vmin=-1.0, vmax=1.0)
 
 
 def _fill_map(panel: Axes, pairs: Sequence[tuple[str, str]], rows: Sequence[GradientCosine]) -> None:

@@ -1,4 +1,4 @@
-"""Whether tasks pull the network's parameters the same way: cosines between their gradients.
+"""Whether tasks, and degradations of one task, pull the network's parameters the same way: cosines of gradients.
 
 Source:
     Conflict of gradients (a cosine below 0): Yu et al. 2020, "Gradient Surgery for Multi-Task Learning",
@@ -18,7 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bundle.tat.diagnosis.degradations import CleanPatch, Patch, Samples
 from bundle.tat.diagnosis.samples import Batch, samples_of
+from bundle.tat.networks import TAT
 
 # Flat gradient of each part of the network.
 Gradient = Mapping[str, Tensor]
@@ -79,14 +81,7 @@ def compare_tasks(
     before: Mapping[str, Gradient] = {}
     for batch in batches:
         now = task_gradients(network, loss, batch)
-        for task, other in combinations_with_replacement(now, 2):
-            second = before.get(task) if task == other else now[other]
-            if second is None:
-                continue
-            for group, parts in GROUPS.items():
-                if any(part in second for part in parts):
-                    found = values.setdefault((task, other, group), [])
-                    found.extend(cosine(now[task], second, parts))
+        _collect(values, now, before)
         before = now
     return [_summarise(*key, found) for key, found in values.items()]
 
@@ -104,18 +99,66 @@ def task_gradients(
     Returns:
         Task -> part of the network -> flat gradient.
     """
+    device = next(network.parameters()).device
+    return {
+        task: gradient_of(network, loss, *samples_of(batch, task, device)) for task in sorted(set(batch["modality"]))
+    }
+
+
+def gradient_of(
+    network: nn.Module, loss: Callable[[Tensor, Tensor, Tensor], Tensor], image: Tensor, label: Tensor
+) -> Gradient:
+    """Gradient of the loss on some samples.
+
+    Args:
+        network: a TAT; its parameters and their ``grad`` are left as they are.
+        loss: called with image, prediction and label.
+        image: ``(B, C, H, W)``.
+        label: likewise.
+
+    Returns:
+        Part of the network -> flat gradient.
+    """
     names, parameters = zip(*network.named_parameters(), strict=True)
-    gradients: dict[str, Gradient] = {}
-    for task in sorted(set(batch["modality"])):
-        image, label = samples_of(batch, task, parameters[0].device)
-        of_parameters = torch.autograd.grad(
-            loss(image, network(image), label), parameters, allow_unused=True, materialize_grads=True
-        )
-        flat: dict[str, list[Tensor]] = {}
-        for name, gradient in zip(names, of_parameters, strict=True):
-            flat.setdefault(part_of(name), []).append(gradient.flatten())
-        gradients[task] = {part: torch.cat(pieces) for part, pieces in flat.items()}
-    return gradients
+    of_parameters = torch.autograd.grad(
+        loss(image, network(image), label), parameters, allow_unused=True, materialize_grads=True
+    )
+    flat: dict[str, list[Tensor]] = {}
+    for name, gradient in zip(names, of_parameters, strict=True):
+        flat.setdefault(part_of(name), []).append(gradient.flatten())
+    return {part: torch.cat(pieces) for part, pieces in flat.items()}
+
+
+def compare_degradations(
+    network: TAT, loss: Callable[[Tensor, Tensor, Tensor], Tensor], samples: Samples
+) -> dict[str, list[GradientCosine]]:
+    """Compare the gradients of the degradations of each task, on the same clean patches of one person after another.
+
+    Args:
+        network: a TAT; its parameters and their ``grad`` are left as they are.
+        loss: called with image, prediction and label of one degradation's samples.
+        samples: degradations, each with patches of the same persons in the same order.
+
+    Returns:
+        Task -> cosines as of ``compare_tasks``, with the quality of a degradation in place of a task and a person in
+        place of a batch. One quality with itself is the same noise on the person before.
+    """
+    device = next(network.parameters()).device
+    n_slices = 1 + 2 * network.context
+    found: dict[str, list[GradientCosine]] = {}
+    for task in sorted({degradation.task for degradation in samples}):
+        of_task = {
+            degradation.quality: by_person(some) for degradation, some in samples.items() if degradation.task == task
+        }
+        values: dict[tuple[str, str, str], list[float]] = {}
+        before: Mapping[str, Gradient] = {}
+        for person in next(iter(of_task.values())):
+            pairs = {quality: as_tensors(persons[person], n_slices, device) for quality, persons in of_task.items()}
+            now = {quality: gradient_of(network, loss, *pair) for quality, pair in pairs.items()}
+            _collect(values, now, before)
+            before = now
+        found[task] = [_summarise(*key, some) for key, some in values.items()]
+    return found
 
 
 def part_of(name: str) -> str:
@@ -149,6 +192,40 @@ def cosine(first: Gradient, second: Gradient, parts: Sequence[str]) -> list[floa
     pairs = [(first[part].double(), second[part].double()) for part in parts if part in first]
     dot, norm, other_norm = (float(sum(products)) for products in zip(*map(_products, pairs), strict=True))
     return [max(-1.0, min(1.0, dot / math.sqrt(norm * other_norm)))] if norm * other_norm > 0 else []
+
+
+def by_person(samples: Sequence[tuple[CleanPatch, Patch]]) -> dict[str, list[tuple[CleanPatch, Patch]]]:
+    """The samples of each person, in their order."""
+    groups: dict[str, list[tuple[CleanPatch, Patch]]] = {}
+    for patch, degraded in samples:
+        groups.setdefault(patch.person, []).append((patch, degraded))
+    return groups
+
+
+def as_tensors(
+    samples: Sequence[tuple[CleanPatch, Patch]], n_slices: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Image and label of samples ``(B, C, H, W)``; where a network sees neighbours, the slice stands for them."""
+    label, image = (torch.from_numpy(np.stack(one))[:, None].to(device) for one in _unzip(samples))
+    return image.expand(-1, n_slices, -1, -1), label
+
+
+def _unzip(samples: Sequence[tuple[CleanPatch, Patch]]) -> tuple[list[Patch], list[Patch]]:
+    return [patch.pixels for patch, _ in samples], [degraded for _, degraded in samples]
+
+
+def _collect(
+    values: dict[tuple[str, str, str], list[float]], now: Mapping[str, Gradient], before: Mapping[str, Gradient]
+) -> None:
+    """Add the cosines of all pairs of one batch, and those of each with itself on the batch before."""
+    for one, other in combinations_with_replacement(now, 2):
+        second = before.get(one) if one == other else now[other]
+        if second is None:
+            continue
+        for group, parts in GROUPS.items():
+            if any(part in second for part in parts):
+                found = values.setdefault((one, other, group), [])
+                found.extend(cosine(now[one], second, parts))
 
 
 def _products(pair: tuple[Tensor, Tensor]) -> tuple[float, float, float]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
 
+from bundle.tat.diagnosis.degradations import MIDDLE, Samples
 from bundle.tat.diagnosis.figures import (
     draw_cosines,
+    draw_degradations,
+    draw_generated,
+    draw_readouts,
     draw_representations,
     draw_training,
     read_training_log,
     read_validation_log,
 )
-from bundle.tat.diagnosis.gradients import compare_tasks
+from bundle.tat.diagnosis.gradients import GradientCosine, compare_degradations, compare_tasks
+from bundle.tat.diagnosis.readout import Z, extract, read_out
 from bundle.tat.diagnosis.record import DiagnosisRecord
 from bundle.tat.diagnosis.representation import (
+    GeneratedSize,
     count_recognised,
     measure_generated,
     principal_components,
@@ -60,8 +66,7 @@ def report_gradients(
     save_figure(draw_cosines(found, data=data), output_dir / "gradient_cosines.png")
     sentences = []
     for name, cosines in found.items():
-        common = [row for row in cosines if row.group == "common" and row.task != row.other and row.mean is not None]
-        for row in sorted(common, key=lambda row: row.mean or 0.0)[:1]:
+        for row in _least([row for row in cosines if row.group == "common" and row.task != row.other]):
             sentences.append(
                 f"{name}: {row.task} and {row.other} agree least on the common parameters, "
                 f"mean cosine {row.mean:+.2f}, in conflict in {row.conflict:.0%} of {row.n} batches"
@@ -74,7 +79,7 @@ def report_representations(
 ) -> list[str]:
     """Look at the task representations: ``task_representation.csv`` and ``.png``, ``task_recognition.csv``.
 
-    How much the kernels that are made of them weigh goes to ``generated_kernels.csv``.
+    How much the kernels that are made of them weigh goes to ``generated_kernels.csv`` and ``.png``.
 
     Args:
         networks: name -> network; static ones are passed over.
@@ -93,7 +98,7 @@ def report_representations(
     sentences: list[str] = []
     points: list[dict[str, object]] = []
     counts: list[dict[str, object]] = []
-    sizes: list[dict[str, object]] = []
+    sizes: dict[str, dict[str, GeneratedSize]] = {}
     pictures = {}
     for name, network in networks.items():
         if network.tren is None:
@@ -107,15 +112,88 @@ def report_representations(
             n_right, n = count_recognised(vectors, seen.tasks), len(seen.tasks)
             counts.append({"network": name, "features": features, "n_recognised": n_right, "n_patches": n})
             sentences.append(f"{name}: the nearest centroid of {features} tells the task of {n_right} of {n} patches")
-        weighed = measure_generated(network, samples.batches)
-        sizes.extend({"network": name, "part": part, "generated_over_shared": it} for part, it in weighed.items())
-        sentences.append(f"{name}: generated kernels weigh {max(weighed.values()):.1e} of the shared ones at most")
+        sizes[name] = measure_generated(network, samples.batches)
+        largest = max(sizes[name].values(), key=lambda size: size.whole)
+        sentences.append(
+            f"{name}: generated kernels weigh {largest.whole:.1e} of the shared ones at most, "
+            f"what differs between tasks {largest.between_tasks:.1e}"
+        )
     if pictures:
+        rows = [{"network": name, "part": part, **asdict(it)} for name, of in sizes.items() for part, it in of.items()]
         write_csv(output_dir / "task_representation.csv", record.add_provenance(points))
         write_csv(output_dir / "task_recognition.csv", record.add_provenance(counts))
-        write_csv(output_dir / "generated_kernels.csv", record.add_provenance(sizes))
+        write_csv(output_dir / "generated_kernels.csv", record.add_provenance(rows))
         save_figure(draw_representations(pictures, data=data), output_dir / "task_representation.png")
+        save_figure(draw_generated(sizes, data=data), output_dir / "generated_kernels.png")
     return sentences
+
+
+def report_degradations(
+    networks: Mapping[str, TAT],
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+    samples: Samples,
+    output_dir: Path,
+    *,
+    data: str,
+    record: DiagnosisRecord,
+) -> list[str]:
+    """Compare the gradients of each task's degradations, and read degradations out of ``Z``.
+
+    Files: ``degradation_cosines.csv`` and ``.png``, ``readout.csv`` and ``.png``.
+
+    Args:
+        networks: name -> network; static ones have no ``Z``.
+        loss: called with image, prediction and label; the same for all networks.
+        samples: patches of known degradations.
+        output_dir: folder of the files; made when it is missing.
+        data: where the samples come from, for the titles.
+        record: of the numbers, for the tables.
+
+    Returns:
+        Sentences for the reader: for each network, the pair of degradations that agrees least, and how often ``Z``
+        tells the quality of a degradation.
+
+    Raises:
+        RefusedInputError: the files cannot be written.
+    """
+    middle = {degradation: samples[degradation] for degradation in MIDDLE if degradation in samples}
+    cosines = {name: compare_degradations(network, loss, middle) for name, network in networks.items()}
+    rows = [
+        {"network": name, "of_task": task, **asdict(row)}
+        for name, of_tasks in cosines.items()
+        for task, found in of_tasks.items()
+        for row in found
+    ]
+    write_csv(output_dir / "degradation_cosines.csv", record.add_provenance(rows))
+    save_figure(draw_degradations(cosines, data=data), output_dir / "degradation_cosines.png")
+    sentences = [
+        f"{name}, {task}: {row.task} and {row.other} agree least, mean cosine {row.mean:+.2f}, "
+        f"in conflict for {row.conflict:.0%} of {row.n} persons"
+        for name, of_tasks in cosines.items()
+        for task, found in of_tasks.items()
+        for row in _least([row for row in found if row.group == "common" and row.task != row.other])
+    ]
+    readouts = {
+        name: read_out(extract(network, samples)) for name, network in networks.items() if network.tren is not None
+    }
+    readouts = {name: found for name, found in readouts.items() if found}
+    if readouts:
+        told = [{"network": name, **asdict(row)} for name, found in readouts.items() for row in found]
+        write_csv(output_dir / "readout.csv", record.add_provenance(told))
+        save_figure(draw_readouts(readouts, data=data), output_dir / "readout.png")
+    sentences += [
+        f"{name}: Z tells {row.task} {row.what} of {row.score:.0%} of {row.n} patches of unseen persons, "
+        f"chance {row.chance:.0%}"
+        for name, found in readouts.items()
+        for row in found
+        if row.features == Z and row.what != "strength"
+    ]
+    return sentences
+
+
+def _least(rows: Sequence[GradientCosine]) -> list[GradientCosine]:
+    """The row of the lowest mean, alone in its list; none where none has a mean."""
+    return sorted((row for row in rows if row.mean is not None), key=lambda row: row.mean or 0.0)[:1]
 
 
 def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:

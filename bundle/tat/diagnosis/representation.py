@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -12,9 +11,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.diagnosis.samples import Batch
 from bundle.tat.networks import TAT
-from bundle.tat.networks.restormer import TransformerBlock
-from bundle.tat.networks.stage import Stage
-from bundle.tat.networks.weight_adaptive import BlockKernels
+from bundle.tat.networks.frozen_kernels import adapted_convolutions
 from bundle.tat.refusal import RefusedInputError
 
 
@@ -114,45 +111,64 @@ def count_recognised(vectors: NDArray[np.float64], tasks: Sequence[str]) -> int:
     return int((nearest == of_sample).sum())
 
 
-def measure_generated(network: TAT, batches: Iterable[Batch]) -> dict[str, float]:
+@dataclass(frozen=True)
+class GeneratedSize:
+    """How large generated kernels are beside the shared ones that they are added to, as root mean squares.
+
+    Below 1e-7, single precision rounds the sum to the shared kernel.
+
+    Args:
+        whole: of ``adaptation * generated``.
+        between_tasks: of what sets the mean of one task apart from that of all. What is the same for all images is
+            nothing that a static kernel could not hold.
+        within_tasks: of what sets the images of one task apart.
+    """
+
+    whole: float
+    between_tasks: float
+    within_tasks: float
+
+
+def measure_generated(network: TAT, batches: Iterable[Batch]) -> dict[str, GeneratedSize]:
     """Measure how much the generated kernels weigh beside the shared ones that they are added to.
 
     Args:
         network: an adaptive one.
-        batches: ``image`` ``(B, C, H, W)``.
+        batches: ``image`` ``(B, C, H, W)`` and ``modality`` of each sample.
 
     Returns:
-        Part of the network (``latent``, ``decoder1``, ...) -> root mean square of ``adaptation * generated`` over that
-        of the shared kernels. Below 1e-7, single precision rounds the sum to the shared kernel.
+        Part of the network (``latent``, ``decoder1``, ...) -> size, tasks counted alike.
+
+    Raises:
+        ValueError: the network is static.
     """
-    squares: dict[str, list[tuple[float, float]]] = {}
     device = next(network.parameters()).device
+    # Convolution -> task -> kernels that were added, of each image.
+    added: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
+    shared: dict[str, float] = {}
     with torch.inference_mode():
         for batch in batches:
             kernels = network.generate_kernels(network.encode(batch["image"].to(device))[3])
-            for part, stage, generated in (
-                ("decoder1", network.decoder1, kernels.level1),
-                ("decoder2", network.decoder2, kernels.level2),
-                ("decoder3", network.decoder3, kernels.level3),
-                ("latent", network.latent, kernels.latent),
-                ("refinement", network.refinement, kernels.level1),
-            ):
-                squares.setdefault(part, []).extend(_mean_squares(stage, generated))
-    sums = {part: np.sum(recorded, axis=0) for part, recorded in squares.items()}
-    return {part: float(np.sqrt(generated / shared)) for part, (generated, shared) in sums.items()}
+            for name, convolution, generated in adapted_convolutions(network, kernels):
+                shared[name] = float(convolution.weight.double().square().mean())
+                of_samples = (convolution.kernels(generated) - convolution.weight).double().cpu().numpy()
+                for task, kernel in zip(batch["modality"], of_samples, strict=True):
+                    added.setdefault(name, {}).setdefault(str(task), []).append(kernel)
+    squares: dict[str, list[NDArray[np.float64]]] = {}
+    for name, of_tasks in added.items():
+        squares.setdefault(name.partition(".")[0], []).append(np.append(_mean_squares(of_tasks), shared[name]))
+    sums = {part: np.sum(some, axis=0) for part, some in sorted(squares.items())}
+    return {part: GeneratedSize(*np.sqrt(some[:3] / some[3]).tolist()) for part, some in sums.items()}
 
 
-def _mean_squares(stage: Stage, kernels: BlockKernels | None) -> Iterator[tuple[float, float]]:
-    """Mean squares of the generated and of the shared kernels of each convolution of a stage."""
-    if kernels is None:
-        raise RefusedInputError("a static network generates no kernels: build TAT(adaptive=True)")
-    for block in cast("Iterable[TransformerBlock]", stage):
-        for conv, generated in (
-            (block.attention.depthwise, kernels.attention),
-            (block.feed_forward.depthwise, kernels.feed_forward),
-        ):
-            added = cast(torch.Tensor, conv.adaptation) * generated
-            yield float(added.double().square().mean()), float(conv.weight.double().square().mean())
+def _mean_squares(of_tasks: Mapping[str, Sequence[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Mean squares of kernels: whole, of the tasks' means around that of all, and around the mean of the own task."""
+    means = {task: np.mean(some, axis=0) for task, some in of_tasks.items()}
+    of_all = np.mean(list(means.values()), axis=0)
+    whole = np.mean([np.mean(np.square(some)) for some in of_tasks.values()])
+    between = np.mean([np.mean(np.square(mean - of_all)) for mean in means.values()])
+    within = np.mean([np.mean(np.square(np.stack(some) - means[task])) for task, some in of_tasks.items()])
+    return np.array([whole, between, within])
 
 
 def _array(parts: Sequence[torch.Tensor]) -> NDArray[np.float64]:

@@ -10,8 +10,14 @@ from pathlib import Path
 
 from monai.utils import ensure_tuple
 
+from bundle.tat.diagnosis.degradations import CleanPatch, draw_clean, group_by_degradation
 from bundle.tat.diagnosis.record import DiagnosisRecord, as_command
-from bundle.tat.diagnosis.report import report_gradients, report_representations, report_training
+from bundle.tat.diagnosis.report import (
+    report_degradations,
+    report_gradients,
+    report_representations,
+    report_training,
+)
 from bundle.tat.diagnosis.samples import TaskSamples, draw_samples, read_configs, read_loss, read_network
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.provenance import Provenance
@@ -33,6 +39,7 @@ def diagnose_tasks(
     twin: str | Path | None = None,
     twin_config: Files = (),
     n_batches: int = 8,
+    n_patches: int = 4,
     seed: int = 0,
     measured: bool = False,
     mri_scale: MriScale = "fixed",
@@ -49,6 +56,7 @@ def diagnose_tasks(
         twin: ``model.pt`` of a training to compare with.
         twin_config: overlays of the twin, laid over ``config_file``.
         n_batches: how many training batches are drawn, at least 2.
+        n_patches: how many clean patches of each person are degraded in every way of their task; 0 leaves that out.
         seed: of the draw.
         measured: nothing was simulated: leave the note about it out.
         mri_scale: that of the training.
@@ -65,11 +73,11 @@ def diagnose_tasks(
     configs, twin_configs = _paths(config_file), _paths(twin_config)
     weights, datalist, out = Path(weights), Path(datalist), Path(out)
     checkpoint, training_log, twin = (Path(path) if path else None for path in (checkpoint, training_log, twin))
-    more = {"datalist_file": str(datalist.absolute()), "seed": seed, "mri_scale": mri_scale}
-    parser = read_configs(configs, **more)
+    more = {"datalist_file": str(datalist.absolute()), "dataset_dir": str(datalist.absolute().parent)}
+    parser = read_configs(configs, **more, seed=seed, mri_scale=mri_scale)
     trained = {"network": (parser, weights)}
     if twin:
-        trained["twin"] = (read_configs([*configs, *twin_configs], **more), twin)
+        trained["twin"] = (read_configs([*configs, *twin_configs], **more, seed=seed, mri_scale=mri_scale), twin)
     networks, made_by = {}, {}
     for name, (of_network, path) in trained.items():
         network = read_network(of_network, path)
@@ -87,6 +95,7 @@ def diagnose_tasks(
         "datalist": datalist,
         "out": out,
         "n_batches": n_batches,
+        "n_patches": n_patches,
         "seed": seed,
         "measured": measured,
         "mri_scale": None if mri_scale == "fixed" else mri_scale,
@@ -107,8 +116,17 @@ def diagnose_tasks(
         *report_gradients(networks, loss, samples, out, data=data, record=record),
         *report_representations(networks, samples, out, data=data, record=record),
     ]
+    patches = draw_clean(parser, n_patches, seed=seed) if n_patches else []
+    if patches:
+        known, of_patches = group_by_degradation(patches), _describe_patches(patches, datalist)
+        sentences += report_degradations(networks, loss, known, out, data=of_patches, record=record)
     record.write(out)
     return sentences
+
+
+def _describe_patches(patches: Sequence[CleanPatch], datalist: Path) -> str:
+    n_persons = len({patch.person for patch in patches})
+    return f"{len(patches)} clean patches of {n_persons} persons from {datalist.name}, simulated degradations"
 
 
 def _paths(files: Files) -> tuple[Path, ...]:

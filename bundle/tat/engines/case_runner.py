@@ -128,20 +128,23 @@ class CaseRunner:
         return Case(replace(case.row, modality=str(data.get("modality", ""))), data)
 
     def infer(self, case: Case) -> Case:
-        """Let the network restore a case that was prepared; the result is ``pred``, on the network's scale."""
+        """Let the network restore a case that was prepared.
+
+        The result is ``pred``, on the network's scale. It has taken the place of ``image`` in memory.
+        """
         if case.data is None:
             return case
         image = case.data[CommonKeys.IMAGE]
+        restored = image.as_tensor()
+        seen = restored.clone() if self.thorough else restored
         found: dict[str, Any] = {}
         with eval_mode(self.network):
             with recorded_representations(self.network) as vectors:
-                restored = self.inferer(image.as_tensor()[None], self._restore_slices)[0]
+                self.inferer.restore_in_place(restored[None], self._restore_slices)
             if vectors:
                 found[REPRESENTATION_KEY] = np.concatenate(vectors)
             if self.thorough:
-                found[DISAGREEMENT_KEY] = disagreement_of_slices(
-                    image.as_tensor(), restored, self.inferer, self._restore_slices
-                )
+                found[DISAGREEMENT_KEY] = disagreement_of_slices(seen, restored, self.inferer, self._restore_slices)
         return Case(case.row, {**case.data, **found, CommonKeys.PRED: MetaTensor(restored).copy_meta_from(image)})
 
     def finish(self, case: Case) -> Case:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Sequence
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Final
 
 import torch
@@ -15,7 +15,7 @@ from bundle.tat.losses import PlainL1Loss, TaskAdaptiveLoss
 
 # What a row says about its task, and about the whole step; the latter is in the rows of all tasks.
 OF_TASK: Final = ("error", "weight")
-OF_STEP: Final = ("loss", "learning_rate", "gradient_norm", "loading_share")
+OF_STEP: Final = ("loss", "learning_rate", "gradient_norm", "loading_share", "cpu_seconds")
 COLUMNS: Final = ("iteration", "task", *OF_TASK, *OF_STEP)
 
 
@@ -39,7 +39,8 @@ class TrainingLog:
     """Handler that writes the mean error and loss weight of each task to a CSV, and to TensorBoard if asked.
 
     When training goes on from a checkpoint, rows that were written after it are dropped: those steps are done again.
-    What was logged last is left in ``engine.state.training_log``, a dictionary of numbers by name.
+    The time of the CPU goes on from the last row that is kept. What was logged last is left in
+    ``engine.state.training_log``, a dictionary of numbers by name.
 
     Args:
         path: CSV file, one row for each task and logged step.
@@ -70,6 +71,8 @@ class TrainingLog:
         self.task_key = task_key
         self.is_writer = is_writer
         self.clock = LoadingClock()
+        # What the processor had done when the time of training was 0; unknown until the steps that are done are known.
+        self._started: float | None = None
 
     def attach(self, engine: Engine) -> None:
         """Log steps of ``engine``."""
@@ -86,6 +89,10 @@ class TrainingLog:
         if self.path.is_file():
             with self.path.open(newline="", encoding="utf-8") as file:
                 rows = [row for row in csv.DictReader(file) if int(row["iteration"]) <= engine.state.iteration]
+        if self._started is None:
+            # Logs of 0.1.0 have no such column.
+            before = float(rows[-1].get("cpu_seconds") or 0.0) if rows else 0.0
+            self._started = process_time() - before
         with written_whole(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()
@@ -94,7 +101,8 @@ class TrainingLog:
     def log(self, engine: Engine) -> None:
         """Append one row for each task of this step's batch."""
         share = round(self.clock.take_share(), 4)
-        rows = [{**row, "loading_share": share} for row in self.rows(engine)]
+        seconds = round(process_time() - (self._started or 0.0), 1)
+        rows = [{**row, "loading_share": share, "cpu_seconds": seconds} for row in self.rows(engine)]
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerows(rows)
         state: Any = engine.state

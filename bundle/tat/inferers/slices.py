@@ -1,6 +1,7 @@
 """Restoring a volume slice by slice."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -27,8 +28,9 @@ class RestorationSliceInferer(Inferer):
     """Runs a two-dimensional network over whole slices, with a progress bar, and leaves constant slices alone.
 
     What MONAI's ``SliceInferer`` does, but for the volumes it keeps on the way, a map of overlaps above all: here the
-    result is the only one. A constant slice (air, padding) holds nothing to restore; it comes back unchanged and costs
-    nothing. When the device runs out of memory, as many slices go together as fit.
+    result is the only one, and ``restore_in_place`` makes none. A constant slice (air, padding) holds nothing to
+    restore; it comes back unchanged and costs nothing. When the device runs out of memory, as many slices go together
+    as fit.
 
     On a CPU, several workers restore a slice each, with one thread inside. Whole slices do not wait for each other, as
     the threads of one operation do, so that other programs that compute cost little more than their share.
@@ -85,33 +87,45 @@ class RestorationSliceInferer(Inferer):
         self.context = context
         self.bar: tqdm | None = None
 
-    @torch.inference_mode()
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
-        """Restore every slice of each volume.
+        """Restore every slice of each volume; the inputs stay as they are.
 
         Raises:
             torch.OutOfMemoryError: not even one slice fits on the device.
         """
-        plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-        restored = torch.empty_like(plain)
+        restored = (inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs).clone()
+        self.restore_in_place(restored, network, *args, **kwargs)
+        if isinstance(inputs, MetaTensor):
+            restored = MetaTensor(restored)
+            restored.copy_meta_from(inputs)
+        return restored
+
+    @torch.inference_mode()
+    def restore_in_place(self, volumes: Tensor, network: Network, *args: Any, **kwargs: Any) -> None:
+        """Restore every slice of each volume, in the memory of the volumes themselves.
+
+        Args:
+            volumes: ``(B, 1, W, H, D)`` without metadata; become the restored ones.
+            network: as for ``__call__``, and what it is called with besides.
+            *args: for the network.
+            **kwargs: likewise.
+
+        Raises:
+            torch.OutOfMemoryError: not even one slice fits on the device.
+        """
 
         def restore(slices: Tensor) -> Tensor:
             return self.on_slices(slices, network, *args, **kwargs)
 
         n_workers = self.workers or torch.get_num_threads()
-        with self._open_bar(plain.shape[0] * plain.shape[self.slice_axis + 2]) as bar:
-            for source, target in zip(plain, restored, strict=True):
+        with self._open_bar(volumes.shape[0] * volumes.shape[self.slice_axis + 2]) as bar:
+            for volume in volumes:
                 # (slices, 1, height, width), sharing the volume's memory.
-                slices, places = (volume.movedim(self.slice_axis + 1, 0) for volume in (source, target))
-                neighbours = Neighbours(slices, self.context)
-                if plain.device.type == "cpu" and n_workers > 1:
-                    restore_in_parallel(neighbours, places, restore, n_workers, bar)
+                neighbours = Neighbours(volume.movedim(self.slice_axis + 1, 0), self.context)
+                if volumes.device.type == "cpu" and n_workers > 1:
+                    restore_in_parallel(neighbours, restore, n_workers, bar)
                 else:
-                    restore_stack(neighbours, places, restore, self.slice_batch_size, bar)
-        if isinstance(inputs, MetaTensor):
-            restored = MetaTensor(restored)
-            restored.copy_meta_from(inputs)
-        return restored
+                    restore_stack(neighbours, restore, self.slice_batch_size, bar)
 
     def _open_bar(self, n_slices: int) -> AbstractContextManager[tqdm]:
         if self.bar is not None:
@@ -169,16 +183,45 @@ class Neighbours(NamedTuple):
         return restored
 
 
-def restore_in_parallel(
-    neighbours: Neighbours, places: Tensor, network: Callable[[Tensor], Tensor], n_workers: int, bar: tqdm
-) -> None:
-    """Run the network on whole slices side by side.
+class LateWriter:
+    """Writes restored slices over those of a volume, each when no other slice needs it as a neighbour any more.
+
+    Args:
+        neighbours: the slices.
+    """
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self._places = neighbours.slices
+        self._context = neighbours.context
+        self._waiting: deque[Tensor] = deque()
+        self._n_written = 0
+
+    def put(self, restored: Tensor) -> None:
+        """Take the next slices.
+
+        Args:
+            restored: ``(B, C, H, W)``, made by a network that has read the neighbours of these slices.
+        """
+        self._waiting.extend(restored)
+        self._write(self._context)
+
+    def finish(self) -> None:
+        """Write what still waits, after the last slice."""
+        self._write(0)
+
+    def _write(self, n_waiting: int) -> None:
+        while len(self._waiting) > n_waiting:
+            self._places[self._n_written] = self._waiting.popleft()
+            self._n_written += 1
+
+
+def restore_in_parallel(neighbours: Neighbours, network: Callable[[Tensor], Tensor], n_workers: int, bar: tqdm) -> None:
+    """Run the network on whole slices side by side, and write the results over them.
 
     A worker has one thread. Where there are fewer slices than workers, each slice has the threads of several.
 
     Args:
-        neighbours: the slices, on the host.
-        places: where the restored slices go, ``(slices, C, H, W)``.
+        neighbours: the slices, on the host; become the restored ones.
         network: see ``Neighbours.restore``; gets one slice at a time.
         n_workers: threads that compute at once.
         bar: is told of every slice.
@@ -186,30 +229,31 @@ def restore_in_parallel(
 
     # Inference mode holds for a thread, and so does the number of threads inside an operation.
     @torch.inference_mode()
-    def restore(index: int) -> None:
-        places[index : index + 1] = neighbours.restore(index, index + 1, network)
+    def restore(index: int) -> Tensor:
+        return neighbours.restore(index, index + 1, network)
 
     n_threads, n_slices = torch.get_num_threads(), len(neighbours.slices)
     n_at_once = min(n_workers, n_slices)
     pool = ThreadPoolExecutor(
         n_at_once, "restore", initializer=torch.set_num_threads, initargs=(n_workers // n_at_once,)
     )
+    writer = LateWriter(neighbours)
     try:
-        for _ in pool.map(restore, range(n_slices)):
+        # In the order of the slices, whichever is restored first.
+        for restored in pool.map(restore, range(n_slices)):
+            writer.put(restored)
             bar.update()
+        writer.finish()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)
 
 
-def restore_stack(
-    neighbours: Neighbours, places: Tensor, network: Callable[[Tensor], Tensor], n_together: int, bar: tqdm
-) -> None:
-    """Run the network on slices, some at a time, and on fewer when memory runs out.
+def restore_stack(neighbours: Neighbours, network: Callable[[Tensor], Tensor], n_together: int, bar: tqdm) -> None:
+    """Run the network on slices, some at a time, and on fewer when memory runs out; write the results over them.
 
     Args:
-        neighbours: the slices.
-        places: where the restored slices go, ``(slices, C, H, W)``.
+        neighbours: the slices; become the restored ones.
         network: see ``Neighbours.restore``.
         n_together: slices that go through the network together.
         bar: is told of every slice.
@@ -217,16 +261,19 @@ def restore_stack(
     Raises:
         torch.OutOfMemoryError: one slice alone does not fit.
     """
-    start = 0
-    while start < len(places):
-        part = slice(start, start + n_together)
+    start, n_slices = 0, len(neighbours.slices)
+    writer = LateWriter(neighbours)
+    while start < n_slices:
+        stop = min(start + n_together, n_slices)
         try:
-            places[part] = neighbours.restore(part.start, part.stop, network)
+            restored = neighbours.restore(start, stop, network)
         except torch.OutOfMemoryError:
             if n_together == 1:
                 raise
             n_together //= 2
             logger.warning("out of memory on the device: restoring %d slices at a time from here on", n_together)
             continue
-        bar.update(len(places[part]))
-        start += n_together
+        writer.put(restored)
+        bar.update(stop - start)
+        start = stop
+    writer.finish()

@@ -128,8 +128,9 @@ def _run(settings: NodeSettings, metrics_file: Path | None, *, once: bool, ids: 
     from bundle.tat.node.restorer import SeriesRestorer
 
     files = NodeFiles(settings.folder)
-    restorer = SeriesRestorer(files.results, files.received, **ids)
-    Node(settings, restorer, metrics_file=metrics_file).run(once=once)
+    with files.owned():  # before the weights are loaded
+        restorer = SeriesRestorer(files.results, files.received, **ids)
+        Node(settings, files, restorer, metrics_file=metrics_file).run(once=once)
 
 
 def _retry(folder: Path, number: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bundle.tat.atomic import flush_folder
+from bundle.tat.atomic import flush_folder, make_folder
 from bundle.tat.refusal import RefusedInputError
 
 # What the folder of a node holds.
@@ -42,8 +42,7 @@ class NodeFiles:
         self.results = folder / "results"
         try:
             for one in (folder, self.incoming, self.received, self.results):
-                one.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-            flush_folder(folder)
+                make_folder(one, _PRIVATE)
         except OSError as error:
             raise RefusedInputError(f"folder {folder} cannot be made: {error.strerror or error}") from error
 
@@ -106,9 +105,7 @@ class NodeFiles:
             OSError: it cannot be put there.
         """
         folder = self.received / str(series)
-        if not folder.is_dir():
-            folder.mkdir(mode=_PRIVATE)
-            flush_folder(self.received)
+        make_folder(folder, _PRIVATE)
         path.rename(folder / path.name)
         flush_folder(folder)
         return f"{series}/{path.name}"

@@ -8,20 +8,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
+from bundle.tat.atomic import flush_folder
 from bundle.tat.node.clock import Clock
 from bundle.tat.refusal import RefusedInputError
 
-State = Literal["receiving", "waiting", "restoring", "sending", "done", "refused", "failed"]
+State = Literal["receiving", "waiting", "restoring", "sending", "done", "incomplete", "refused", "failed"]
+# How an association ended: in order, broken off, or by a caller that stayed connected and said nothing more.
+End = Literal["released", "interrupted", "silent"]
 
-STATES: Final[tuple[State, ...]] = ("receiving", "waiting", "restoring", "sending", "done", "refused", "failed")
-# States that a job stays in.
-FINAL: Final[tuple[State, ...]] = ("done", "refused", "failed")
+STATES: Final[tuple[State, ...]] = get_args(State)
+# States that a job stays in, unless someone acts: an operator, or for an incomplete series its sender.
+FINAL: Final[tuple[State, ...]] = ("done", "incomplete", "refused", "failed")
 # A series during whose restoration the process died so often is not tried again: it may be what kills it.
 MAX_STARTS: Final = 5
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE series (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -38,7 +41,8 @@ CREATE TABLE job (
     changed REAL NOT NULL,
     n_starts INTEGER NOT NULL DEFAULT 0,
     n_rejections INTEGER NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT ''
+    reason TEXT NOT NULL DEFAULT '',
+    doubt TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX job_of_series ON job (series);
 CREATE TABLE instance (
@@ -51,6 +55,27 @@ CREATE TABLE instance (
     n_bytes INTEGER NOT NULL
 );
 CREATE INDEX instance_of_series ON instance (series, job);
+-- What one association brings of one series. It is open until it has ended, and forgotten when it ended in order.
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    series INTEGER NOT NULL REFERENCES series,
+    calling_ae TEXT NOT NULL,
+    association TEXT NOT NULL,
+    brought_new INTEGER NOT NULL DEFAULT 0,
+    ended TEXT,
+    ended_after INTEGER, -- the last delivery that had begun by then
+    UNIQUE (series, association)
+);
+CREATE INDEX delivery_of_association ON delivery (association);
+-- Objects that were refused, until they come again and are taken.
+CREATE TABLE missing (
+    uid TEXT PRIMARY KEY,
+    study_uid TEXT NOT NULL,
+    series_uid TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    noted REAL NOT NULL
+);
+CREATE INDEX missing_of_series ON missing (study_uid, series_uid);
 CREATE TABLE result (
     job INTEGER NOT NULL REFERENCES job,
     file TEXT NOT NULL,
@@ -60,7 +85,7 @@ CREATE TABLE result (
 """
 _JOB: Final = """
 SELECT job.id, job.series, job.state, job.calling_ae, job.received, job.changed, job.n_starts, job.n_rejections,
-       job.reason,
+       job.reason, job.doubt,
        (SELECT count(*) FROM instance WHERE instance.series = job.series AND instance.job <= job.id),
        (SELECT coalesce(sum(n_bytes), 0) FROM instance WHERE instance.series = job.series AND instance.job <= job.id),
        (SELECT count(*) FROM result WHERE result.job = job.id),
@@ -81,7 +106,8 @@ class Job(NamedTuple):
         changed: when its state changed last, or an object came.
         n_starts: how often its restoration was begun.
         n_rejections: how often the receiver took the connection and refused an object.
-        reason: why it was refused or failed, or what of it was; empty where nothing was.
+        reason: why it is incomplete, was refused or failed, or what of it was refused; empty where nothing was.
+        doubt: why its series may not be whole, though it is restored; empty where nothing speaks for that.
         n_instances: objects.
         n_bytes: their size.
         n_results: objects that restoration made.
@@ -97,10 +123,16 @@ class Job(NamedTuple):
     n_starts: int
     n_rejections: int
     reason: str
+    doubt: str
     n_instances: int
     n_bytes: int
     n_results: int
     n_sent: int
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of its results; empty where nothing is."""
+        return f"the series may be incomplete: {self.doubt}" if self.doubt else ""
 
 
 @dataclass(frozen=True)
@@ -128,14 +160,33 @@ class Added(NamedTuple):
     """What became of an object that came.
 
     Args:
-        job: the job that it belongs to.
+        series: number of its series.
         is_new: whether it had not come before.
         is_conflict: whether another object came before under its UID; that one stays.
+        other_encoding: file of what came before under its UID in another transfer syntax, which it is to be compared
+            with; empty where there is none.
     """
 
-    job: int
+    series: int
     is_new: bool
     is_conflict: bool = False
+    other_encoding: str = ""
+
+
+class Missing(NamedTuple):
+    """An object that was refused.
+
+    Args:
+        uid: SOP Instance UID (0008,0018).
+        study_uid: Study Instance UID (0020,000D).
+        series_uid: Series Instance UID (0020,000E).
+        status: of the answer.
+    """
+
+    uid: str
+    study_uid: str
+    series_uid: str
+    status: int
 
 
 class SeriesTooLargeError(Exception):
@@ -166,6 +217,7 @@ class JobQueue:
             if not read_only:
                 # It names series, so it is for the node's user alone, as are the files that SQLite makes beside it.
                 path.touch(mode=0o600)
+                flush_folder(path.parent)
             self._connection = sqlite3.connect(
                 target, uri=True, isolation_level=None, check_same_thread=False, timeout=60
             )
@@ -221,14 +273,18 @@ class JobQueue:
 
     # What comes in.
 
-    def add(self, instance: Instance, calling_ae: str, place: Callable[[int], str], max_series: int) -> Added:
+    def add(
+        self, instance: Instance, calling_ae: str, association: str, place: Callable[[int], str], max_series: int
+    ) -> Added:
         """Note an object, and put its file in place.
 
-        It belongs to the job of its series that has not been begun, or else to a new one.
+        It belongs to the job of its series that has not been begun, or else to a new one. One that came before lets an
+        incomplete series receive again: its sender has come back.
 
         Args:
             instance: what came.
             calling_ae: who sent it.
+            association: a name of the association that brought it, which no other ever has.
             place: puts the file where it stays, for good, and returns its name; it is told the number of the series.
                 It is not called for an object that came before.
             max_series: bound of the size of the series [bytes].
@@ -240,15 +296,19 @@ class JobQueue:
         """
         with self._changing() as connection:
             known = connection.execute(
-                "SELECT series.study_uid, series.series_uid, syntax, digest, job"
+                "SELECT series.study_uid, series.series_uid, syntax, digest, series.id, file"
                 " FROM instance JOIN series ON series.id = series WHERE uid = ?",
                 (instance.uid,),
             ).fetchone()
             if known is not None:
-                # The same object may be encoded in another way by each of two senders.
-                is_same = known[:2] == (instance.study_uid, instance.series_uid)
-                is_same = is_same and (known[2] != instance.syntax or known[3] == instance.digest)
-                return Added(int(known[4]), is_new=False, is_conflict=not is_same)
+                *uids, syntax, digest, series, file = known
+                is_same_syntax = syntax == instance.syntax
+                is_other = uids != [instance.study_uid, instance.series_uid]
+                if is_other or (is_same_syntax and digest != instance.digest):
+                    return Added(series, is_new=False, is_conflict=True)
+                self._deliver(connection, series, calling_ae, association)
+                self._reopen(connection, series, "incomplete")
+                return Added(series, is_new=False, other_encoding="" if is_same_syntax else file)
             series = self._series(connection, instance)
             (n_bytes,) = connection.execute(
                 "SELECT coalesce(sum(n_bytes), 0) FROM instance WHERE series = ?", (series,)
@@ -260,7 +320,84 @@ class JobQueue:
                 "INSERT INTO instance (uid, series, job, file, syntax, digest, n_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (instance.uid, series, job, place(series), instance.syntax, instance.digest, instance.n_bytes),
             )
-            return Added(job, is_new=True)
+            connection.execute("DELETE FROM missing WHERE uid = ?", (instance.uid,))
+            self._deliver(connection, series, calling_ae, association, brought_new=True)
+            return Added(series, is_new=True)
+
+    def miss(self, missing: Missing) -> None:
+        """Note an object that was refused: its series is not whole until it comes again and is taken.
+
+        Args:
+            missing: the object.
+        """
+        with self._changing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO missing (uid, study_uid, series_uid, status, noted) SELECT ?, ?, ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM instance WHERE uid = ?)",
+                (*missing, self._clock.now(), missing.uid),
+            )
+            known = connection.execute(
+                "SELECT series.id FROM series JOIN missing USING (study_uid, series_uid) WHERE uid = ?", (missing.uid,)
+            ).fetchone()
+            if known is not None:
+                self._reopen(connection, known[0], "waiting")
+
+    def end_deliveries(self, association: str, how: End) -> None:
+        """Note that an association has ended.
+
+        What it brought is whole if it was released. So is what the same caller failed to bring before, if it has come
+        back to that series since.
+
+        Args:
+            association: its name, see ``add``.
+            how: it ended.
+        """
+        with self._changing() as connection:
+            if how == "released":
+                connection.execute(
+                    "DELETE FROM delivery WHERE ended_after < (SELECT later.id FROM delivery AS later"
+                    " WHERE later.association = ? AND later.series = delivery.series"
+                    " AND later.calling_ae = delivery.calling_ae)",
+                    (association,),
+                )
+                connection.execute("DELETE FROM delivery WHERE association = ?", (association,))
+            else:
+                self._break_off(connection, how, "association = ?", association)
+
+    def _break_off(self, connection: sqlite3.Connection, how: End, which: str, *values: str) -> None:
+        """End open deliveries otherwise than in order; one that has brought nothing new leaves no doubt."""
+        which += " AND ended IS NULL"
+        connection.execute(f"DELETE FROM delivery WHERE NOT brought_new AND {which}", values)  # noqa: S608 - ours
+        connection.execute(
+            "UPDATE delivery SET ended = ?,"  # noqa: S608 - ours
+            f" ended_after = (SELECT seq FROM sqlite_sequence WHERE name = 'delivery') WHERE {which}",
+            (how, *values),
+        )
+
+    def _deliver(
+        self,
+        connection: sqlite3.Connection,
+        series: int,
+        calling_ae: str,
+        association: str,
+        *,
+        brought_new: bool = False,
+    ) -> None:
+        connection.execute(
+            "INSERT INTO delivery (series, calling_ae, association) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (series, calling_ae, association),
+        )
+        if brought_new:
+            connection.execute(
+                "UPDATE delivery SET brought_new = 1 WHERE series = ? AND association = ?", (series, association)
+            )
+
+    def _reopen(self, connection: sqlite3.Connection, series: int, state: State) -> None:
+        """Let the jobs of a series in a state receive again."""
+        connection.execute(
+            "UPDATE job SET state = 'receiving', reason = '', doubt = '', changed = ? WHERE series = ? AND state = ?",
+            (self._clock.now(), series, state),
+        )
 
     def _series(self, connection: sqlite3.Connection, instance: Instance) -> int:
         uids = (instance.study_uid, instance.series_uid)
@@ -272,11 +409,11 @@ class JobQueue:
 
     def _job_to_fill(self, connection: sqlite3.Connection, series: int, calling_ae: str) -> int:
         now = self._clock.now()
-        last = connection.execute(
-            "SELECT id FROM job WHERE series = ? AND state IN ('receiving', 'waiting')", (series,)
-        ).fetchone()
+        self._reopen(connection, series, "waiting")
+        self._reopen(connection, series, "incomplete")
+        last = connection.execute("SELECT id FROM job WHERE series = ? AND state = 'receiving'", (series,)).fetchone()
         if last is not None:
-            connection.execute("UPDATE job SET state = 'receiving', changed = ? WHERE id = ?", (now, last[0]))
+            connection.execute("UPDATE job SET changed = ? WHERE id = ?", (now, last[0]))
             return int(last[0])
         added = connection.execute(
             "INSERT INTO job (series, state, calling_ae, received, changed) VALUES (?, 'receiving', ?, ?, ?)",
@@ -284,9 +421,48 @@ class JobQueue:
         )
         return int(added.lastrowid or 0)
 
-    def complete(self, job: int) -> None:
-        """Say that a series has come whole: ``receiving`` to ``waiting``."""
-        self._move(job, "waiting", before="receiving")
+    def complete(self, job: int) -> Job:
+        """Say that no more comes of a series now: ``receiving`` to ``waiting``, or to ``incomplete``.
+
+        It is incomplete if the connection of a sender broke off, or if objects of it were refused, and these have not
+        come since.
+
+        Args:
+            job: its number.
+
+        Returns:
+            The job, in its new state.
+        """
+        with self._changing() as connection:
+            found = self._job(job)
+            if found.state != "receiving":
+                return found
+            lacks = [
+                *(f"the connection of {caller} broke off" for caller in self._ended(connection, found, "interrupted")),
+                *self._refusals(connection, found),
+            ]
+            silent = [f"{caller} fell silent" for caller in self._ended(connection, found, "silent")]
+            state: State = "incomplete" if lacks else "waiting"
+            self._set_state(connection, job, state, "; ".join(lacks))
+            connection.execute("UPDATE job SET doubt = ? WHERE id = ?", ("; ".join([] if lacks else silent), job))
+            return self._job(job)
+
+    def _ended(self, connection: sqlite3.Connection, job: Job, how: End) -> list[str]:
+        """Callers whose deliveries of a series ended in a way."""
+        rows = connection.execute(
+            "SELECT calling_ae FROM delivery WHERE series = ? AND ended = ? GROUP BY calling_ae ORDER BY min(id)",
+            (job.series, how),
+        )
+        return [caller for (caller,) in rows]
+
+    def _refusals(self, connection: sqlite3.Connection, job: Job) -> list[str]:
+        """What was refused of a series, a phrase for each status."""
+        rows = connection.execute(
+            "SELECT count(*), status FROM missing JOIN series USING (study_uid, series_uid) WHERE series.id = ?"
+            " GROUP BY status ORDER BY status",
+            (job.series,),
+        )
+        return [f"{n} {'object was' if n == 1 else 'objects were'} refused (status {code:04X})" for n, code in rows]
 
     # What is restored.
 
@@ -383,10 +559,13 @@ class JobQueue:
     def recover(self) -> list[Job]:
         """Let what was being restored when the process ended wait again, but for what was begun ``MAX_STARTS`` times.
 
+        What was being received then was interrupted.
+
         Returns:
             The jobs that failed for that reason.
         """
         with self._changing() as connection:
+            self._break_off(connection, "interrupted", "TRUE")
             connection.execute(
                 "UPDATE job SET state = 'waiting' WHERE state = 'restoring' AND n_starts < ?", (MAX_STARTS,)
             )
@@ -396,7 +575,9 @@ class JobQueue:
         return lost
 
     def retry(self, job: int) -> Job:
-        """Put a job that was refused or has failed back: to be sent, if it was restored whole, else to be restored.
+        """Put a job back that is incomplete, was refused or has failed.
+
+        It is sent, if it was restored whole, and else restored. What an incomplete series lacks becomes its doubt.
 
         Args:
             job: its number.
@@ -406,21 +587,30 @@ class JobQueue:
         """
         with self._changing() as connection:
             found = self._find("WHERE job.id = ?", (job,))
-            if not found or found[0].state not in ("refused", "failed"):
+            if not found or found[0].state not in ("incomplete", "refused", "failed"):
                 state = found[0].state if found else "not in the queue"
-                raise RefusedInputError(f"job {job} is {state}: only refused and failed jobs are tried again")
-            state = "sending" if found[0].n_results else "waiting"
+                raise RefusedInputError(
+                    f"job {job} is {state}: only incomplete, refused and failed jobs are tried again"
+                )
+            before = found[0]
             connection.execute(
-                "UPDATE job SET state = ?, n_starts = 0, n_rejections = 0, reason = '', changed = ? WHERE id = ?",
-                (state, self._clock.now(), job),
+                "UPDATE job SET state = ?, n_starts = 0, n_rejections = 0, reason = '', doubt = ?, changed = ?"
+                " WHERE id = ?",
+                (
+                    "sending" if before.n_results else "waiting",
+                    before.reason if before.state == "incomplete" else before.doubt,
+                    self._clock.now(),
+                    job,
+                ),
             )
-            return found[0]
+            return before
 
-    def remove_before(self, limit: float) -> list[tuple[int, list[int]]]:
-        """Forget series all of whose jobs are done, refused or failed since before a moment.
+    def remove_before(self, limit: float, unfinished_limit: float) -> list[tuple[int, list[int]]]:
+        """Forget series none of whose jobs goes on by itself.
 
         Args:
-            limit: the moment, in seconds since 1970.
+            limit: the moment, in seconds since 1970, before which their last job was done.
+            unfinished_limit: likewise for series that are incomplete, refused or failed.
 
         Returns:
             Number of each series, and the numbers of its jobs, whose files are to be removed.
@@ -429,17 +619,22 @@ class JobQueue:
         with self._changing() as connection:
             marks = ", ".join("?" * len(FINAL))
             old = connection.execute(
-                f"SELECT series FROM job GROUP BY series HAVING max(changed) <= ?"  # noqa: S608 - marks alone
-                f" AND sum(state NOT IN ({marks})) = 0",
-                (limit, *FINAL),
+                f"SELECT series FROM job GROUP BY series HAVING sum(state NOT IN ({marks})) = 0"  # noqa: S608 - marks
+                " AND max(changed) <= CASE WHEN sum(state <> 'done') THEN ? ELSE ? END",
+                (*FINAL, unfinished_limit, limit),
             ).fetchall()
             for (series,) in old:
                 jobs = [int(job) for (job,) in connection.execute("SELECT id FROM job WHERE series = ?", (series,))]
                 connection.executemany("DELETE FROM result WHERE job = ?", [(job,) for job in jobs])
-                connection.execute("DELETE FROM instance WHERE series = ?", (series,))
-                connection.execute("DELETE FROM job WHERE series = ?", (series,))
+                for table in ("delivery", "instance", "job"):
+                    connection.execute(f"DELETE FROM {table} WHERE series = ?", (series,))  # noqa: S608 - ours
                 connection.execute("DELETE FROM series WHERE id = ?", (series,))
                 removed.append((int(series), jobs))
+            connection.execute(
+                "DELETE FROM missing WHERE noted <= ? AND NOT EXISTS (SELECT 1 FROM series"
+                " WHERE series.study_uid = missing.study_uid AND series.series_uid = missing.series_uid)",
+                (unfinished_limit,),
+            )
         return removed
 
     # What is seen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from socketserver import TCPServer
@@ -12,6 +13,9 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 # A caller that has connected and not finished the handshake of TLS is dropped after so long [s].
 HANDSHAKE_TIMEOUT: Final = 10.0
+# When the system asks a silent caller whether it is still there [s], how often again, and how many times without an
+# answer. A broken line is known before the node ends an association for its silence.
+_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 # Connections at a time, for each association that is allowed: others are dropped unread.
 _CONNECTIONS_PER_ASSOCIATION: Final = 2
 
@@ -47,6 +51,15 @@ class Listener(ThreadedAssociationServer):
     def serve_in_thread(self) -> None:
         """Take connections until ``shutdown``."""
         Thread(target=self.serve_forever, args=(self.poll_seconds,), name="listener", daemon=True).start()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection, and have the system watch over it."""
+        connection, address = super().get_request()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE:
+            if hasattr(socket, name):  # not every system lets us say how
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the interface
         """Whether a connection is looked at."""

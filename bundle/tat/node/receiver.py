@@ -7,27 +7,34 @@ import hashlib
 import logging
 import math
 import sqlite3
-from collections import defaultdict
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.dsutils import create_file_meta
+from pynetdicom.pdu import A_ABORT_RQ, A_RELEASE_RQ
 from pynetdicom.sop_class import Verification
 
 from bundle.tat.dicom.enhanced.frames import CLASSIC_CLASSES
 from bundle.tat.dicom.open import read_dicom_headers
 from bundle.tat.dicom.pixels import GDCM_SYNTAXES, PLAIN_SYNTAXES
+from bundle.tat.dicom.same_image import is_same_image
+from bundle.tat.node.callers import Callers
 from bundle.tat.node.clock import Clock
 from bundle.tat.node.counters import Counters
 from bundle.tat.node.errors import place_of
 from bundle.tat.node.files import NodeFiles
-from bundle.tat.node.job_queue import Added, Instance, Job, JobQueue, SeriesTooLargeError
+from bundle.tat.node.job_queue import Added, Instance, Job, JobQueue, Missing, SeriesTooLargeError
 from bundle.tat.node.listener import Listener
 from bundle.tat.node.settings import NodeSettings
 from bundle.tat.node.tls import server_context
@@ -58,6 +65,9 @@ _COMMENT_LENGTH: Final = 64
 _MESSAGE_SHARE: Final = 1.01
 _COMMAND_LENGTH: Final = 65536
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+# Series Instance UID, the last element that is read of an object that was refused, and where it is in a deflated one.
+_SERIES_UID: Final = 0x0020000E
+_HEADER_BYTES: Final = 1 << 20
 
 
 class RefusedObjectError(Exception):
@@ -105,11 +115,11 @@ class Receiver:
         self._free_bytes = files.free_bytes if free_bytes is None else free_bytes
         # Held while an object is added to its job, and while it is asked whether the job is complete.
         self._lock = Lock()
-        self._door = Lock()
-        self._callers: set[Thread] = set()
-        self._senders: dict[Thread, set[int]] = {}
+        self._callers = Callers()
+        # By the numbers of series.
         self._last_came: dict[int, float] = {}
-        self._n_pending: defaultdict[object, float] = defaultdict(float)
+        # What was refused and is not in the queue yet, by its UID: the disk may be too full for it.
+        self._missing: dict[str, Missing] = {}
         self._listener: Listener
 
     def start(self, poll_seconds: float = 0.5) -> None:
@@ -133,7 +143,8 @@ class Receiver:
         handlers = [
             (evt.EVT_CONN_OPEN, self._come),
             (evt.EVT_C_STORE, self._store),
-            (evt.EVT_PDU_RECV, self._weigh),
+            (evt.EVT_PDU_RECV, self._look_at_part),
+            (evt.EVT_PDU_SENT, self._note_silence),
             (evt.EVT_DIMSE_RECV, self._begin_anew),
             (evt.EVT_REJECTED, self._note_rejection),
             (evt.EVT_CONN_CLOSE, self._leave),
@@ -167,32 +178,35 @@ class Receiver:
     @property
     def n_callers(self) -> int:
         """How many callers are connected."""
-        with self._door:
-            # A thread that has not begun yet has no number.
-            return sum(caller.is_alive() or caller.ident is None for caller in self._callers)
+        return self._callers.n_connected()
 
     def complete_series(self) -> list[Job]:
-        """Let series wait for their restoration that have come whole, as far as that can be told.
+        """Let series wait for their restoration of which no more comes now; one that has not come whole is incomplete.
 
         That is when nobody who sent of a series is connected, and nothing of it came for as long as the settings say.
         What came to an earlier process counts as having come now.
 
         Returns:
-            Their jobs.
+            Their jobs, in their new states.
+
+        Raises:
+            sqlite3.Error: the disk is full. No series is complete then.
         """
-        complete = []
+        self._note_what_ended()
         with self._lock:
-            now = self._clock.elapsed()
-            # One that breaks off may have left before the answer to its last object was ready.
-            self._senders = {sender: jobs for sender, jobs in self._senders.items() if sender.is_alive()}
-            open_jobs = {job for jobs in self._senders.values() for job in jobs}
+            now, open_series = self._clock.elapsed(), self._callers.open_series()
+            complete = []
             for job in self._queue.jobs("receiving"):
-                came = self._last_came.setdefault(job.id, now)
-                if job.id not in open_jobs and now - came >= self._settings.quiet:
-                    self._queue.complete(job.id)
-                    self._last_came.pop(job.id)
-                    complete.append(job)
+                came = self._last_came.setdefault(job.series, now)
+                if job.series not in open_series and now - came >= self._settings.quiet:
+                    complete.append(self._queue.complete(job.id))
+                    self._last_came.pop(job.series)
         return complete
+
+    def _note_what_ended(self) -> None:
+        """Bring to the queue what was refused, and then which associations have ended how."""
+        self._write_missing()
+        self._callers.settle(self._queue.end_deliveries)
 
     def _store(self, event: Any) -> Dataset:
         """Answer C-STORE. Whatever happens is an answer, never an exception that a library would print."""
@@ -210,6 +224,7 @@ class Receiver:
             status, comment = SUCCESS, ""
         if status != SUCCESS:
             self._counters.add("instances_refused_total", label=f'status="{status:04X}"')
+            self._note_missing(event, status)
             logger.warning("an object from %s was refused with status %04X: %s", self._caller(event), status, comment)
         return _answer(status, comment)
 
@@ -225,19 +240,29 @@ class Receiver:
         with self._files.written((start, encoded)) as path:
             instance = self._identify(event, path, encoded, n_bytes=len(start) + len(encoded))
             with self._lock:
-                added = self._add(instance, path, self._caller(event))
+                added = self._add(instance, path, event)
                 if not added.is_conflict:
-                    self._senders.setdefault(event.assoc, set()).add(added.job)
-                    self._last_came[added.job] = self._clock.elapsed()
-        if added.is_conflict:
-            raise RefusedObjectError(DUPLICATE, "another object came under this SOP Instance UID")
+                    self._callers.note_sent(event.assoc, added.series)
+                    self._last_came[added.series] = self._clock.elapsed()
+            if added.is_conflict or (added.other_encoding and not self._is_same(path, added.other_encoding)):
+                raise RefusedObjectError(DUPLICATE, "another object came under this SOP Instance UID")
         if added.is_new:
             self._counters.add("instances_received_total")
             self._counters.add("received_bytes_total", instance.n_bytes)
         else:
             self._counters.add("instances_repeated_total")
 
-    def _add(self, instance: Instance, path: Path, caller: str) -> Added:
+    def _is_same(self, path: Path, kept: str) -> bool:
+        """Whether an object is the one that came before in another transfer syntax."""
+        before = self._files.received / kept
+        try:
+            return is_same_image(before, path)
+        except RefusedInputError:
+            if before.is_file():
+                return False  # what cannot be decoded cannot be said to be the same
+            raise RefusedObjectError(OUT_OF_RESOURCES, "its series was removed just now: send it again") from None
+
+    def _add(self, instance: Instance, path: Path, event: Any) -> Added:
         """Record an object and give its file its place; neither is left without the other."""
         placed: list[Path] = []
 
@@ -248,7 +273,7 @@ class Receiver:
 
         bound = self._settings.limits.max_series
         try:
-            return self._queue.add(instance, caller, place, bound)
+            return self._queue.add(instance, self._caller(event), self._callers.of(event.assoc).name, place, bound)
         except SeriesTooLargeError:
             raise RefusedObjectError(OUT_OF_RESOURCES, f"the series is larger than {bound} bytes") from None
         except BaseException:
@@ -273,30 +298,62 @@ class Receiver:
         digest = hashlib.sha256(encoded).hexdigest()
         return Instance(uid, study_uid, series_uid, str(event.context.transfer_syntax), digest, n_bytes)
 
-    def _weigh(self, event: Any) -> None:
-        """End an association whose object grows beyond the bound, before it fills the memory."""
+    def _note_missing(self, event: Any, status: int) -> None:
+        """Remember an object that was refused, if it is told which series lacks it now."""
+        series = _series_of(event)
+        # Another object under a known UID leaves the series with the first one.
+        if series is None or status == DUPLICATE:
+            return
+        uid = str(event.request.AffectedSOPInstanceUID)
+        with self._lock:
+            self._missing[uid] = Missing(uid, *series, status)
+        with suppress(sqlite3.Error):  # the disk is full: it is written later
+            self._write_missing()
+
+    def _write_missing(self) -> None:
+        with self._lock:
+            waiting = list(self._missing.values())
+        for missing in waiting:
+            self._queue.miss(missing)
+            with self._lock:
+                self._missing.pop(missing.uid, None)
+
+    def _look_at_part(self, event: Any) -> None:
+        """Look at a protocol data unit: it may ask for the release, or be too much."""
+        caller = self._callers.of(event.assoc)
+        if isinstance(event.pdu, A_RELEASE_RQ):
+            caller.is_released = True
+            # On the disk before it is answered: a series whose sender got this answer is whole, even after a kill.
+            with suppress(sqlite3.Error):
+                self._note_what_ended()
+            return
+        # End an association whose object grows beyond the bound, before it fills the memory.
         for value in getattr(event.pdu, "presentation_data_value_items", ()):
-            self._n_pending[event.assoc] += len(value.presentation_data_value)
-        if self._n_pending[event.assoc] > self._settings.limits.max_instance * _MESSAGE_SHARE + _COMMAND_LENGTH:
-            self._n_pending[event.assoc] = -math.inf  # what is still on its way is not read
+            caller.n_pending += len(value.presentation_data_value)
+        if caller.n_pending > self._settings.limits.max_instance * _MESSAGE_SHARE + _COMMAND_LENGTH:
+            caller.n_pending = -math.inf  # what is still on its way is not read
             logger.warning("an association of %s was ended: its object is too large", self._caller(event))
             event.assoc.acse.send_abort(0x00)
 
     def _begin_anew(self, event: Any) -> None:
         """A message is whole; the next one is weighed from nothing."""
-        self._n_pending.pop(event.assoc, None)
+        self._callers.of(event.assoc).n_pending = 0
 
     def _come(self, event: Any) -> None:
-        with self._door:
-            self._callers.add(event.assoc)
+        self._callers.of(event.assoc)
+
+    def _note_silence(self, event: Any) -> None:
+        """See whether an association was ended for its silence, between two messages.
+
+        The listener has the system ask whether a silent caller is still there, so a broken line is no silence.
+        """
+        caller = self._callers.of(event.assoc)
+        if isinstance(event.pdu, A_ABORT_RQ):
+            caller.is_silent = event.assoc.dul.idle_timer_expired() and not caller.n_pending
 
     def _leave(self, event: Any) -> None:
         """A caller has gone, by release, by abort or by a broken line."""
-        self._n_pending.pop(event.assoc, None)
-        with self._lock:
-            self._senders.pop(event.assoc, None)
-        with self._door:
-            self._callers.discard(event.assoc)
+        self._callers.of(event.assoc).has_left = True
         self._queue.wake()
 
     def _note_rejection(self, event: Any) -> None:
@@ -311,6 +368,22 @@ class Receiver:
         """The title of a caller, as a word that fits in a log line."""
         title = str(event.assoc.requestor.ae_title).strip()
         return "".join(sign if sign.isprintable() else "?" for sign in title) or "?"
+
+
+def _series_of(event: Any) -> tuple[str, str] | None:
+    """Study and Series Instance UID of an object that was refused, perhaps before it was on the disk."""
+    encoded, syntax = event.request.DataSet, UID(event.context.transfer_syntax)
+    try:
+        if syntax.is_deflated:
+            encoded = BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded.getbuffer(), _HEADER_BYTES))
+        encoded.seek(0)
+        header = read_dataset(
+            encoded, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=lambda tag, *_: tag > _SERIES_UID
+        )
+        uids = str(header.get("StudyInstanceUID") or ""), str(header.get("SeriesInstanceUID") or "")
+    except Exception:  # whatever pydicom raises on what is damaged
+        return None
+    return uids if all(uids) else None
 
 
 def _start_of_file(event: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 from bundle.tat.atomic import flush_folder
 from bundle.tat.cases.refusals import is_output_lost
-from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, SERIES_KEY, Item
+from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, REMARK_KEY, SERIES_KEY, Item
 from bundle.tat.dicom.study import StudyContents, list_study
 from bundle.tat.engines.case_runner import failed_row
 from bundle.tat.inference_config import InferenceConfig
@@ -47,12 +47,13 @@ class DiskFullError(Exception):
 class Restorer(Protocol):
     """Restores the objects of a job."""
 
-    def restore(self, job: int, files: Sequence[Path]) -> Restored:
+    def restore(self, job: int, files: Sequence[Path], remark: str = "") -> Restored:
         """Restore a job; what an earlier try has finished is kept.
 
         Args:
             job: its number.
             files: its objects.
+            remark: what the results are to say of their source; empty for nothing.
 
         Returns:
             What became of them.
@@ -82,11 +83,11 @@ class SeriesRestorer:
         own = {"output_dir": str(results), "inferer#progress": False}
         self._runner = InferenceConfig(bundle_root, **{**ids, **own}).runner
 
-    def restore(self, job: int, files: Sequence[Path]) -> Restored:
+    def restore(self, job: int, files: Sequence[Path], remark: str = "") -> Restored:
         """See ``Restorer``."""
         study = list_study(self._received, Walked(sorted(files), [], []))
         restored = Restored([], 0, [f"{one.name}: {one.reason}" for one in study.skipped])
-        for item in _items(job, study):
+        for item in _items(job, study, remark):
             try:
                 self._runner.save(self._runner.restore(self._runner.prepare(self._runner.read(item))))
             except Exception as error:
@@ -102,11 +103,16 @@ class SeriesRestorer:
         return restored
 
 
-def _items(job: int, study: StudyContents) -> list[Item]:
+def _items(job: int, study: StudyContents, remark: str) -> list[Item]:
     """The volumes of a job as entries of a datalist, named after the job."""
     if not study.series and not study.skipped:
         raise RefusedInputError("there is nothing in it")
     return [
-        {IMAGE_KEY: [str(file) for file in series.files], SERIES_KEY: series, CASE_KEY: f"{job}-{number}"}
+        {
+            IMAGE_KEY: [str(file) for file in series.files],
+            SERIES_KEY: series,
+            CASE_KEY: f"{job}-{number}",
+            REMARK_KEY: remark,
+        }
         for number, series in enumerate(study.series, start=1)
     ]

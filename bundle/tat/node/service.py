@@ -17,7 +17,7 @@ from bundle.tat.node.clock import Clock, GrowingPause
 from bundle.tat.node.counters import Counters
 from bundle.tat.node.errors import place_of
 from bundle.tat.node.files import NodeFiles
-from bundle.tat.node.job_queue import FINAL, Job, JobQueue
+from bundle.tat.node.job_queue import FINAL, Job, JobQueue, State
 from bundle.tat.node.receiver import Receiver
 from bundle.tat.node.restorer import DiskFullError, Restorer
 from bundle.tat.node.sender import ReceiverSilentError, RejectedError, Sender
@@ -32,6 +32,8 @@ MAX_REJECTIONS: Final = 5
 _LOOK_AGAIN: Final = 0.5
 _SECONDS_BETWEEN_METRICS: Final = 15.0
 _SECONDS_BETWEEN_REMOVALS: Final = 60.0
+# Series that an operator should look at stay so long at least [s], however short the others do.
+_SECONDS_TO_LOOK: Final = 86400.0
 # Loggers of libraries that quote values of a data set.
 _TALKATIVE: Final = ("pydicom", "pynetdicom")
 
@@ -41,6 +43,7 @@ class Node:
 
     Args:
         settings: of the node.
+        files: of the node; ``files.owned()`` keeps other nodes out.
         restorer: makes derived objects.
         metrics_file: gets counters for monitoring; ``None`` for none.
         clock: tells the time.
@@ -53,6 +56,7 @@ class Node:
     def __init__(
         self,
         settings: NodeSettings,
+        files: NodeFiles,
         restorer: Restorer,
         *,
         metrics_file: Path | None = None,
@@ -63,18 +67,22 @@ class Node:
         self._restorer = restorer
         self._metrics_file = metrics_file
         self._clock = Clock() if clock is None else clock
-        self.files = NodeFiles(settings.folder)
+        self.files = files
         self._free_bytes = self.files.free_bytes if free_bytes is None else free_bytes
         self.counters = Counters()
         self.queue = JobQueue(self.files.queue, self._clock)
         self.receiver = Receiver(settings, self.queue, self.files, self.counters, self._clock, self._free_bytes)
         self._sender = Sender(settings)
+        # Each pause belongs to the thread that takes its step.
         self._silence = GrowingPause(self._clock)
         self._rejections: dict[int, GrowingPause] = {}
         self._disk = GrowingPause(self._clock)
+        steps = (self.restore_next, self.send_next, self.complete_series, self.remove_old, self.write_metrics)
+        self._pauses = {step.__name__: GrowingPause(self._clock) for step in (*steps, self._is_done)}
         self._stopped = Event()
         self._fault = ""
-        self._seen: set[int] = set()
+        # What became of the jobs of this run, which the queue may have forgotten.
+        self._outcomes: dict[int, State] = {}
         # The job whose restoration was begun, until the queue has noted what became of it.
         self._begun: int | None = None
 
@@ -94,8 +102,13 @@ class Node:
     def complete_series(self) -> None:
         """Let series wait for their restoration that have come whole."""
         for job in self.receiver.complete_series():
-            size = f"{job.n_instances} objects, {job.n_bytes / 1e6:.1f} MB"
-            logger.info("job %d: complete: %s, from %s", job.id, size, job.calling_ae)
+            came = f"{job.n_instances} objects, {job.n_bytes / 1e6:.1f} MB, from {job.calling_ae}"
+            if job.state == "incomplete":
+                logger.warning("job %d: incomplete: %s came, but %s", job.id, came, job.reason)
+                self._outcomes[job.id] = "incomplete"
+            else:
+                doubt = f"; {job.remark}" if job.remark else ""
+                logger.info("job %d: complete: %s%s", job.id, came, doubt)
 
     def restore_next(self) -> bool:
         """Restore the next series that waits.
@@ -117,11 +130,10 @@ class Node:
 
     def _restore(self, job: Job) -> bool:
         """Restore a job, and note what became of it; ``False`` if the disk is full."""
-        self._seen.add(job.id)
         began = self._clock.elapsed()
         try:
             files = [self.files.received / name for name in self.queue.files(job)]
-            restored = self._restorer.restore(job.id, files)
+            restored = self._restorer.restore(job.id, files, job.remark)
         except DiskFullError:
             logger.error("job %d: the disk is full, next try in %.0f s", job.id, self._disk.fail())
             self.queue.put_back(job.id)
@@ -136,6 +148,7 @@ class Node:
         reason = _one_line(restored.reason)
         if not restored.files:
             self.queue.refuse(job.id, reason or "it holds no image that can be restored")
+            self._outcomes[job.id] = "refused"
             logger.warning("job %d: refused: %s", job.id, reason)
             return True
         self.queue.restored(job.id, [str(file.relative_to(self.files.results)) for file in restored.files], reason)
@@ -155,7 +168,6 @@ class Node:
         job = next((one for one in self.queue.to_send() if one.id not in pausing), None)
         if job is None:
             return False
-        self._seen.add(job.id)
         names = {self.files.results / name: name for name in self.queue.unsent(job.id)}
         began = self._clock.elapsed()
 
@@ -170,13 +182,15 @@ class Node:
             if not self.queue.unsent(job.id):
                 self._rejections.pop(job.id, None)
                 self.queue.finish(job.id)
+                self._outcomes[job.id] = "done"
                 seconds = self._clock.elapsed() - began
                 logger.info("job %d: done: %d objects sent in %.1f s", job.id, len(names), seconds)
         return True
 
     def remove_old(self) -> None:
         """Remove series that were done with so long ago as the settings say."""
-        for series, jobs in self.queue.remove_before(self._clock.now() - self._settings.limits.keep_seconds):
+        now, keep = self._clock.now(), self._settings.limits.keep_seconds
+        for series, jobs in self.queue.remove_before(now - keep, now - max(keep, _SECONDS_TO_LOOK)):
             self.files.remove(series, jobs)
             logger.info("removed: %s", ", ".join(f"job {job}" for job in jobs))
 
@@ -220,6 +234,7 @@ class Node:
 
     def _fail(self, job: Job, reason: str) -> None:
         self.queue.fail(job.id, reason)
+        self._outcomes[job.id] = "failed"
         logger.error("job %d: failed: %s", job.id, reason)
 
     # The whole.
@@ -231,9 +246,9 @@ class Node:
             once: end when everything that came is done with.
 
         Raises:
-            RefusedInputError: with ``once``, series were refused or have failed; or the program has failed.
+            RefusedInputError: with ``once``, series are not done; or the program has failed.
         """
-        with self.files.owned(), _quiet_libraries(), self._ending_on_signals():
+        with _quiet_libraries(), self._ending_on_signals():
             self.recover()
             self.receiver.start()
             to = self._settings.send_to
@@ -255,7 +270,7 @@ class Node:
                 self.receiver.stop()
                 for thread in threads:
                     thread.join()
-                self.write_metrics()
+                self._guard(self.write_metrics)
         if self._fault:
             raise RefusedInputError(f"the node has ended by an error of the program: {self._fault}")
         if once:
@@ -277,7 +292,7 @@ class Node:
             if self._clock.elapsed() >= metrics_due:
                 self._guard(self.write_metrics)
                 metrics_due = self._clock.elapsed() + _SECONDS_BETWEEN_METRICS
-            if once and self._is_done():
+            if once and self._guard(self._is_done):
                 return
             self.queue.wait(_LOOK_AGAIN)
 
@@ -288,12 +303,16 @@ class Node:
                 self.queue.wait(_LOOK_AGAIN)
 
     def _guard(self, step: Callable[[], bool | None]) -> bool:
-        """Take a step; a full disk is waited for, any other error of the program ends the node."""
+        """Take a step, unless it pauses since the disk was full; any other error of the program ends the node."""
+        pause = self._pauses[step.__name__]
+        if pause.remaining:
+            return False
         try:
-            return bool(step())
+            result = bool(step())
+            pause.reset()
+            return result
         except (sqlite3.OperationalError, OSError) as error:
-            logger.error("%s; next try in %.0f s", place_of(error), self._disk.fail())
-            self._stopped.wait(self._disk.remaining)
+            logger.error("%s; next try in %.0f s", place_of(error), pause.fail())
         except Exception as error:
             self._fault = place_of(error)
             logger.error("the node ends: %s", self._fault)
@@ -303,13 +322,14 @@ class Node:
     def _is_done(self) -> bool:
         """Whether something came, and all that came is done with."""
         jobs = self.queue.jobs()
-        return bool(self._seen) and not self.receiver.n_callers and all(job.state in FINAL for job in jobs)
+        return bool(self._outcomes) and not self.receiver.n_callers and all(job.state in FINAL for job in jobs)
 
     def _check_outcome(self) -> None:
-        jobs = [job for job in self.queue.jobs() if job.id in self._seen]
-        bad = [job for job in jobs if job.state != "done"]
-        if bad:
-            raise RefusedInputError(f"{len(bad)} of {len(jobs)} series were refused or have failed: tat serve --status")
+        n_bad = sum(outcome != "done" for outcome in self._outcomes.values())
+        if n_bad:
+            raise RefusedInputError(
+                f"{n_bad} of {len(self._outcomes)} series are not done: tat serve --status says why"
+            )
 
     @contextmanager
     def _ending_on_signals(self) -> Iterator[None]:

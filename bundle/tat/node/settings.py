@@ -145,7 +145,24 @@ def read_destination(text: str | None) -> Destination:
             f"send_to is {text!r}: name the receiver as HOST:PORT:AE, such as 127.0.0.1:4242:ARCHIVE"
         )
     port = read_number("the port of send_to", said["port"], low=1, high=_MAX_PORT, whole=True)
-    return Destination(said["host"].strip("[]"), int(port), read_ae_title("the AE title of send_to", said["ae_title"]))
+    return Destination(_read_host(said["host"]), int(port), read_ae_title("the AE title of send_to", said["ae_title"]))
+
+
+def _read_host(text: str) -> str:
+    """Read the host of a receiver: an IPv6 address in brackets, or what may be a name; it is not looked up here.
+
+    Source:
+        RFC 1035 2.3.4: parts of a name have 1 to 63 characters; RFC 3490 for those beyond ASCII.
+    """
+    try:
+        if text.startswith("["):
+            return str(ipaddress.IPv6Address(text[1:-1]))
+        text.encode("idna")
+    except ValueError:  # that of a name is a UnicodeError, which is one
+        raise RefusedInputError(
+            f"the host of send_to is {text!r}: pass a name such as pacs.example, an IPv4 address, or IPv6 in brackets"
+        ) from None
+    return text
 
 
 def read_ae_title(name: str, text: str) -> str:

@@ -47,4 +47,5 @@ def _row(job: Job) -> tuple[str, ...]:
     since = datetime.fromtimestamp(job.changed).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     size = f"{job.n_bytes / 1e6:.1f}"
     numbers = (str(job.n_instances), size, str(job.n_results), str(job.n_sent))
-    return (str(job.id), job.state, since, job.calling_ae, *numbers, job.reason)
+    note = "; ".join(filter(None, (job.remark, job.reason)))
+    return (str(job.id), job.state, since, job.calling_ae, *numbers, note)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,17 @@ class NoiseTexture:
         spectrum[frequency == 0] = 0.0
         power: NDArray[np.float64] = spectrum * windows[self.window] ** 2
         return power
+
+
+# What scanners' kernels leave, from sharp to soft.
+TEXTURES: Final[Mapping[str, NoiseTexture]] = MappingProxyType(
+    {
+        "sharp": NoiseTexture(rise=1.0, cutoff=0.6, window="shepp_logan"),
+        "white": NoiseTexture(rise=0.0, cutoff=0.71, window="hard"),
+        "hann": NoiseTexture(rise=1.0, cutoff=0.5, window="hann"),
+        "soft": NoiseTexture(rise=1.0, cutoff=0.35, window="gaussian"),
+    }
+)
 
 
 def textured_noise(shape: tuple[int, int], texture: NoiseTexture, *, seed: int) -> NDArray[np.float32]:

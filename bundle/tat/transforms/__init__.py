@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.degrade import SimulateDegradationd as SimulateDegradationd
     from bundle.tat.transforms.in_distribution import CheckInDistributiond as CheckInDistributiond
     from bundle.tat.transforms.intensity import ScaleByModalityd as ScaleByModalityd
+    from bundle.tat.transforms.kept_input import KeepInputd as KeepInputd
     from bundle.tat.transforms.load import LoadScand as LoadScand
     from bundle.tat.transforms.modality import ResolveModalityd as ResolveModalityd
     from bundle.tat.transforms.mri_scale import MeasureMriScaled as MeasureMriScaled

@@ -20,6 +20,7 @@ from bundle.tat.kspace.truncation import central_lines
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KEPT_TOLERANCE, KSPACE_KEPT
+from bundle.tat.transforms.kept_input import like_restored
 from bundle.tat.transforms.upsample import ACQUIRED_KEY, FinerPlane
 from bundle.tat.transforms.volume import plain_tensor
 
@@ -42,7 +43,7 @@ class KspaceConsistencyd(MapTransform):
 
     Args:
         keys: restored images, in the unit and on the grid of the degraded one.
-        image_key: the degraded image.
+        image_key: the degraded image, whole.
         weight: how much the measured k-space counts, 0 to 1.
         taper: let the weight fall as a Hann window towards the edge of the kept part.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
@@ -89,7 +90,8 @@ class KspaceConsistencyd(MapTransform):
             restored = d[key].clone()
             volume = self._as_volume(restored)
             plane = FinerPlane.of_meta(restored.meta) if isinstance(restored, MetaTensor) else None
-            measured = self._as_volume(d[self.image_key] if plane is None else d[ACQUIRED_KEY])
+            known_scan = like_restored(d[self.image_key], restored) if plane is None else d[ACQUIRED_KEY]
+            measured = self._as_volume(known_scan)
             missing = self._missing_part(restored, plane)
             for index in range(volume.shape[1 + self.slice_axis]):
                 place = volume.select(1 + self.slice_axis, index)[0]

@@ -19,7 +19,7 @@ from bundle.tat.transforms.padding import N_PADDING
 from bundle.tat.transforms.pet_scale import resolve_pet_scale
 from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
 from bundle.tat.transforms.sparse_voxels import SparseVoxels
-from bundle.tat.transforms.volume import memory_order, plain_tensor, slowest_axis
+from bundle.tat.transforms.volume import can_be_changed, memory_order, plain_tensor
 
 logger = logging.getLogger(__name__)
 
@@ -45,22 +45,26 @@ class UnitImage(NamedTuple):
     excess: SparseVoxels
 
 
-def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) -> UnitImage:
+def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0, in_place: bool = False) -> UnitImage:
     """Clip to physical bounds and bring them to [0, 1]; undone by ``from_unit_range``.
 
     Args:
         image: intensities of any shape; ``scale * image`` is in the unit of ``bounds``.
         bounds: what becomes 0 and 1.
         scale: factor that brings the image to the unit of ``bounds``.
+        in_place: change the image, which is of floating point, instead of making a new one.
 
     Returns:
-        A new tensor, and what the voxels outside the bounds exceed them by.
+        The tensor, and what the voxels outside the bounds exceed them by.
     """
-    order = memory_order(image)
-    sizes = [image.shape[axis] for axis in order]
-    values = torch.empty(sizes, dtype=torch.result_type(image, scale), device=image.device)
-    values = values.permute(*(order.index(axis) for axis in range(image.ndim)))
-    excess = SparseVoxels(slowest_axis(image))
+    if in_place:
+        values = plain_tensor(image)
+    else:
+        order = memory_order(image)
+        sizes = [image.shape[axis] for axis in order]
+        values = torch.empty(sizes, dtype=torch.result_type(image, scale), device=image.device)
+        values = values.permute(*(order.index(axis) for axis in range(image.ndim)))
+    excess = SparseVoxels.of(image)
     planes = (plain_tensor(volume).unbind(excess.axis) for volume in (image, values))
     for index, (source, target) in enumerate(zip(*planes, strict=True)):
         torch.mul(source, scale, out=target)
@@ -72,7 +76,12 @@ def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0) 
 
 
 def from_unit_range(
-    image: Tensor, bounds: IntensityRange, *, scale: float = 1.0, excess: SparseVoxels | None = None
+    image: Tensor,
+    bounds: IntensityRange,
+    *,
+    scale: float = 1.0,
+    excess: SparseVoxels | None = None,
+    in_place: bool = False,
 ) -> Tensor:
     """Bring [0, 1] back to intensities; undoes ``to_unit_range``.
 
@@ -81,11 +90,13 @@ def from_unit_range(
         bounds: what 0 and 1 stand for.
         scale: the factor that ``to_unit_range`` was given.
         excess: what it took from the voxels outside the bounds, which is given back; ``None`` where nothing was.
+        in_place: change the image instead of making a new one.
 
     Returns:
-        A new tensor in the units that ``to_unit_range`` was given.
+        The tensor, in the units that ``to_unit_range`` was given.
     """
-    values = image.mul(bounds.width).add_(bounds.low)
+    values = image.mul_(bounds.width) if in_place else image.mul(bounds.width)
+    values.add_(bounds.low)
     if excess is not None:
         excess.add_to(values)
     return values.div_(scale)
@@ -110,6 +121,8 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         pet_scale: factor that brings PET to SUV, for files in another unit, see ``resolve_pet_scale``.
         to_file_unit: whether the inverse brings an image back to the unit of its file. Otherwise it brings it to the
             unit of the range, in which volumes on different scales can be scored.
+        in_place: change the images that come, there and back, instead of making new ones: for volumes that fill the
+            memory, and that nobody else holds.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
@@ -130,6 +143,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         mri_scale: MriScale = "percentile",
         pet_scale: float = 1.0,
         to_file_unit: bool = True,
+        in_place: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
@@ -139,6 +153,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         self.mri_scale = parse_mri_scale(mri_scale)
         self.pet_scale = pet_scale
         self.to_file_unit = to_file_unit
+        self.in_place = in_place
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Scale each image to [0, 1]."""
@@ -167,7 +182,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         if modality is Modality.PET:
             check_plausible_suv(image.as_tensor() if scale == 1.0 else image.as_tensor() * scale)
         bounds = INTENSITY_RANGES[modality]
-        values, excess = to_unit_range(image, bounds, scale=scale)
+        values, excess = to_unit_range(image, bounds, scale=scale, in_place=self.in_place)
         n_padding = image.meta.get(N_PADDING, 0) if isinstance(image, MetaTensor) else 0
         check_outside(excess.n_voxels, values.numel() - n_padding, bounds)
         scaled = MetaTensor(values)
@@ -184,7 +199,8 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         for key in self.key_iterator(d):
             info = self.pop_transform(d[key])["extra_info"]
             bounds, excess = INTENSITY_RANGES[Modality(info["modality"])], info["excess"]
-            d[key] = from_unit_range(d[key], bounds, scale=info["scale"], excess=excess)
+            in_place = self.in_place and can_be_changed(d[key])
+            d[key] = from_unit_range(d[key], bounds, scale=info["scale"], excess=excess, in_place=in_place)
             if bounds.low == 0 and not excess.has_negative:
                 d[key].clamp_(min=0)
             if not self.to_file_unit:

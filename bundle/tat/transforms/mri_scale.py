@@ -1,8 +1,10 @@
 """One scale for magnetic resonance images, which have no unit: the same in training, in evaluation and in use."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final, Literal
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
@@ -126,15 +128,18 @@ def foreground_level(image: Tensor) -> float:
     Args:
         image: one whole volume, of any shape. A constant one is all foreground.
     """
-    mean = float(torch.as_tensor(image).mean())
-    foreground = torch.cat([chunk[chunk > mean] for chunk in iter_chunks(image)])
-    if foreground.numel() == 0:
-        foreground = torch.cat(iter_chunks(image))
-    # torch.quantile stops at 16 million values, and its k-th value needs three times the memory of NumPy's.
-    values = foreground.cpu().numpy()
-    place = round(MRI_FOREGROUND_PERCENTILE / 100 * (values.size - 1))
-    values.partition(place)
-    return float(values[place])
+    threshold = float(torch.as_tensor(image).mean())
+    n_foreground = sum(int((chunk > threshold).sum()) for chunk in iter_chunks(image))
+    if n_foreground == 0:
+        threshold, n_foreground = -math.inf, image.numel()
+    n_brightest = n_foreground - round(MRI_FOREGROUND_PERCENTILE / 100 * (n_foreground - 1))
+    # Of the foreground, which may be most of the volume, no more than these are held.
+    brightest = np.empty(0, dtype=np.float32)
+    for chunk in iter_chunks(image):
+        brightest = np.append(brightest, chunk[chunk > threshold].numpy(force=True))
+        if brightest.size > n_brightest:
+            brightest = np.partition(brightest, -n_brightest)[-n_brightest:]
+    return float(brightest.min())
 
 
 def _check_level(scan: Tensor, factor: float, mri_scale: MriScale) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.volume import in_memory_order, iter_chunks
 
 # A slice of 128 x 128 pixels. Less may be a crop out of one organ, all of it denser than water.
 MIN_VOXELS_WITH_AIR: Final = 128 * 128
@@ -31,7 +32,10 @@ def check_plausible_hu(volume: Tensor) -> None:
     Raises:
         RefusedInputError: none of ``MIN_VOXELS_WITH_AIR`` and more voxels is below 0, and some are above.
     """
-    if volume.numel() >= MIN_VOXELS_WITH_AIR and float(volume.min()) >= 0.0 < float(volume.max()):
+    if volume.numel() < MIN_VOXELS_WITH_AIR:
+        return
+    lowest, highest = zip(*(torch.aminmax(chunk) for chunk in iter_chunks(volume)), strict=True)
+    if float(min(lowest)) >= 0.0 < float(max(highest)):
         raise RefusedInputError(
             f"none of {volume.numel()} voxels is below 0 HU, where every CT scan has air and fat: this is another "
             "modality, or lacks its rescale intercept"
@@ -51,7 +55,7 @@ def check_plausible_suv(volume: Tensor) -> None:
         RefusedInputError: more than half of what is bright exceeds ``MAX_BODY_SUV``, or nothing in a scan of
             ``MIN_SLICES_WITH_UPTAKE`` slices and more exceeds ``MIN_HIGHEST_SUV``.
     """
-    values = torch.as_tensor(volume)
+    values = in_memory_order(volume)
     highest = float(values.max()) if values.numel() else 0.0
     if highest <= 0:
         return
@@ -64,7 +68,7 @@ def check_plausible_suv(volume: Tensor) -> None:
             f"{n_hot} of the {n_bright} bright voxels have {MAX_BODY_SUV:g} and more, as no body has in SUV: this "
             f"PET is in Bq/ml or another unit, {_TO_SUV}"
         )
-    n_slices = min(values.shape[1:]) if values.ndim == 4 else 1
+    n_slices = min(volume.shape[1:]) if volume.ndim == 4 else 1
     if n_slices >= MIN_SLICES_WITH_UPTAKE and highest <= MIN_HIGHEST_SUV:
         raise RefusedInputError(
             f"the highest of {values.numel()} voxels has {highest:.3g}, and every scan in SUV exceeds "

@@ -32,6 +32,7 @@ from bundle.tat.quality.verdict import DO_NOT_USE, judge
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
 from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
+from bundle.tat.transforms.kept_input import kept_slices, like_restored
 from bundle.tat.transforms.volume import plain_tensor
 
 ReportLevel = Literal["none", "brief", "thorough"]
@@ -69,7 +70,7 @@ class MeasureQualityd(MapTransform):
 
     Args:
         keys: restored images, in the unit and on the grid of the scan.
-        image_key: the scan itself, likewise.
+        image_key: the scan itself, likewise; all of it, or what ``KeepInputd`` keeps for this level.
         weights: file of the weights; the verdict is measured by the calibration beside it.
         level: ``none`` measures nothing, ``brief`` some slices of large scans, ``thorough`` all.
         refuse_doubtful: refuse a scan whose verdict is ``do not use``.
@@ -129,15 +130,17 @@ class MeasureQualityd(MapTransform):
     def _measure(self, image: torch.Tensor, restored: torch.Tensor, data: Mapping[Hashable, Any]) -> Quality:
         modality = Modality(data[self.modality_key])
         meta = restored.meta if isinstance(restored, MetaTensor) else {}
-        before, after = (self._stack(volume) for volume in (image, restored))
+        before, after = (self._stack(volume) for volume in (like_restored(image, restored), restored))
         scale, bounds = float(meta.get(NETWORK_SCALE, 1.0)), INTENSITY_RANGES[modality]
-        affine = self._affine(restored, before.ndim)
+        affine = self._affine(restored, after.ndim)
         sides = np.linalg.norm(affine[:3, :3], axis=0)
         kept = tuple(json.loads(meta.get(KSPACE_KEPT) or "[]"))
-        chosen = chosen_slices(len(before), every=self.level == "thorough")
+        chosen = chosen_slices(len(after), every=self.level == "thorough")
+        # Where in ``before`` each slice of the scan is.
+        place = {index: number for number, index in enumerate(kept_slices(image) or range(len(after)))}
         pairs = {
             index: (
-                (before[index] * scale).clip(bounds.low, bounds.high),
+                (before[place[index]] * scale).clip(bounds.low, bounds.high),
                 (after[index] * scale).clip(bounds.low, bounds.high),
             )
             for index in chosen
@@ -152,12 +155,13 @@ class MeasureQualityd(MapTransform):
         places: tuple[HotPlace, ...] = ()
         if modality is Modality.PET:
             # Places are told by indices of the volume itself, whichever way its slices are stacked.
-            axis = self.slice_axis if image.ndim == 4 else 2
-            was, became = (np.moveaxis(stack * scale, 0, axis) for stack in (before, after))
+            axis = self.slice_axis if restored.ndim == 4 else 2
+            in_suv = (before, after) if scale == 1.0 else (before * scale, after * scale)
+            was, became = (np.moveaxis(stack, 0, axis) for stack in in_suv)
             activity, places = uptake(was, became, np.insert(sides[:2], axis, sides[2]).tolist())
         measures = CaseMeasures(
             modality=modality,
-            n_slices=len(before),
+            n_slices=len(after),
             slices=tuple(measured),
             pixel_sides=(float(sides[0]), float(sides[1])),
             share_outside=float(meta.get(N_OUTSIDE_RANGE, 0)) / max(restored.numel(), 1),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.atomic import folder_written_whole
 from bundle.tat.cases.record import SOURCE_KEY, CaseRecord, Setting, check_replaceable, write_record
-from bundle.tat.data.datalist import CASE_KEY, resolve_path
+from bundle.tat.data.datalist import CASE_KEY, REMARK_KEY, resolve_path
 from bundle.tat.dicom.derivation import Derivation
 from bundle.tat.dicom.own_series import MODEL_NAME
 from bundle.tat.dicom.reader import ASSUMPTIONS, reread_sources, source_files
@@ -47,7 +47,8 @@ class SaveRestoredd(MapTransform):
     ``write_series``), any other as ``<case>_restored.nii.gz`` in float32 with the affine it came with; one from NIfTI
     has both forms of its header too, see ``write_nifti``. A record, ``restoration.json``, says what made it, and of
     which scan if the item's entry ``fingerprint`` tells. ``<case>`` is the item's entry ``case`` or, without one, the
-    input's file name without its suffix or its DICOM folder's name.
+    input's file name without its suffix or its DICOM folder's name. The item's entry ``source_remark``, a phrase about
+    the scan, is told in the record and in Derivation Description (0008,2111).
 
     Args:
         keys: keys that hold channel-first ``MetaTensor`` images.
@@ -105,6 +106,7 @@ class SaveRestoredd(MapTransform):
     def _save(self, image: MetaTensor, data: Mapping[Hashable, Any]) -> None:
         """Write the folder of one case."""
         case, modality = _case(data, image), str(data.get(self.modality_key) or "")
+        remarks = [str(data[REMARK_KEY])] if data.get(REMARK_KEY) else []
         folder, files = self.output_dir / case, source_files(image.meta)
         check_replaceable(folder, files or [_path(image)])
         values: NDArray[np.float32] = image.as_tensor()[0].to("cpu", torch.float32).numpy()
@@ -116,7 +118,7 @@ class SaveRestoredd(MapTransform):
                 provenance = Derivation(
                     self._weights_sha256,
                     VERSION,
-                    self._description(modality),
+                    "; ".join([self._description(modality), *remarks]),
                     verdict=quality.judgement.verdict if quality else "",
                 )
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
@@ -142,7 +144,7 @@ class SaveRestoredd(MapTransform):
                 n_outside_file_range=series.n_clipped,
                 unit=series.unit,
                 settings=settings,
-                assumptions=tuple(json.loads(image.meta.get(ASSUMPTIONS) or "[]")),
+                assumptions=(*json.loads(image.meta.get(ASSUMPTIONS) or "[]"), *remarks),
                 kspace_kept=tuple(json.loads(image.meta.get(KSPACE_KEPT) or "[]")),
                 quality=quality,
             )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bundle.tat.transforms.volume import plain_tensor
+from bundle.tat.transforms.volume import plain_tensor, slowest_axis
 
 
 @dataclass
@@ -23,13 +23,29 @@ class SparseVoxels:
 
     Args:
         axis: array axis that the planes are stacked along, best the ``slowest_axis``.
-        planes: index of a plane -> which of its voxels, packed to bits, and their values: one, or one for each.
+        n_planes: of the volume.
+        values: index of a plane -> values of its voxels: a number that all have, or one for each.
+        bits: which voxels of each plane, packed, ``(planes, bytes)``; ``None`` until there are any. It is one array,
+            since thousands of small ones would lie between what is freed in the meantime, and keep it from being used.
+            Nor is a tensor made for a single number.
         n_voxels: how many voxels there are in all.
     """
 
     axis: int
-    planes: dict[int, tuple[NDArray[np.uint8], Tensor]] = field(default_factory=dict)
+    n_planes: int
+    values: dict[int, Tensor | float] = field(default_factory=dict)
+    bits: NDArray[np.uint8] | None = None
     n_voxels: int = 0
+
+    @classmethod
+    def of(cls, volume: Tensor) -> SparseVoxels:
+        """None of the voxels yet, with the planes that lie together in memory.
+
+        Args:
+            volume: that they will be of.
+        """
+        axis = slowest_axis(volume)
+        return cls(axis, volume.shape[axis])
 
     def set_plane(self, index: int, mask: Tensor, values: Tensor) -> None:
         """Take in the voxels of one plane.
@@ -37,19 +53,23 @@ class SparseVoxels:
         Args:
             index: of the plane.
             mask: which voxels of the plane, true or false.
-            values: of those voxels, in the order of ``mask``; without any, nothing is held.
+            values: of those voxels, in the order of ``mask``, and of this object from now on; without any, nothing is
+                held.
         """
         if not values.numel():
             return
         same = bool((values == values[0]).all())
         bits = np.packbits(mask.numpy(force=True))
-        self.planes[index] = (bits, (values[:1] if same else values).clone())
+        if self.bits is None:
+            self.bits = np.empty((self.n_planes, bits.size), dtype=np.uint8)
+        self.bits[index] = bits
+        self.values[index] = float(values[0]) if same else values
         self.n_voxels += values.numel()
 
     @property
     def has_negative(self) -> bool:
         """Whether one of the values is below 0."""
-        return any(bool((values < 0).any()) for _, values in self.planes.values())
+        return any(bool(torch.as_tensor(values).lt(0).any()) for values in self.values.values())
 
     def add_to(self, volume: Tensor) -> None:
         """Add the values to the voxels.
@@ -79,14 +99,16 @@ class SparseVoxels:
         for plane, mask, _ in self._planes_of(volume):
             plane[mask] = value
 
-    def _planes_of(self, volume: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _planes_of(self, volume: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor | float]]:
         """Plane, mask and values, for each plane that has such voxels."""
         plain = plain_tensor(volume)
-        for index, (bits, values) in self.planes.items():
+        if self.bits is None:
+            return
+        for index, values in self.values.items():
             plane = plain.select(self.axis, index)
-            mask = np.unpackbits(bits, count=plane.numel()).astype(bool).reshape(plane.shape)
-            on_device = values.to(plane)
-            yield plane, torch.from_numpy(mask).to(plane.device), on_device if len(values) > 1 else on_device[0]
+            mask = np.unpackbits(self.bits[index], count=plane.numel()).astype(bool).reshape(plane.shape)
+            on_device = values if isinstance(values, float) else values.to(plane)
+            yield plane, torch.from_numpy(mask).to(plane.device), on_device
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> SparseVoxels:
         """The same object: MONAI copies what its transforms note down for each inversion, and this is never changed."""

@@ -10,17 +10,18 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
 from bundle.tat.refusal import RefusedInputError
+from bundle.tat.transforms.kept_input import like_restored
 from bundle.tat.transforms.volume import plain_tensor
 
 
 class BlendWithInputd(MapTransform):
-    """Blend a restored image with the image that the network saw: ``image + strength * (restored - image)``.
+    """Blend a restored image with the scan as it came: ``image + strength * (restored - image)``.
 
     Denoisers of scanners offer the same choice: readers may prefer some noise that they know to an image without any.
 
     Args:
-        keys: restored images, on the network's scale.
-        image_key: what the network saw, on the same scale and grid.
+        keys: restored images, in the unit and on the grid of the scan.
+        image_key: the scan itself, likewise.
         strength: share of the restoration, from 0 (the image as it was) to 1 (all of it).
         allow_missing_keys: skip a key that is absent.
 
@@ -53,6 +54,7 @@ class BlendWithInputd(MapTransform):
             for key in self.key_iterator(d):
                 blended = d[key].clone()
                 values = plain_tensor(blended)
-                values.copy_(torch.lerp(plain_tensor(d[self.image_key]).to(values), values, self.strength))
+                image = plain_tensor(like_restored(d[self.image_key], values)).to(values)
+                torch.lerp(image, values, self.strength, out=values)
                 d[key] = blended
         return d

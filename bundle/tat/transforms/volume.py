@@ -47,6 +47,25 @@ def plain_tensor(image: Tensor) -> Tensor:
     return image.as_tensor() if isinstance(image, MetaTensor) else image
 
 
+def in_memory_order(image: Tensor) -> Tensor:
+    """A view of an image in the order of its voxels in memory: PyTorch copies what it reduces in another order.
+
+    Args:
+        image: a tensor or ``MetaTensor``.
+    """
+    plain = plain_tensor(image)
+    return plain.permute(*memory_order(plain))
+
+
+def can_be_changed(image: Tensor) -> bool:
+    """Whether PyTorch lets an image be changed in place: what was made in inference mode stays as it is outside of it.
+
+    Args:
+        image: a tensor or ``MetaTensor``.
+    """
+    return torch.is_inference_mode_enabled() or not image.is_inference()
+
+
 def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tensor, ...]:
     """The voxels of an image, in parts that share its memory.
 
@@ -57,9 +76,8 @@ def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tens
     Returns:
         One-dimensional tensors without metadata, which together hold each voxel once.
     """
-    plain = plain_tensor(image)
-    flat = plain.permute(*(memory_order(plain) if order is None else order)).reshape(-1)
-    return torch.split(flat, CHUNK_SIZE)
+    ordered = in_memory_order(image) if order is None else plain_tensor(image).permute(*order)
+    return torch.split(ordered.reshape(-1), CHUNK_SIZE)
 
 
 class EnsureScalarVolumed(MapTransform, InvertibleTransform):

@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--datalists", type=Path, nargs="+", default=[Path("data/datalist.json"), Path("data/real.json")]
     )
     parser.add_argument("--section", default="testing", help="of the datalists (default: %(default)s)")
-    parser.add_argument("--n_slices", type=int, default=4, help="of each scan (default: %(default)s)")
+    parser.add_argument("--n_slices", type=int, default=6, help="of each scan (default: %(default)s)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="default: %(default)s")
     parser.add_argument("--table", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)

@@ -116,8 +116,10 @@ def describe_kspace(item: Item, weights: Path, output: Path) -> Mapping[str, Any
     """What the header and the pixels of an item say of its k-space; nothing where they cannot be read."""
     runner = make_runner(weights, output, None)
     data: Any = None
+    matrix: tuple[int, ...] = ()
     try:
         data = runner.read(item).data
+        matrix = tuple(data["image"].shape[1:]) if data else ()
         for step in runner.preprocessing.transforms:
             data = step(data)
     except Exception as error:
@@ -128,7 +130,7 @@ def describe_kspace(item: Item, weights: Path, output: Path) -> Mapping[str, Any
     meta = data["image"].meta
     told = {"acquired": meta.get(ACQUIRED_SHARES), "kept": meta.get(KSPACE_KEPT)}
     shares = {name: None if text is None else tuple(json.loads(text) or ()) for name, text in told.items()}
-    return {"matrix": tuple(data["image"].shape[1:]), **{name: found or None for name, found in shares.items()}}
+    return {"matrix": matrix, **{name: found or None for name, found in shares.items()}}
 
 
 def judge(one: MrObject, weights: Path, scratch: Path) -> Iterator[Outcome]:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from bundle.tat.modality import Modality
 from bundle.tat.simulation.ct import LowDose
 from bundle.tat.simulation.mri import KSpaceCoverage
-from bundle.tat.simulation.texture import NoiseTexture
+from bundle.tat.simulation.texture import TEXTURES, NoiseTexture
 from scripts.data.parts import PLANES, TEST, TRAIN, VALIDATE
 from scripts.data.real.scans import real_scans
 
@@ -112,12 +112,6 @@ STREAKS: Final = (
     ("lung2", (2.5, 2), LowDose(1 / 4)),
 )
 
-TEXTURES: Final = {
-    "sharp": NoiseTexture(rise=1.0, cutoff=0.6, window="shepp_logan"),
-    "white": NoiseTexture(rise=0.0, cutoff=0.71, window="hard"),
-    "hann": NoiseTexture(rise=1.0, cutoff=0.5, window="hann"),
-    "soft": NoiseTexture(rise=1.0, cutoff=0.35, window="gaussian"),
-}
 VALIDATION_TEXTURES: Final = ("sharp", "hann")
 LEVELS: Final = (8.0, 16.0, 32.0)  # HU
 COVERAGES: Final[dict[str, Degradation]] = {"quarter": KSpaceCoverage((0.25, 0.25)), "half": KSpaceCoverage((0.5, 0.5))}

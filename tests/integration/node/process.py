@@ -19,6 +19,7 @@ from bundle.tat.atomic import folder_written_whole
 from bundle.tat.cases.refusals import is_output_lost
 from bundle.tat.dicom.uids import new_uid
 from bundle.tat.node.clock import Clock
+from bundle.tat.node.files import NodeFiles
 from bundle.tat.node.job_queue import Job, JobQueue
 from bundle.tat.node.restorer import DiskFullError, Restored
 from bundle.tat.node.service import Node
@@ -39,7 +40,7 @@ class SlowCopies:
         self._results = results
         self._seconds = seconds
 
-    def restore(self, job: int, files: Sequence[Path]) -> Restored:
+    def restore(self, job: int, files: Sequence[Path], remark: str = "") -> Restored:  # noqa: ARG002 - the interface
         folder = self._results / f"{job}-1"
         try:
             if not folder.is_dir():
@@ -71,7 +72,9 @@ def run_node(folder: str, port: int, archive_port: int, seconds: float, quiet: f
         quiet=quiet,
         limits=Limits(min_free=0),
     )
-    Node(settings, SlowCopies(Path(folder) / "results", seconds)).run(once=once)
+    files = NodeFiles(settings.folder)
+    with files.owned():
+        Node(settings, files, SlowCopies(files.results, seconds)).run(once=once)
 
 
 def start(folder: Path, port: int, archive_port: int, *, seconds=0.1, quiet=0.5, once=False) -> multiprocessing.Process:

@@ -1,0 +1,136 @@
+"""What is compared: TAT, and what differs from it in one thing each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+N_TASKS: Final = 3
+# Samples of each task in a step of small.json.
+N_PER_TASK: Final = 2
+# Stages that go on from weights have started with 4e-4 to 8e-4 for 4,000 steps and more, and take the root mean square.
+CONTINUED: Final = ("--learning_rate", 4e-4, "--loss_def#measure", "root_mean_square")
+
+Start = Literal["random", "weights", "frozen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One of the networks that are compared.
+
+    Args:
+        name: its files and rows of tables are called so.
+        words: what it is, for the table.
+        overlay: config that makes it.
+        task: the only task that it is trained on; ``None`` for all.
+        options: more of the command line of training and scoring.
+        start: random weights, given ones, or these with their kernels frozen at their mean (``frozen.py``).
+        trains: whether it is trained at all.
+        reference: arm that it is compared with.
+    """
+
+    name: str
+    words: str
+    overlay: str | None = None
+    task: str | None = None
+    options: Sequence[object] = ()
+    start: Start = "random"
+    trains: bool = True
+    reference: str = "tat"
+
+
+class Run(NamedTuple):
+    """An arm with a seed."""
+
+    arm: Arm
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its folder and of its results."""
+        return f"{self.arm.name}_{self.seed}"
+
+
+def _alone(task: str, n_samples: int, name: str, words: str) -> Arm:
+    return Arm(name=f"{task}_{name}", words=words, task=task, options=("--tasks", task, "--n_per_task", n_samples))
+
+
+TAT: Final = Arm(name="tat", words="TAT")
+STATIC: Final = Arm(
+    name="static_equal_parameters",
+    words="no generated kernels, wider: as many parameters",
+    overlay="ablations/static_twin",
+)
+NARROW: Final = Arm(
+    name="static_equal_operations",
+    words="no generated kernels, as wide: as many operations",
+    overlay="ablations/no_weight_generation",
+)
+UNBALANCED: Final = Arm(
+    name="no_loss_balancing", words="all samples count alike", overlay="ablations/no_loss_balancing"
+)
+UNSTOPPED: Final = Arm(
+    name="no_stop_gradient", words="the encoder learns from the kernels too", overlay="ablations/no_stop_gradient"
+)
+ALONE: Final = tuple(
+    _alone(task, N_PER_TASK * N_TASKS, "alone", f"{task} alone, as many patches as all tasks together")
+    for task in ("CT", "MRI", "PET")
+)
+SAME_PATCHES: Final = tuple(
+    _alone(task, N_PER_TASK, "alone_same_patches", f"{task} alone, the patches of {task} that TAT saw")
+    for task in ("CT", "MRI", "PET")
+)
+STARTED: Final = Arm(name="start_tat", words="given weights of TAT", start="weights", trains=False)
+FROZEN: Final = Arm(
+    name="start_static",
+    words="these weights, kernels frozen at their mean",
+    overlay="ablations/no_weight_generation",
+    start="frozen",
+    trains=False,
+    reference="start_tat",
+)
+CONTINUED_TAT: Final = Arm(name="continue_tat", words="given weights, trained on", options=CONTINUED, start="weights")
+CONTINUED_STATIC: Final = Arm(
+    name="continue_static",
+    words="the frozen ones, trained on",
+    overlay="ablations/no_weight_generation",
+    options=CONTINUED,
+    start="frozen",
+    reference="continue_tat",
+)
+
+# What tells most comes first: if time runs out, the twin of equal operations is missing, and no seed of the others.
+SEEDED: Final = (TAT, STATIC, UNBALANCED)
+RUNS: Final = (
+    *(Run(arm) for arm in SEEDED),
+    *(Run(arm) for arm in (STARTED, FROZEN, CONTINUED_TAT, CONTINUED_STATIC)),
+    *(Run(arm, seed) for seed in (1, 2) for arm in SEEDED),
+    *(Run(arm) for arm in (UNSTOPPED, *ALONE)),
+    *(Run(NARROW, seed) for seed in range(3)),
+    *(Run(arm) for arm in SAME_PATCHES),
+)
+# Done only where they are named: other networks, and the authors' start of the kernels.
+MORE_RUNS: Final = tuple(
+    Run(Arm(name=name, words=words, overlay=f"ablations/{name}"))
+    for name, words in (
+        ("basic_unet", "MONAI's BasicUNet"),
+        ("swin_unetr", "MONAI's SwinUNETR"),
+        ("reference_start", "TAT, its kernels started as the authors' do"),
+    )
+)
+ARMS: Final = {run.arm.name: run.arm for run in (*RUNS, *MORE_RUNS)}
+
+
+def chosen_runs(arms: Sequence[str] | None, seeds: Sequence[int] | None) -> list[Run]:
+    """The runs to do, in their order.
+
+    Args:
+        arms: names; ``None`` for all that are not done only where they are named.
+        seeds: of all arms alike; ``None`` for those of ``RUNS``.
+    """
+    runs = [run for run in (*RUNS, *MORE_RUNS) if run.arm.name in arms] if arms else [*RUNS]
+    if seeds is None:
+        return runs
+    named = dict.fromkeys(run.arm.name for run in runs)
+    return [Run(ARMS[name], seed) for seed in seeds for name in named]

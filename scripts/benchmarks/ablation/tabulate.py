@@ -1,0 +1,166 @@
+"""Show the finished runs, in the benchmark's page too: what each took, what it gains, and for whom it is better.
+
+A person's value is the mean over that person's scans. Differences are of runs of the same seeds, which saw the same
+patches, averaged over the seeds; a p-value is Wilcoxon's, over persons, where there are five or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+import numpy as np
+
+from bundle.tat.evaluation.statistics import paired_wilcoxon
+from bundle.tat.evaluation.unit_of_analysis import MIN_UNITS
+from scripts.benchmarks.ablation.arms import ARMS
+from scripts.benchmarks.ablation.result import CaseScore, Result, read_results
+from scripts.benchmarks.ablation.scored import SECTIONS
+from scripts.benchmarks.ablation.train import RESULTS
+from scripts.benchmarks.documents import ROOT, fill, markdown
+
+TASKS: Final = ("CT", "MRI", "PET")
+# Arm -> seed -> run.
+Runs = Mapping[str, Mapping[int, Result]]
+# Person -> value.
+OfPersons = Mapping[str, float]
+
+
+def by_arm(results: Iterable[Result]) -> dict[str, dict[int, Result]]:
+    """The runs of each arm by seed, arms in the order in which they are described."""
+    found: dict[str, dict[int, Result]] = {name: {} for name in ARMS}
+    for result in results:
+        found[result.record.arm][result.record.seed] = result
+    return {name: of_seeds for name, of_seeds in found.items() if of_seeds}
+
+
+def over_persons(scores: Iterable[CaseScore]) -> OfPersons:
+    """Gain of PSNR of each person [dB]."""
+    gains: dict[str, list[float]] = defaultdict(list)
+    for score in scores:
+        gains[score.subject].append(score.gain)
+    return {person: fmean(values) for person, values in sorted(gains.items())}
+
+
+def gains_of(run: Result, task: str, sections: Sequence[str] = SECTIONS) -> OfPersons:
+    """Gain of each person in one task [dB]; empty for a task that was not trained."""
+    return over_persons(score for score in run.scores if score.modality == task and score.section in sections)
+
+
+def differences(runs: Mapping[int, Result], others: Mapping[int, Result], task: str) -> OfPersons:
+    """How much more each person gains in one arm than in another [dB], the mean over the seeds that both have."""
+    pairs = [(gains_of(runs[seed], task), gains_of(others[seed], task)) for seed in sorted(runs.keys() & others.keys())]
+    persons = sorted({person for ours, theirs in pairs for person in ours.keys() & theirs.keys()})
+    return {person: fmean(ours[person] - theirs[person] for ours, theirs in pairs) for person in persons}
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean, and of several the range."""
+    return f"{fmean(values):+.2f}" + (f" ({min(values):+.2f} to {max(values):+.2f})" if len(values) > 1 else "")
+
+
+def table_of_costs(runs: Runs) -> str:
+    """What each arm is, and what it took."""
+    rows = []
+    for name, of_seeds in runs.items():
+        records = [result.record for result in of_seeds.values()]
+        minutes = [record.cpu_seconds / 60 for record in records if record.cpu_seconds is not None]
+        rows.append(
+            [
+                name,
+                ARMS[name].words,
+                f"{records[0].n_parameters:,}",
+                f"{records[0].gflop_per_step:.1f}",
+                f"{records[0].n_steps:,}",
+                ", ".join(map(str, sorted(of_seeds))),
+                f"{fmean(minutes):.0f}" if minutes else "-",
+            ]
+        )
+    head = ["arm", "what it is", "parameters", "GFLOP a step", "steps", "seeds", "core-minutes of a run"]
+    return markdown(head, rows)
+
+
+def table_of_gains(runs: Runs) -> str:
+    """Gain over the degraded image, the mean over persons, with its range over seeds."""
+    columns = [(section, task) for section in SECTIONS for task in TASKS]
+    rows = []
+    for name, of_seeds in runs.items():
+        cells = []
+        for section, task in columns:
+            values = [fmean(gains.values()) for run in of_seeds.values() if (gains := gains_of(run, task, [section]))]
+            cells.append(spread(values) if values else "-")
+        rows.append([name, *cells])
+    return markdown(["gain over the image [dB]", *(f"{task}, {section}" for section, task in columns)], rows)
+
+
+def verdict(found: OfPersons) -> str:
+    """Mean difference with its range over persons, for how many it is above 0, and whether that is chance."""
+    if not found:
+        return "-"
+    values = np.array(list(found.values()))
+    n_better = int((values > 0).sum())
+    enough = len(values) >= MIN_UNITS
+    chance = f"p {paired_wilcoxon(values, np.zeros_like(values)).p:.2g}" if enough else "too few for p"
+    return f"{spread(list(found.values()))}, better for {n_better} of {len(values)}, {chance}"
+
+
+def has_pair(runs: Runs) -> bool:
+    """Whether an arm and the one that it is compared with have a seed in common."""
+    pairs = [(of_seeds, runs.get(ARMS[name].reference, {})) for name, of_seeds in runs.items()]
+    return any(ours is not others and ours.keys() & others.keys() for ours, others in pairs)
+
+
+def table_of_differences(runs: Runs) -> str:
+    """Each arm against the one that it differs from in one thing."""
+    rows = []
+    for name, of_seeds in runs.items():
+        reference = ARMS[name].reference
+        others = runs.get(reference, {})
+        n_seeds = len(of_seeds.keys() & others.keys())
+        if name != reference and n_seeds:
+            rows.append([name, reference, str(n_seeds), *(verdict(differences(of_seeds, others, t)) for t in TASKS)])
+    return markdown(["arm", "minus", "seeds", *(f"{task} [dB]" for task in TASKS)], rows)
+
+
+def table_of_persons(runs: Runs) -> str:
+    """The same by person."""
+    rows: list[tuple[str, str, OfPersons]] = []
+    for name, of_seeds in runs.items():
+        reference = ARMS[name].reference
+        others = runs.get(reference, {})
+        if name != reference and of_seeds.keys() & others.keys():
+            of_tasks = [(task, differences(of_seeds, others, task)) for task in TASKS]
+            rows.extend((f"{name} minus {reference}", task, found) for task, found in of_tasks if found)
+    persons = sorted({person for _, _, found in rows for person in found})
+    cells = [[what, task, *(f"{f[p]:+.2f}" if p in f else "" for p in persons)] for what, task, f in rows]
+    return markdown(["difference [dB]", "task", *persons], cells)
+
+
+def provenance(runs: Runs) -> str:
+    """Code that the runs were made with."""
+    commits = sorted({result.record.commit for of_seeds in runs.values() for result in of_seeds.values()})
+    n_runs = sum(len(of_seeds) for of_seeds in runs.values())
+    return f"{n_runs} runs, made with commit {', '.join(f'`{commit}`' for commit in commits)}."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the finished runs, and put the tables into the document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="finished runs (default: docs/ablation)")
+    parser.add_argument("--document", type=Path, default=ROOT / "docs/benchmark.md", help="page with the marks")
+    options = parser.parse_args(arguments)
+    runs = by_arm(read_results(options.results))
+    if not runs:
+        parser.error(f"{options.results} holds no finished run: run scripts.benchmarks.ablation.train first")
+    compared = [table_of_differences(runs), table_of_persons(runs)] if has_pair(runs) else []
+    text = "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])
+    print(text)
+    fill([options.document], {"adapting": text})
+
+
+if __name__ == "__main__":
+    main()

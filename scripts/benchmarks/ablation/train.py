@@ -1,0 +1,238 @@
+"""Train and score TAT and what it is compared with, one budget for all: steps, batches, data and code are the same.
+
+Runs are done one after the other, in the order of what they tell. Stop the script as you like, and start it again: a
+run that was stopped goes on from its last hundred steps. Started twice, it works on two runs, each on one core. What
+a finished run leaves is small and belongs into the repository (--results): with it, no run is done twice, wherever the
+script is started. tabulate.py makes the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import fcntl
+import functools
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from bundle.tat.atomic import write_json
+from bundle.tat.diagnosis import read_configs
+from bundle.tat.file_digest import file_sha256
+from bundle.tat.refusal import RefusedInputError
+from scripts.benchmarks.ablation.arms import ARMS, N_PER_TASK, N_TASKS, Arm, Run, chosen_runs
+from scripts.benchmarks.ablation.result import CaseScore, Record, Result, case_scores, read_record, write_result
+from scripts.benchmarks.ablation.scored import SECTIONS, choose_scored
+from scripts.benchmarks.documents import ROOT
+from scripts.benchmarks.fixed_budget import (
+    CONFIGS,
+    NETWORK,
+    Training,
+    claim,
+    describe,
+    refuse_other,
+    run_module,
+    score,
+    train,
+)
+from scripts.benchmarks.operations import count_flop
+
+RECIPE: Final = "scanners"
+EPOCH_LENGTH: Final = 100
+RESULTS: Final = ROOT / "docs" / "ablation"
+WEIGHTS: Final = ROOT / "models" / "model.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What all runs have in common.
+
+    Args:
+        data: folder of the prepared data.
+        out: gets a folder for each run, with its checkpoint and weights.
+        results: gets two small files for each run that is finished.
+        n_steps: optimiser steps.
+        weights: of TAT, that arms may start from.
+    """
+
+    data: Path
+    out: Path
+    results: Path
+    n_steps: int
+    weights: Path
+
+
+def as_training(run: Run, budget: Budget) -> Training:
+    """Say what one run trains; a task alone gets batches as large as all tasks together."""
+    starts = {"random": None, "weights": budget.weights, "frozen": budget.out / "frozen.pt"}
+    return Training(
+        folder=budget.out / run.name,
+        data=budget.data,
+        n_steps=budget.n_steps if run.arm.trains else 0,
+        epoch_length=min(EPOCH_LENGTH, budget.n_steps),
+        seed=run.seed,
+        recipe=RECIPE,
+        overlays=[run.arm.overlay] if run.arm.overlay else [],
+        options=run.arm.options,
+        pretrained=starts[run.arm.start],
+    )
+
+
+def identify(run: Run, training: Training, weights: Path) -> dict[str, object]:
+    """What a result rests on, apart from the code."""
+    given = run.arm.start != "random"
+    return {**describe(training), "start": run.arm.start, "start_sha256": file_sha256(weights) if given else None}
+
+
+@functools.cache
+def weigh(arm: Arm) -> tuple[int, float]:
+    """Parameters of an arm's network, and operations of a step [1e9]: forward and backward, on its batch."""
+    names = [*NETWORK, *([arm.overlay] if arm.overlay else [])]
+    with FakeTensorMode():
+        configs = read_configs([CONFIGS / f"{name}.json" for name in names])
+        network: torch.nn.Module = configs.get_parsed_content("network_def")
+        side = int(configs.get_parsed_content("train#patch_size"))
+        options = dict(zip(arm.options[::2], arm.options[1::2], strict=True))
+        n_samples = int(str(options.get("--n_per_task", N_PER_TASK * N_TASKS)))
+        flop = count_flop(network, torch.rand(n_samples, 1, side, side))
+    return sum(parameter.numel() for parameter in network.parameters()), round(flop / 1e9, 3)
+
+
+def commit_of_code() -> str:
+    """Of the repository, with a plus where files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    name = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", "bundle", "configs", "scripts"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return name.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def trained_seconds(folder: Path) -> float | None:
+    """How long the steps of a training kept a core busy, over all restarts."""
+    log = folder / "training_log.csv"
+    if not log.is_file():
+        return None
+    with log.open(newline="", encoding="utf-8") as file:
+        return float([*csv.DictReader(file)][-1]["cpu_seconds"])
+
+
+@contextlib.contextmanager
+def owned(folder: Path) -> Iterator[bool]:
+    """Keep other processes out of a folder; false where one is in it. The system forgets it when the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "owner.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def make_frozen(budget: Budget) -> None:
+    """Make the weights that static twins start from, once; another process that makes them is waited for."""
+    out = budget.out / "frozen.pt"
+    budget.out.mkdir(parents=True, exist_ok=True)
+    with (budget.out / "frozen.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not out.exists():
+            words = [budget.weights.absolute(), out.absolute(), "--data", budget.data.absolute()]
+            run_module("scripts.benchmarks.ablation.frozen", words)
+
+
+def score_all(training: Training) -> list[CaseScore]:
+    """Score what was trained on all sections."""
+    chosen, conditions = choose_scored(training.data)
+    datalist = training.folder / "scored.json"
+    write_json(datalist, chosen)
+    scores = []
+    for section in SECTIONS:
+        folder = training.folder / section
+        if not (folder / "summary.json").exists():
+            score(training, datalist, section, folder)
+        scores.extend(case_scores(folder / "slices.csv", section, conditions))
+    return scores
+
+
+def is_finished(run: Run, identity: Mapping[str, object], results: Path) -> bool:
+    """Whether the results hold the run; the same name for another run ends the script."""
+    record = read_record(results, run.name)
+    if record is None:
+        return False
+    advice = f"go on with the code of commit {record.commit} and its data, or pass another --results"
+    refuse_other(record.identity, identity, results / run.name, advice=advice)
+    return True
+
+
+def do(run: Run, budget: Budget) -> None:
+    """Bring one run to its end, unless it is there or another process is at it."""
+    training = as_training(run, budget)
+    identity = identify(run, training, budget.weights)
+    if is_finished(run, identity, budget.results):
+        return
+    with owned(training.folder) as is_ours:
+        if not is_ours:
+            print(f"{run.name}: another process is at it", flush=True)
+            return
+        claim(training, identity)
+        if run.arm.start == "frozen":
+            make_frozen(budget)
+        n_parameters, gflop = weigh(run.arm)
+        train(training)
+        scores = score_all(training)
+        record = Record(
+            arm=run.arm.name,
+            seed=run.seed,
+            n_parameters=n_parameters,
+            gflop_per_step=gflop,
+            n_steps=training.n_steps,
+            cpu_seconds=trained_seconds(training.folder),
+            commit=commit_of_code(),
+            weights_sha256=file_sha256(training.weights),
+            identity=identity,
+        )
+        write_result(budget.results, Result(record, scores))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and do all runs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="checkpoints and weights (%(default)s)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="finished runs (default: docs/ablation)")
+    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps of each run (default: %(default)s)")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"all, or some of {', '.join(ARMS)}")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="of all arms (default: 0, some 0 1 2)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of TAT, to continue (models/model.pt)")
+    options = parser.parse_args(arguments)
+    if options.steps < 1 or (options.steps > EPOCH_LENGTH and options.steps % EPOCH_LENGTH):
+        parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
+    runs = chosen_runs(options.arms, options.seeds)
+    budget = Budget(
+        data=options.data,
+        out=options.out,
+        results=options.results,
+        n_steps=options.steps,
+        weights=options.weights,
+    )
+    for number, run in enumerate(runs, start=1):
+        print(f"\n=== {run.name}: run {number} of {len(runs)}", flush=True)
+        try:
+            do(run, budget)
+        except RefusedInputError as refusal:
+            sys.exit(str(refusal))
+
+
+if __name__ == "__main__":
+    main()
