@@ -37,10 +37,7 @@ UNFINISHED: Final = (
     "docs/benchmark.md",
     "docs/concepts/mri.md",
     "docs/how-to/diagnosis.md",
-    "docs/how-to/monai-deploy.md",
-    "docs/how-to/monai-label.md",
     "docs/how-to/node.md",
-    "docs/reference/config-ids.md",
     "docs/reference/dicom.md",
     "docs/reference/performance.md",
 )
