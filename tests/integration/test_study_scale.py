@@ -138,7 +138,7 @@ def finished(folder: Path) -> dict[str, int]:
 
 def assert_whole(study: Path) -> None:
     """Every case under its name in the output folder is complete."""
-    for name in (case.name for case in (study / "out").glob("[!.]*")):
+    for name in (case.name for case in (study / "out").glob("[!.]*") if case.is_dir()):
         volume = nibabel.load(study / "in" / f"{name}.nii.gz").get_fdata()
         restored = nibabel.load(study / "out" / name / f"{name}_restored.nii.gz").get_fdata()
         np.testing.assert_allclose(restored, volume, atol=1e-2)
