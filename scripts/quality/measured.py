@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bundle.tat.inferers.representation import recorded_representations
-from bundle.tat.metrics.regions import find_regions
+from bundle.tat.metrics.regions import Regions, find_regions
 from bundle.tat.modality import EVALUATION_WINDOWS, INTENSITY_RANGES, Modality
 from bundle.tat.quality.measures import CaseMeasures, SliceMeasures, measure_slice
 from scripts.quality.cases import KnownCase, Slices
@@ -79,15 +79,16 @@ def measure_cases(network: nn.Module, cases: Iterable[KnownCase]) -> Iterator[Me
             for index, slices in enumerate(zip(case.image, restored, strict=True))
             if (found := measure_slice(*slices, case.modality, index=index, kspace_kept=case.kspace_kept))
         ]
+        clean_regions = [find_regions(label, case.modality) for label in case.label]
         scores = [
-            known
-            for slices in zip(case.image, restored, case.label, strict=True)
-            if (known := _gains(*slices, case.modality)) is not None
+            _gains(*slices, regions, case.modality)
+            for *slices, regions in zip(case.image, restored, case.label, clean_regions, strict=True)
+            if regions is not None
         ]
         if measured and scores:
             gain, edge_gain = (float(np.mean(column)) for column in zip(*scores, strict=True))
             represented = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float32)
-            errors = _errors(restored, case.label, case.modality)
+            errors = _errors(restored, case.label, clean_regions)
             yield MeasuredCase(case, _of_case(case, measured), represented, gain, edge_gain, errors)
 
 
@@ -110,18 +111,15 @@ def _of_case(case: KnownCase, measured: list[SliceMeasures]) -> CaseMeasures:
     )
 
 
-def _errors(restored: Slices, label: Slices, modality: Modality) -> NDArray[np.float64]:
-    """Errors at evenly spaced pixels of the body."""
-    bodies = [regions.body if (regions := find_regions(one, modality)) else np.zeros(one.shape, bool) for one in label]
+def _errors(restored: Slices, label: Slices, clean_regions: Sequence[Regions | None]) -> NDArray[np.float64]:
+    """Errors at evenly spaced pixels of the body; ``clean_regions`` are those of the clean slices."""
+    bodies = [np.zeros(label.shape[1:], bool) if regions is None else regions.body for regions in clean_regions]
     errors = np.abs(restored - label)[np.stack(bodies)].astype(np.float64)
     return errors[:: max(1, len(errors) // N_ERRORS)]
 
 
-def _gains(image: Slices, restored: Slices, label: Slices, modality: Modality) -> tuple[float, float] | None:
-    """Gain of a slice over all pixels, and at the strong edges of the clean slice [dB]."""
-    regions = find_regions(label, modality)
-    if regions is None:
-        return None
+def _gains(image: Slices, restored: Slices, label: Slices, regions: Regions, modality: Modality) -> tuple[float, float]:
+    """Gain of a slice over all pixels, and at the strong edges of the clean slice, whose regions are given [dB]."""
     window = EVALUATION_WINDOWS[modality]
     clip = partial(np.clip, a_min=window.low, a_max=window.high)
     # PSNR of both is taken over one range, so that it cancels.

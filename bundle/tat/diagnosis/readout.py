@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bundle.tat.diagnosis.degradations import Degradation, Samples
+from bundle.tat.diagnosis.gradients import as_tensors
 from bundle.tat.networks import TAT
 
 Array = NDArray[np.float64]
@@ -83,8 +84,7 @@ def extract(network: TAT, samples: Samples) -> Features:
     degradations: list[Degradation] = []
     persons: list[str] = []
     for degradation, of_patches in samples.items():
-        image = torch.from_numpy(np.stack([degraded for _, degraded in of_patches]))[:, None].to(device)
-        image = image.expand(-1, 1 + 2 * network.context, -1, -1)
+        image, _ = as_tensors(of_patches, 1 + 2 * network.context, device)
         with torch.inference_mode():
             level4 = network.encode(image)[3]
             found[Z].append(network.tren(level4))

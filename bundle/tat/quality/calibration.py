@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.modality import Modality
-from bundle.tat.quality import error_interval
 from bundle.tat.quality.error_interval import ErrorInterval
 from bundle.tat.refusal import RefusedInputError
 
@@ -184,7 +183,7 @@ def read_calibration(weights: str | Path | None) -> Calibration:
 def from_json(content: Mapping[str, Any]) -> Calibration:
     """A calibration from its JSON form; raises what indexing and converting raise."""
     modalities = {Modality(name): _modality(entry) for name, entry in content["modalities"].items()}
-    errors = {Modality(name): error_interval.from_json(entry) for name, entry in content.get("errors", {}).items()}
+    errors = {Modality(name): _error_interval(entry) for name, entry in content.get("errors", {}).items()}
     return Calibration(str(content["weights_sha256"]), MappingProxyType(modalities), MappingProxyType(errors))
 
 
@@ -224,6 +223,18 @@ def _grade(entry: Mapping[str, Any]) -> Grade:
         specificity=(float(entry["specificity"][0]), float(entry["specificity"][1])),
         area=None if area is None else float(area),
         **counts,
+    )
+
+
+def _error_interval(entry: Mapping[str, Any]) -> ErrorInterval:
+    mean, least = entry["coverage"]
+    return ErrorInterval(
+        weights=_floats(entry["weights"]),
+        bias=float(entry["bias"]),
+        factor=float(entry["factor"]),
+        level=float(entry["level"]),
+        coverage=(float(mean), float(least)),
+        n_cases=int(entry["n_cases"]),
     )
 
 

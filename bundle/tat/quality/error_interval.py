@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,18 +70,3 @@ def log_predictors(measures: CaseMeasures) -> NDArray[np.float64] | None:
     if len(known) < len(medians):
         return None
     return np.log2(np.maximum(np.asarray(known, dtype=np.float64), _SMALLEST))
-
-
-def from_json(entry: Mapping[str, Any]) -> ErrorInterval:
-    """An interval from its JSON form; raises what indexing and converting raise."""
-    return ErrorInterval(
-        weights=tuple(float(weight) for weight in entry["weights"]),
-        **{name: float(entry[name]) for name in ("bias", "factor", "level")},
-        coverage=_pair(entry["coverage"]),
-        n_cases=int(entry["n_cases"]),
-    )
-
-
-def _pair(values: Sequence[Any]) -> tuple[float, float]:
-    mean, least = values
-    return float(mean), float(least)

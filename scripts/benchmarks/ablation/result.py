@@ -129,17 +129,20 @@ def write_result(folder: Path, result: Result) -> None:
 def read_record(folder: Path, name: str) -> Record | None:
     """The record of a run; ``None`` where it is not finished."""
     path = folder / f"{name}.json"
-    return Record(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return _read_record(path) if path.is_file() else None
 
 
 def read_results(folder: Path) -> list[Result]:
     """All finished runs, by name."""
     found = []
     for path in sorted(folder.glob("*.json")):
-        record = Record(**json.loads(path.read_text(encoding="utf-8")))
         with path.with_suffix(".csv").open(newline="", encoding="utf-8") as file:
-            found.append(Result(record, [_parse(row) for row in csv.DictReader(file)]))
+            found.append(Result(_read_record(path), [_parse(row) for row in csv.DictReader(file)]))
     return found
+
+
+def _read_record(path: Path) -> Record:
+    return Record(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def _parse(row: Mapping[str, str]) -> CaseScore:

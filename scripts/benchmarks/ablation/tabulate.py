@@ -108,33 +108,28 @@ def verdict(found: OfPersons) -> str:
     return f"{spread(list(found.values()))}, better for {n_better} of {len(values)}, {chance}"
 
 
-def has_pair(runs: Runs) -> bool:
-    """Whether an arm and the one that it is compared with have a seed in common."""
-    pairs = [(of_seeds, runs.get(ARMS[name].reference, {})) for name, of_seeds in runs.items()]
-    return any(ours is not others and ours.keys() & others.keys() for ours, others in pairs)
+def pairs_of(runs: Runs) -> list[tuple[str, str]]:
+    """Each arm with the one that it differs from in one thing, where both have a seed in common."""
+    pairs = [(name, ARMS[name].reference) for name in runs]
+    return [(arm, other) for arm, other in pairs if arm != other and runs[arm].keys() & runs.get(other, {}).keys()]
 
 
 def table_of_differences(runs: Runs) -> str:
     """Each arm against the one that it differs from in one thing."""
     rows = []
-    for name, of_seeds in runs.items():
-        reference = ARMS[name].reference
-        others = runs.get(reference, {})
-        n_seeds = len(of_seeds.keys() & others.keys())
-        if name != reference and n_seeds:
-            rows.append([name, reference, str(n_seeds), *(verdict(differences(of_seeds, others, t)) for t in TASKS)])
+    for arm, reference in pairs_of(runs):
+        ours, others = runs[arm], runs[reference]
+        n_seeds = len(ours.keys() & others.keys())
+        rows.append([arm, reference, str(n_seeds), *(verdict(differences(ours, others, task)) for task in TASKS)])
     return markdown(["arm", "minus", "seeds", *(f"{task} [dB]" for task in TASKS)], rows)
 
 
 def table_of_persons(runs: Runs) -> str:
     """The same by person."""
     rows: list[tuple[str, str, OfPersons]] = []
-    for name, of_seeds in runs.items():
-        reference = ARMS[name].reference
-        others = runs.get(reference, {})
-        if name != reference and of_seeds.keys() & others.keys():
-            of_tasks = [(task, differences(of_seeds, others, task)) for task in TASKS]
-            rows.extend((f"{name} minus {reference}", task, found) for task, found in of_tasks if found)
+    for arm, reference in pairs_of(runs):
+        of_tasks = [(task, differences(runs[arm], runs[reference], task)) for task in TASKS]
+        rows.extend((f"{arm} minus {reference}", task, found) for task, found in of_tasks if found)
     persons = sorted({person for _, _, found in rows for person in found})
     cells = [[what, task, *(f"{f[p]:+.2f}" if p in f else "" for p in persons)] for what, task, f in rows]
     return markdown(["difference [dB]", "task", *persons], cells)
@@ -156,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = by_arm(read_results(options.results))
     if not runs:
         parser.error(f"{options.results} holds no finished run: run scripts.benchmarks.ablation.train first")
-    compared = [table_of_differences(runs), table_of_persons(runs)] if has_pair(runs) else []
+    compared = [table_of_differences(runs), table_of_persons(runs)] if pairs_of(runs) else []
     text = "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])
     print(text)
     fill([options.document], {"adapting": text})
