@@ -129,6 +129,14 @@ def test_the_verb_writes_it_anew(out, capsys):
     assert (out / "report.html").is_file()
 
 
+@pytest.mark.parametrize(("status", "stays"), [("restored", False), ("skipped", True), ("failed", True)])
+def test_without_a_report_a_page_of_images_that_are_gone_is_removed(tmp_path, status, stays):
+    write_case(tmp_path, "fine")
+    old = ReportWriter(tmp_path).write([CaseRow("fine", "CT", "restored")])
+    assert ReportWriter(tmp_path, kind="none").write([CaseRow("fine", "CT", status)]) is None
+    assert old.exists() is stays
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(RefusedInputError, match="holds no restored scan: pass the OUT of tat restore"):
         ReportWriter(tmp_path).rewrite()

@@ -31,8 +31,9 @@ LUNG_WINDOW: Final = (-1350.0, 150.0)
 LUNG_BELOW: Final = -500.0
 LUNG_SHARE: Final = 0.3
 BODY_ABOVE: Final = -950.0
-# Ends of the scale of changes, at least, by modality: less is not worth a colour.
+# Ends of the scale of changes, at least, by modality: less is not worth a colour. For others, a share of their range.
 _LEAST_CHANGE: Final = {Modality.CT: 10.0, Modality.PET: 0.2, Modality.MRI: 20.0}
+_LEAST_SHARE: Final = 0.005
 _PERCENTILE: Final = 99.5
 # Colours that are drawn with, and what of the page takes their place.
 _COLOURS: Final = {"#010203": "currentColor", "#010204": "var(--before)", "#010205": "var(--after)"}
@@ -92,9 +93,10 @@ def draw_slice(shown: ShownSlice, affine: NDArray[np.float64], modality: Modalit
     before, after = (_hung(values, affine) for values in (shown.image, shown.restored))
     change = after.pixels - before.pixels
     window = _window(before.pixels, modality)
-    end = _nice_end(change, _LEAST_CHANGE[modality])
+    least = _LEAST_CHANGE.get(modality, _LEAST_SHARE * INTENSITY_RANGES[modality].width)
+    end = _nice_end(change, least)
     spread = None if shown.disagreement is None else _hung(shown.disagreement, affine).pixels
-    spread_end = 0.0 if spread is None else _nice_end(spread, _LEAST_CHANGE[modality] / 10)
+    spread_end = 0.0 if spread is None else _nice_end(spread, least / 10)
     grey = "gray_r" if modality is Modality.PET else "gray"
     height, width = before.pixels.shape
     width_mm, height_mm = width * before.column_spacing, height * before.row_spacing

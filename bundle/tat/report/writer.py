@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from bundle.tat.atomic import write_text
 from bundle.tat.cases.table import CaseRow
@@ -23,25 +23,44 @@ class ReportWriter:
 
     Args:
         output_dir: folder of the results.
-        weights: file of the weights, for the calibration beside it; ``None`` leaves out what it tells.
+        weights: file of the weights, for the calibration beside it; ``None`` leaves out what it says.
+        kind: ``none`` writes no report at the end of a run. The other kinds differ in what was measured before.
     """
 
-    def __init__(self, output_dir: str | Path, weights: str | None = None) -> None:
+    def __init__(
+        self,
+        output_dir: str | Path,
+        weights: str | None = None,
+        kind: Literal["none", "brief", "thorough"] = "brief",
+    ) -> None:
         self.output_dir = resolve_path(str(output_dir))
         self.weights = weights
+        self.kind = kind
+
+    @property
+    def path(self) -> Path:
+        """Of the report."""
+        return self.output_dir / REPORT_NAME
 
     def write(self, rows: Sequence[CaseRow]) -> Path | None:
         """Write the report at the end of a run; where nothing has a result, nothing is written.
+
+        Without a report, the one of an earlier run is removed if scans were restored anew: it shows images that are
+        gone.
 
         Args:
             rows: what became of its cases.
 
         Returns:
-            Its path; ``None`` where no scan was restored, now or before: the table has said why.
+            Its path; ``None`` without a report, or where no scan was restored, now or before: the table has said why.
 
         Raises:
             RefusedInputError: the file system does not let us.
         """
+        if self.kind == "none":
+            if any(row.status == "restored" for row in rows):
+                self.path.unlink(missing_ok=True)
+            return None
         if not read_run(self.output_dir).cases:
             return None
         write_run(self.output_dir, rows)
@@ -61,6 +80,5 @@ class ReportWriter:
         run = read_run(self.output_dir)
         if not run.cases and not run.left_out:
             raise RefusedInputError(f"{self.output_dir} holds no restored scan: pass the OUT of tat restore")
-        path = self.output_dir / REPORT_NAME
-        write_text(path, render_page(run, read_calibration(self.weights)))
-        return path
+        write_text(self.path, render_page(run, read_calibration(self.weights)))
+        return self.path

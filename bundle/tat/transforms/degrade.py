@@ -214,6 +214,8 @@ def _degrade_slice(
 ) -> NDArray[np.float32]:
     if modality is Modality.MRI:
         return mri.reduce_resolution(image, factor=kspace_factor)
+    if modality not in (Modality.CT, Modality.PET):
+        raise RefusedInputError(f"{modality.value} has no degradation: write one, or pass pairs of scans")
     if min(image.shape) == 1:
         raise RefusedInputError(f"transaxial slices have {image.shape} pixels: pass the whole volume")
     if modality is Modality.CT:

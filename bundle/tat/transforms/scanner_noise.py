@@ -28,7 +28,7 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
     """Make the degraded patch of CT and PET anew from the clean one, with the noise of one scanner of many.
 
     The texture is drawn too, so that the network cannot tell noise that was added from the scan's own by how it looks.
-    Levels are drawn evenly in their logarithm. MRI is left alone. Neighbouring slices are of one scanner: the noise of
+    Levels are drawn evenly in their logarithm. Other modalities are left alone. Neighbouring slices are of one scanner: the noise of
     each is drawn on its own in CT, and correlated with its neighbours' in PET.
 
     Args:
@@ -69,7 +69,7 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
         d = dict(data)
         self.randomize(None)
         modality = Modality(d[self.modality_key])
-        if modality is Modality.MRI:
+        if modality not in (Modality.CT, Modality.PET):
             return d
         for key in self.key_iterator(d):
             if not self._do_transform and not torch.equal(d[key], d[self.label_key]):
