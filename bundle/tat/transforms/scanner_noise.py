@@ -28,8 +28,8 @@ class RandScannerNoised(RandomizableTransform, MapTransform):
     """Make the degraded patch of CT and PET anew from the clean one, with the noise of one scanner of many.
 
     The texture is drawn too, so that the network cannot tell noise that was added from the scan's own by how it looks.
-    Levels are drawn evenly in their logarithm. Other modalities are left alone. Neighbouring slices are of one scanner: the noise of
-    each is drawn on its own in CT, and correlated with its neighbours' in PET.
+    Levels are drawn evenly in their logarithm. Other modalities are left alone. Neighbouring slices are of one
+    scanner: the noise of each is drawn on its own in CT, and correlated with its neighbours' in PET.
 
     Args:
         keys: key of the degraded patch, one.
