@@ -75,3 +75,11 @@ REAL_SOURCES = (
         sha256="9fdb292a2df96bba6087ee07d428969ba1eb07ed03724bcfaca96ec8e28a5fd5",
     ),
 )
+# Ships slices of sharp CT, which no training saw.
+SHARP_SOURCE = Source(
+    package="pydicom-data",
+    version="1.0.0",
+    program="pip",
+    archive="pydicom_data-*.whl",
+    sha256="622ac97265f1d91f76b5120b5bd6eb0f57737c392ef863b72c71779c91e33637",
+)

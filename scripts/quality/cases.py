@@ -155,7 +155,7 @@ def _degraded_anew(case: KnownCase, section: str) -> Iterator[KnownCase]:
 
 def _with_texture(case: KnownCase, section: str) -> Iterator[KnownCase]:
     """CT with noise of every texture, of a usual and of a sharp kernel."""
-    clean = _without_noise(case.label)
+    clean = without_noise(case.label)
     sharp = np.stack([image + SHARPENING * (image - smoothed(image, 1.0)) for image in clean])
     textures = VALIDATION_TEXTURES if section == VALIDATE else tuple(TEXTURES)
     plans = [(clean, "", name, level) for name in textures for level in LEVELS[section]]
@@ -172,7 +172,7 @@ def _with_texture(case: KnownCase, section: str) -> Iterator[KnownCase]:
 
 
 def _with_fewer_counts(case: KnownCase, section: str) -> Iterator[KnownCase]:
-    clean = _without_noise(case.label)
+    clean = without_noise(case.label)
     for level in COUNT_LEVELS[section]:
         for width in COUNT_WIDTHS:
             condition = f"level{level:g}_fwhm{width:g}mm"
@@ -196,8 +196,15 @@ def _with_less_kspace(case: KnownCase, section: str) -> Iterator[KnownCase]:
             yield _anew(case, condition, np.stack(low), case.label, kspace_kept=kept)
 
 
-def _without_noise(label: Slices) -> Slices:
-    """Clean slices without the noise that they still have, their edges as they were."""
+def without_noise(label: Slices) -> Slices:
+    """Take the noise from clean slices that they still have; edges stay as they were.
+
+    Args:
+        label: ``(N, H, W)``.
+
+    Returns:
+        The same without noise.
+    """
     cleaned = []
     for image in label:
         # Differences of neighbours hold the noise and little else, and twice its variance.

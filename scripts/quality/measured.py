@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bundle.tat.inferers.representation import recorded_representations
-from bundle.tat.metrics.regions import Regions, find_regions
+from bundle.tat.metrics.regions import Regions, find_regions, to_blocks
 from bundle.tat.modality import EVALUATION_WINDOWS, INTENSITY_RANGES, Modality
 from bundle.tat.quality.measures import CaseMeasures, SliceMeasures, measure_slice
 from scripts.quality.cases import KnownCase, Slices
@@ -35,6 +35,7 @@ class MeasuredCase:
         vectors: task representation of each slice ``(N, 4F)``; empty for a network without.
         gain: PSNR of the restored slices minus that of the input, in the evaluation window [dB].
         edge_gain: by how much the error at the clean slices' strong edges fell [dB].
+        edge_ratios: error at these edges over that in flat tissue, before and after; noise alone makes 1.
         errors: size of restored minus clean at some pixels of the body ``(N,)``, in the modality's unit.
     """
 
@@ -43,6 +44,7 @@ class MeasuredCase:
     vectors: Slices
     gain: float
     edge_gain: float
+    edge_ratios: tuple[float, float]
     errors: NDArray[np.float64]
 
     @property
@@ -81,15 +83,17 @@ def measure_cases(network: nn.Module, cases: Iterable[KnownCase]) -> Iterator[Me
         ]
         clean_regions = [find_regions(label, case.modality) for label in case.label]
         scores = [
-            _gains(*slices, regions, case.modality)
+            _scores(*slices, regions, case.modality)
             for *slices, regions in zip(case.image, restored, case.label, clean_regions, strict=True)
             if regions is not None
         ]
         if measured and scores:
-            gain, edge_gain = (float(np.mean(column)) for column in zip(*scores, strict=True))
+            gain, edge_gain, *ratios = (float(np.mean(column)) for column in zip(*scores, strict=True))
             represented = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float32)
             errors = _errors(restored, case.label, clean_regions)
-            yield MeasuredCase(case, _of_case(case, measured), represented, gain, edge_gain, errors)
+            yield MeasuredCase(
+                case, _of_case(case, measured), represented, gain, edge_gain, (ratios[0], ratios[1]), errors
+            )
 
 
 def restore(network: nn.Module, slices: Slices, modality: Modality) -> Slices:
@@ -118,14 +122,26 @@ def _errors(restored: Slices, label: Slices, clean_regions: Sequence[Regions | N
     return errors[:: max(1, len(errors) // N_ERRORS)]
 
 
-def _gains(image: Slices, restored: Slices, label: Slices, regions: Regions, modality: Modality) -> tuple[float, float]:
-    """Gain of a slice over all pixels, and at the strong edges of the clean slice, whose regions are given [dB]."""
+def _scores(
+    image: Slices, restored: Slices, label: Slices, regions: Regions, modality: Modality
+) -> tuple[float, float, float, float]:
+    """Scores of a slice, whose clean slice has the given regions.
+
+    Returns:
+        Gain over all pixels and at strong edges [dB]; error at these edges over that in flat tissue, before and after.
+    """
     window = EVALUATION_WINDOWS[modality]
     clip = partial(np.clip, a_min=window.low, a_max=window.high)
+    errors = image - label, restored - label
+    at_edges = [_error(error[regions.edges]) for error in errors]
+    in_flat = [_error(to_blocks(error)[regions.blocks]) for error in errors]
     # PSNR of both is taken over one range, so that it cancels.
+    before, after = (_error(clip(slices) - clip(label)) for slices in (image, restored))
     return (
-        _decibels(clip(image) - clip(label), clip(restored) - clip(label)),
-        _decibels((image - label)[regions.edges], (restored - label)[regions.edges]),
+        _decibels(before, after),
+        _decibels(*at_edges),
+        at_edges[0] / in_flat[0],
+        at_edges[1] / in_flat[1],
     )
 
 
@@ -133,7 +149,11 @@ def _gains(image: Slices, restored: Slices, label: Slices, regions: Regions, mod
 _LEAST_ERROR: Final = 1e-4
 
 
-def _decibels(before: Slices, after: Slices) -> float:
-    """By how much an error falls [dB]; an input without any error has a little."""
-    errors = [max(float(np.sqrt((error.astype(np.float64) ** 2).mean())), _LEAST_ERROR) for error in (before, after)]
-    return float(20.0 * np.log10(errors[0] / errors[1]))
+def _error(differences: Slices) -> float:
+    """Root mean square of differences; an input without any has a little."""
+    return max(float(np.sqrt((differences.astype(np.float64) ** 2).mean())), _LEAST_ERROR)
+
+
+def _decibels(before: float, after: float) -> float:
+    """By how much an error falls [dB]."""
+    return float(20.0 * np.log10(before / after))

@@ -26,7 +26,7 @@ def case(noise: float, subject: str, seed: int) -> MeasuredCase:
     measures = CaseMeasures(Modality.CT, 1, (one_slice(noise_before=noise, noise_after=noise / 4),))
     known = KnownCase(f"noise{noise}", "drawn", Modality.CT, subject, EMPTY, EMPTY, 1.0)
     errors = np.abs(np.random.default_rng(seed).standard_normal(500)) * noise / 3
-    return MeasuredCase(known, measures, EMPTY, 1.0, 1.0, errors)
+    return MeasuredCase(known, measures, EMPTY, 1.0, 1.0, (1.0, 1.0), errors)
 
 
 def cases(*subjects: str) -> list[MeasuredCase]:
