@@ -11,6 +11,8 @@ from typing import Final
 from bundle.tat.atomic import write_text
 
 ROOT: Final = Path(__file__).parents[2]
+# Both have tables of real scans.
+REAL_PAGES: Final = (ROOT / "docs" / "benchmark.md", ROOT / "docs" / "README.md")
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

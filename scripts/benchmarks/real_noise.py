@@ -1,4 +1,4 @@
-"""What becomes of the noise, the edges and the CT numbers of real CT as it is: a table in the page.
+"""What becomes of the noise, the edges and the CT numbers of real CT as it is: a table in the pages.
 
 Nothing is added to these scans, and nothing is known of them without noise. So noise is measured in flat tissue, the
 sharpness of edges at the surfaces of body and lung, and CT numbers as means by tissue.
@@ -24,7 +24,7 @@ from bundle.tat.metrics.edges import edge_profile, rise_distance
 from bundle.tat.metrics.regions import smoothed
 from bundle.tat.modality import Modality
 from bundle.tat.quality.measures import measure_slice, tissue_shifts
-from scripts.benchmarks.documents import ROOT, fill, markdown
+from scripts.benchmarks.documents import REAL_PAGES, fill, markdown
 from scripts.benchmarks.pipeline import WEIGHTS, Pipeline, Volume
 from scripts.data.parts import TEST
 from scripts.data.real.make import read_scan
@@ -142,13 +142,13 @@ def table(found: Sequence[RealNoise]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, measure, print the table, write it as JSON and into the page."""
+    """Read the command line, measure, print the table, write it as JSON and into the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of make data-real (default: data)")
     parser.add_argument("--scans", type=Path, help="folder of the real scans (default: DATA/sources/scans)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="default: models/model.pt")
     parser.add_argument("--table", type=Path, default=Path("eval/real_noise.json"), help="default: %(default)s")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmark.md", help="page with the marks")
+    parser.add_argument("--page", type=Path, nargs="+", default=REAL_PAGES, help="pages with the marks")
     options = parser.parse_args(arguments)
     names = [scan.name for scan in real_scans().values() if scan.split == TEST and scan.modality is Modality.CT]
     scans = options.scans or options.data / "sources" / "scans"
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = list(run([*names, *PACKAGED], options.data / "sources", scans, pipeline))
     print(table(found))
     write_json(options.table, {"scans": [asdict(one) for one in found], **pipeline.provenance})
-    fill([options.page], {"real_noise": table(found)})
+    fill(options.page, {"real_noise": table(found)})
 
 
 if __name__ == "__main__":

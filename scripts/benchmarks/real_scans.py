@@ -1,4 +1,4 @@
-"""What restoring is worth on pairs made of real scans, by texture, level, grid and person: tables in the page.
+"""What restoring is worth on pairs made of real scans, by texture, level, grid and person: tables in the pages.
 
 Its input is the evaluation that ``make benchmark-real`` runs.
 
@@ -18,11 +18,12 @@ from typing import Final
 
 from bundle.tat.atomic import write_json
 from bundle.tat.evaluation.table import SliceTable, read_slices
-from scripts.benchmarks.documents import ROOT, fill, markdown
+from scripts.benchmarks.documents import REAL_PAGES, fill, markdown
 from scripts.data.real.parts import REAL_PARTS, CountNoise, KSpaceCoverage, RealPart, TexturedNoise
 
 GAUSSIANS: Final = ("gaussian", "gaussian_3d")
 HEAD: Final = ("pairs of real scans", "input [dB]", "gain", "SSIM", "over the best Gaussian", "SSIM", "least gain")
+HEAD_OF_RANGES: Final = ("pairs of real scans", "cases", "gain", "over the best Gaussian", "least gain of a case")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,17 @@ def condition(part: RealPart) -> str:
             return f"PET, {part.plane}, noise correlated over {fwhm:g} mm"
         case _:
             return f"{part.modality.value}, simulated low dose"
+
+
+def strength(part: RealPart) -> str:
+    """How much a part is degraded, for all textures and planes."""
+    match part.degradation:
+        case TexturedNoise(_, deviation):
+            return f"CT, noise of {deviation:g} HU"
+        case CountNoise(_, fwhm):
+            return f"PET, noise correlated over {fwhm:g} mm"
+        case _:
+            return condition(part)
 
 
 def gains(table: SliceTable) -> Iterator[Gain]:
@@ -128,19 +140,39 @@ def table_of_persons(groups: Mapping[str, Sequence[Gain]]) -> str:
     return markdown(["gain over the input [dB]", *persons], rows)
 
 
+def table_of_ranges(groups: Mapping[str, Sequence[Gain]]) -> str:
+    """Lowest and highest gain of the conditions of each strength [dB], for the model card."""
+    strengths: dict[str, list[Sequence[Gain]]] = defaultdict(list)
+    for cases in groups.values():
+        strengths[strength(cases[0].part)].append(cases)
+    rows = []
+    for name, conditions in strengths.items():
+        found = [summary(cases) for cases in conditions]
+        ranges = (sorted({f"{of[key]:+.2f}" for of in found}, key=float) for key in ("over_input", "over_gaussian"))
+        rows.append(
+            [
+                name,
+                str(sum(map(len, conditions))),
+                *(" to ".join(dict.fromkeys((values[0], values[-1]))) for values in ranges),
+                f"{min(of['least'] for of in found):+.2f}",
+            ]
+        )
+    return markdown(HEAD_OF_RANGES, rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the scores of an evaluation; print the tables, write them as JSON and into the page."""
+    """Read the scores of an evaluation; print the tables, write them as JSON and into the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slices", type=Path, help="slices.csv of an evaluation of data/real.json")
     parser.add_argument("--out", type=Path, default=Path("eval/real_scans.json"), help="default: %(default)s")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmark.md", help="page with the marks")
+    parser.add_argument("--page", type=Path, nargs="+", default=REAL_PAGES, help="pages with the marks")
     options = parser.parse_args(arguments)
     groups = by_condition(list(gains(read_slices(options.slices))))
     conditions, persons = table_of_conditions(groups), table_of_persons(groups)
     print(f"{conditions}\n\n{persons}")
     figures = {name: summary(cases) | {"persons": over_persons(cases)} for name, cases in groups.items()}
     write_json(options.out, figures)
-    fill([options.page], {"real": f"{conditions}\n\n{persons}"})
+    fill(options.page, {"real": f"{conditions}\n\n{persons}", "real_ranges": table_of_ranges(groups)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Plain English in the pages: no long sentence or table cell, no `.4`, and no word of the list below.
+"""Plain English in pages, docstrings and messages: no long sentence or table cell, no `.4`, no word of the list below.
 
 ``python scripts/docs/check_prose.py`` names what is wrong, by file and line, and exits with 1. What a script writes
 between ``<!-- name -->`` and ``<!-- /name -->`` is not judged, and code neither. proselint does not serve: it has no
@@ -8,6 +8,7 @@ bound on sentences and cells, and the words it looks for are those of essays.
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,11 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = ("*.md", "docs/**/*.md", "models/README.md", "tests/samples/README.md", ".github/**/*.md")
+MODULES: Final = ("bundle/**/*.py", "scripts/**/*.py")
 MAX_WORDS: Final = 30  # of a sentence
 MAX_CHARACTERS: Final = 120  # of a table cell as it is shown
+# Shorter strings are names, units and pieces of a line.
+MIN_MESSAGE: Final = 6  # words
 # Words that readers of the field have to guess, and what to write.
 WORDS: Final = {
     r"likewise": "also",
@@ -117,18 +121,71 @@ def faults(page: str) -> list[Fault]:
     return sorted([*long_sentences(text), *long_cells(text), *wrong_words(text)])
 
 
+def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Docstrings of a module, its classes and functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str()) as docstring), *_]:
+                    yield docstring
+
+
+def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What a module may say to a user, with its line: strings that are no docstrings; a value in them is one word."""
+    known = {id(docstring) for docstring in docstrings(tree)}
+    for node in ast.walk(tree):  # an f-string comes before its pieces
+        if isinstance(node, ast.JoinedStr):
+            known.update(map(id, node.values))
+            pieces = [piece.value if isinstance(piece, ast.Constant) else "VALUE" for piece in node.values]
+            yield node.lineno, "".join(map(str, pieces))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in known:
+            yield node.lineno, node.value
+
+
+def without_markup(docstring: str) -> str:
+    """A docstring as a page: entries of its sections as list items, its formulas and examples left out."""
+    lines, hidden = list[str](), None
+    for line in docstring.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if hidden is not None and line.strip() and indent <= hidden:
+            hidden = None
+        if hidden is None and re.search(r"^\s*\.\. \w+::|::$", line):
+            hidden = indent
+            line = line.split(":: ", maxsplit=1)[0] if line.rstrip().endswith("::") else ""
+        elif hidden is not None or line.lstrip().startswith(">>>"):
+            line = ""
+        lines.append(re.sub(r"^\s+(\*{0,2}\w+(?: \([^)]*\))?): ", r"- \1: ", line))
+    return "\n".join(lines)
+
+
+def faults_of_code(module: str) -> list[Fault]:
+    """What is wrong with the docstrings and messages of a module, by line."""
+    tree = ast.parse(module)
+    texts = [(node.lineno, without_markup(str(node.value))) for node in docstrings(tree)]
+    texts += [
+        (line, text)
+        for line, text in messages(tree)
+        if len(text.split()) >= MIN_MESSAGE and not re.match(r"\s*(CREATE|SELECT|INSERT|UPDATE|DELETE|PRAGMA) ", text)
+    ]
+    return sorted(
+        Fault(first + fault.line - 1, fault.says)
+        for first, text in texts
+        for fault in (*long_sentences(text), *wrong_words(text))
+    )
+
+
 def check(root: Path) -> list[str]:
-    """Lines that say what is wrong with the pages below a folder."""
-    pages = sorted({path for pattern in PAGES for path in root.glob(pattern)})
+    """Lines that say what is wrong with the pages and modules below a folder."""
     return [
         f"{path.relative_to(root).as_posix()}:{fault.line}: {fault.says}"
-        for path in pages
-        for fault in faults(path.read_text(encoding="utf-8"))
+        for patterns, judge in ((PAGES, faults), (MODULES, faults_of_code))
+        for path in sorted({path for pattern in patterns for path in root.glob(pattern)})
+        for fault in judge(path.read_text(encoding="utf-8"))
     ]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check the pages of the repository."""
+    """Check the pages and modules of the repository."""
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     said = check(ROOT)
     print(*said, sep="\n", end="\n" if said else "")

@@ -1,8 +1,8 @@
-"""The check of the pages' English finds what it is for, and nothing else."""
+"""The check of the English of pages and modules finds what it is for, and nothing else."""
 
 import pytest
 
-from scripts.docs.check_prose import check, faults, main
+from scripts.docs.check_prose import check, faults, faults_of_code, main
 
 LONG = " ".join(["word"] * 31)
 
@@ -43,6 +43,38 @@ def test_finds(text, says):
 )
 def test_lets_pass(text):
     assert faults(text) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "says"),
+    [
+        (f'"""Short.\n\n{LONG}.\n"""\n', 3, "a sentence of 31 words"),
+        (f'def f():\n    """Short.\n\n    Args:\n        x: {LONG}.\n    """\n', 5, "a sentence of 32 words"),
+        ('class A:\n    """It is told."""\n', 2, "told: "),
+        (f'raise ValueError("{LONG}")\n', 1, "a sentence of 31 words"),
+        (f'raise ValueError(f"{{x}} {LONG}")\n', 1, "a sentence of 32 words"),
+        ('print(f"{x} is one of those that are told")\n', 1, "told: "),
+    ],
+)
+def test_finds_in_code(module, line, says):
+    (fault,) = faults_of_code(module)
+    assert (fault.line, fault.says[: len(says)]) == (line, says)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        f"# {LONG} told\n",
+        f'def f():\n    """Short.\n\n    Args:\n        x: {LONG[:99]}\n        y: {LONG[:99]}\n    """\n',
+        f'"""It is\n\n.. math:: {LONG}\n\n    {LONG} told\n\nThe end."""\n',
+        f'"""Example::\n\n    {LONG} told\n"""\n',
+        f'"""Is the same.\n\n>>> {LONG}\n"""\n',
+        'x = "told"\n',
+        f'x = "SELECT {LONG}"\n',
+    ],
+)
+def test_lets_code_pass(module):
+    assert faults_of_code(module) == []
 
 
 def test_lines_keep_their_number():
