@@ -85,7 +85,7 @@ def test_an_uneven_series_is_restored_slice_by_slice(foreign_directory):
     np.testing.assert_array_equal([image.pixel_array for image in images], stored)
     record = json.loads((foreign_directory / "out" / "head" / "restoration.json").read_text())
     assert record["assumptions"] == [
-        "the slices are not evenly spaced: each was restored by itself, and lies where its source does"
+        "the slices are not evenly spaced: each was restored by itself and has the position of its source"
     ]
 
 

@@ -225,7 +225,7 @@ def test_a_head_with_two_thicknesses_is_read_where_it_may_be_uneven(tmp_path):
     assert [header.position[2] for header in series.slices(allow_uneven=True)] == HEAD["heights"]
     assert volume.affine[2, 2] == pytest.approx(37.5 / 8)  # the mean distance
     assert volume.assumptions == (
-        "the slices are not evenly spaced: each was restored by itself, and lies where its source does",
+        "the slices are not evenly spaced: each was restored by itself and has the position of its source",
     )
 
 

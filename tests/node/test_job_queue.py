@@ -173,8 +173,8 @@ def test_silence_is_a_doubt_and_no_lack(queue):
     add(queue, instance(1))
     queue.end_deliveries("a", "silent")
     job = queue.complete(1)
-    assert (job.state, job.doubt) == ("waiting", "CT1 fell silent")
-    assert job.remark == "the series may be incomplete: CT1 fell silent"
+    assert (job.state, job.doubt) == ("waiting", "CT1 stopped sending")
+    assert job.remark == "the series may be incomplete: CT1 stopped sending"
     add(queue, instance(2), association="b"), release(queue, "b")
     assert queue.complete(1).doubt == ""
 
@@ -385,5 +385,5 @@ def test_the_queue_is_for_its_user_alone(tmp_path):
 def test_what_is_no_queue_is_refused(tmp_path, read_only):
     path = tmp_path / "queue.sqlite"
     path.write_bytes(b"no database " * 1000)
-    with pytest.raises(RefusedInputError, match="cannot be opened: file is not a database; look at its rights"):
+    with pytest.raises(RefusedInputError, match="cannot be opened: file is not a database; check its permissions"):
         JobQueue(path, Clock(), read_only=read_only)

@@ -61,7 +61,7 @@ def test_refusals(tmp_path, volume):
     with pytest.raises(RefusedInputError, match="LQ does not exist"):
         pair_folders(str(tmp_path))
     write_pair(tmp_path / "CT", "a.nii.gz", volume)
-    with pytest.raises(RefusedInputError, match="has no folder for PET, only CT"):
+    with pytest.raises(RefusedInputError, match="has no folder for PET: pass one of CT"):
         pair_folders(str(tmp_path), "PET")
     with pytest.raises(RefusedInputError, match="modality 'US' is not one"):
         pair_folders(str(tmp_path), "US")
