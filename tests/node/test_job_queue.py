@@ -104,7 +104,9 @@ def test_only_what_was_refused_or_failed_is_tried_again(queue, state):
         queue.complete(1)
     if state == "done":
         queue.start_next(), queue.restored(1, ["a"]), queue.sent(1, "a"), queue.finish(1)
-    with pytest.raises(RefusedInputError, match=f"job 1 is {state}: only incomplete, refused and failed"):
+    with pytest.raises(
+        RefusedInputError, match=f"job 1 is {state}: pass the number of an incomplete, refused or failed"
+    ):
         queue.retry(1)
     with pytest.raises(RefusedInputError, match="job 7 is not in the queue"):
         queue.retry(7)

@@ -185,8 +185,11 @@ REFUSED = {
     "cut MetaImage": (cut("a.mha"), r"its voxels are missing, damaged or cut short: fetch or export it again$"),
     "cut pair": (cut("a.hdr"), r"it has \d+ bytes of 210: fetch or export it again$"),
     "cut FreeSurfer": (cut("a.mgh"), r"it has \d+ bytes of \d+: fetch or export it again$"),
-    "damaged NRRD": (other("a.nrrd", b"NRRD0004\ntype: nonsense\n\n"), r'couldn\'t parse type "nonsense"\)$'),
-    "no MetaImage": (other("a.mha", b"hello"), r"its header is missing or damaged$"),
+    "damaged NRRD": (
+        other("a.nrrd", b"NRRD0004\ntype: nonsense\n\n"),
+        r'couldn\'t parse type "nonsense"\): fetch or export it again$',
+    ),
+    "no MetaImage": (other("a.mha", b"hello"), r"its header is missing or damaged: fetch or export it again$"),
     "no NIfTI": (other("a.nii.gz", gzip.compress(b"hello")), r"cannot read .*a\.nii\.gz: "),
     "voxels alone": (other("a.img", b"0" * 500), r"cannot read .*a\.img: "),
     "a picture": (other("a.png", b"\x89PNG"), r"is none of NIfTI .* or DICOM: convert it to NIfTI$"),

@@ -147,7 +147,7 @@ RECONSTRUCT, FROM_BUFFER = np.zeros(1).__reduce__()[0], np.zeros(1).__reduce_ex_
         (b"", "pickle exhausted|Ran out of input|pickle"),
         (b"not a pickle", "cannot read"),
         (pickle.dumps(torch.zeros(1, 2, 2))[:-20], "cannot read"),
-        (deep_pickle(100_000), "more than 500 steps"),
+        (deep_pickle(100_000), "more than 500 pickle steps"),
         (b"\x80\x04r\xff\xff\xff\x7f.", "its memo has the index|stack"),
         (b"\x80\x04Nr\xff\xff\xff\x7f.", "its memo has the index 2147483647"),
         (b"\x80\x04\x8e" + (2**62).to_bytes(8, "little") + b"x.", "cannot read"),

@@ -94,7 +94,7 @@ def _join(groups: Sequence[Group]) -> Iterator[tuple[str, Group]]:
     ):
         joined, waiting = _join_by(waiting, key)
         for group in joined:
-            yield f"each of {len(group)} images has another {name}: they were assumed to be one series", group
+            yield f"each of {len(group)} images has a different {name}: they were assumed to be one series", group
     yield from (("", group) for group in waiting)
 
 
