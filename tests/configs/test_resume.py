@@ -70,7 +70,7 @@ def test_a_finished_training_does_not_start_anew_and_says_so(foreign_directory, 
     assert digest(foreign_directory / "weights" / "model.pt") == before
     said = [record.getMessage() for record in caplog.records if "nothing left" in record.getMessage()]
     assert len(said) == 1
-    assert "checkpoint.pt has all of its 4 epochs; pass another --ckpt_dir" in said[0]
+    assert "checkpoint.pt has all of its 4 epochs; for a new training pass another --ckpt_dir" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_case_on_another_grid_is_refused_and_nothing_drawn(datalist, tmp_path)
 
 @pytest.mark.parametrize("given", [{}, {"datalist": "list.json", "scan": "scan.nii.gz"}])
 def test_a_datalist_or_scans_must_be_given(tmp_path, given):
-    with pytest.raises(RefusedInputError, match="put one kind in another folder"):
+    with pytest.raises(RefusedInputError, match="pass one of them"):
         draw_restored(tmp_path, tmp_path, **given)
 
 
