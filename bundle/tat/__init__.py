@@ -18,9 +18,9 @@ _MONAI_MODULE: Final = "monai.networks.nets.tat"
 def _register_network() -> None:
     """Make TAT a MONAI network: ``TAT``, ``monai.networks.nets.TAT`` and ``monai.networks.nets.tat.TAT``.
 
-    MONAI has no plug-in hook. Its config parser finds a bare class name by walking the modules whose names start with
-    ``monai`` for classes that say they live there, hence the alias module and the changed ``__module__``. Should MONAI
-    come to ship a TAT of its own, that one keeps its name and ours stays reachable as ``bundle.tat.networks.TAT``.
+    MONAI has no plug-in hook. Its config parser looks for a bare class name in the modules whose names start with
+    ``monai``, among classes whose ``__module__`` is such a name. Hence the alias module and the changed ``__module__``.
+    If MONAI ships a TAT of its own one day, that one keeps its name. Ours is then ``bundle.tat.networks.TAT`` only.
     """
     if hasattr(monai_nets, "TAT"):
         return

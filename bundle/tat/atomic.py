@@ -13,9 +13,9 @@ from typing import Final
 
 from bundle.tat.refusal import RefusedInputError
 
-# What a rename says when another process put its own result in place, or took it away, just before.
+# Errors of a rename when another process put its own result in place, or removed it, just before.
 _RACES: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
-# After so many races something else is wrong.
+# After this many races something else is wrong.
 _N_ATTEMPTS: Final = 10
 
 
@@ -23,7 +23,7 @@ _N_ATTEMPTS: Final = 10
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to, and make it the real file when all is written and on the disk.
 
-    Whoever reads ``path`` sees the old file or the new one, never half of it, even when the process is killed.
+    A reader of ``path`` sees the old file or the new one, never half of it, even when the process is killed.
 
     Args:
         path: file to write; its folder is made, an older file is replaced.
@@ -81,10 +81,10 @@ def write_json(path: Path, content: Mapping[str, object] | Sequence[object]) -> 
 def folder_written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary folder to write to, and make it the real one when all is written and on the disk.
 
-    Whoever reads ``path`` sees all of the old folder or all of the new one; there is an instant without either, since a
-    folder with files in it cannot be replaced in one step. A process that is killed leaves a hidden folder, which the
-    next one that finishes ``path`` on the same machine removes. Of several processes that write one folder the last
-    wins, whole.
+    A reader of ``path`` sees all of the old folder or all of the new one. For an instant there is neither, since a
+    folder with files in it cannot be replaced in one step. A process that is killed leaves a hidden folder; the next
+    process that finishes ``path`` on the same machine removes it. If several processes write one folder, the last one's
+    whole folder stays.
 
     Args:
         path: folder to write; its parents are made. An older folder is replaced, with everything in it.
@@ -110,7 +110,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
 
 
 def _hidden(path: Path, state: str) -> Path:
-    """A name beside ``path`` that no other call uses, and that tells which process uses it."""
+    """A name beside ``path`` that no other call uses, with the number of the process that uses it."""
     return path.with_name(f".{path.name}.{state}-{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}")
 
 

@@ -49,12 +49,12 @@ def slice_workers(workers: int | None, *, device: str | torch.device, compile_bl
     """How many workers restore slices side by side.
 
     Args:
-        workers: what the user says; ``None`` for as many as PyTorch has threads.
+        workers: the user's number; ``None`` for as many as PyTorch has threads.
         device: where the network is.
         compile_blocks: whether its blocks are compiled, which one thread has to do.
 
     Returns:
-        What the user says on a CPU, and 1 elsewhere, where slices go together.
+        ``workers`` on a CPU. 1 on other devices, where slices are restored in batches.
     """
     return workers if torch.device(device).type == "cpu" and not compile_blocks else 1
 
@@ -90,12 +90,12 @@ def prepare_network(
         blocks = [module for module in network.modules() if isinstance(module, TransformerBlock)]
         if not blocks:
             raise RefusedInputError(
-                f"compile is true, but {type(network).__name__} has no transformer blocks: leave it out"
+                f"compile is true, but {type(network).__name__} has no transformer blocks: leave compile out"
             )
         if torch.device(device).type == "cpu" and any(map(_is_in_strips, network.modules())):
             raise RefusedInputError(
-                "compile is true, but on a CPU blocks are evaluated in strips, which is faster: leave it out, "
-                "or pass --network_def#max_memory '$None'"
+                "compile is true, but on a CPU blocks are evaluated in strips, which is faster: leave compile out, "
+                "or pass --network_def#max_memory '$None' to evaluate blocks whole"
             )
         # Dynamo is imported by those who use it alone: it takes seconds.
         from torch._dynamo import config

@@ -1,4 +1,4 @@
-"""Telling one file from another one, and from itself after a change: read whole, or in samples."""
+"""Digests that differ between two files, and between a file and its changed form: of all its bytes, or of samples."""
 
 import hashlib
 import os

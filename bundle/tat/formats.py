@@ -1,4 +1,4 @@
-"""Which files are scans, and what a scan is called, told by their names."""
+"""Which files are scans, and what a scan is called: both from the names of files alone."""
 
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ _PARTS: Final = (
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether the name is that of a NIfTI file; one of a pair is told by ``is_pair``."""
+    """Whether the name is that of a NIfTI file; for a pair of files see ``is_pair``."""
     return path.name.lower().endswith(NIFTI_SUFFIXES)
 
 
@@ -105,8 +105,8 @@ def files_of(path: Path) -> list[Path]:
         path: of a volume; of a header and its voxels, either.
 
     Returns:
-        The file; or the header, then the voxels beside it. Voxels that an ``.nhdr`` or ``.mhd`` names otherwise are
-        missing here.
+        The file; or the header, then the voxels beside it. Voxels are missing here where an ``.nhdr`` or ``.mhd`` gives
+        their file another name.
     """
     first = header_file(path)
     beside = [_with_suffix(first, header, voxels) for header, voxels in _PARTS if _ends(first, header)]

@@ -1,4 +1,4 @@
-"""What is asked of an image before anything is computed from it."""
+"""Checks of an image before anything is computed from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_image(image: NDArray[Any], name: str) -> None:
         RefusedInputError: the array is not two-dimensional, is empty, or holds NaN or infinity.
     """
     if image.ndim != 2 or image.size == 0:
-        raise RefusedInputError(f"{name} has shape {image.shape}: pass one slice of shape (H, W), slice by slice")
+        raise RefusedInputError(f"{name} has shape {image.shape}: pass one slice of shape (H, W) at a time")
     n_bad = int(np.count_nonzero(~np.isfinite(image)))
     if n_bad:
         raise RefusedInputError(f"{name} holds {n_bad} values that are NaN or infinite: replace them first")

@@ -28,7 +28,9 @@ def find_bundle(folder: str) -> str:
     inside = [path.parents[1] for path in Path(folder).glob(f"*/{CONFIG}")]
     found = [Path(folder)] if (Path(folder) / CONFIG).is_file() else inside
     if len(found) != 1:
-        raise RefusedInputError(f"{folder} holds {len(found)} bundles ({CONFIG}): pass the folder of one")
+        raise RefusedInputError(
+            f"{folder} holds {len(found)} bundles (folders with {CONFIG}): pass the folder of one bundle"
+        )
     return str(found[0])
 
 
@@ -50,14 +52,14 @@ class InferenceConfig:
         root = find_bundle(find_bundle_root() if bundle_root is None else bundle_root)
         self._parser = ConfigParser()
         self._parser.read_config(str(Path(root) / CONFIG))
-        # The runner asks for no scan; an application may have them from elsewhere.
+        # The runner needs no list of scans; an application may have them from elsewhere.
         self._parser.update({"bundle_root": root, **overrides, "dataset#data": []})
         self.runner: CaseRunner = self._parser.get_parsed_content("runner")
         load_weights(self.runner.network.eval(), self._parser.get_parsed_content("ckpt_path"))
 
     @cached_property
     def report_writer(self) -> WritesReport | None:
-        """Writes the quality report at the end of a run; ``None`` where none is wished for."""
+        """Writes the quality report at the end of a run; ``None`` where none is requested."""
         writer: WritesReport | None = self._parser.get_parsed_content("report_writer")
         return writer
 

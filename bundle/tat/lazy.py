@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for, so that importing the package costs nothing."""
+"""Names of a package that are imported at their first use, so that importing the package itself takes no time."""
 
 import ast
 import sys
@@ -10,8 +10,8 @@ from pathlib import Path
 def export_lazily(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """Make a package offer the names that its source imports under ``if TYPE_CHECKING:``.
 
-    They stand in that one place, where type checkers see them, and are read from there. A name must not be that of a
-    module of the package: the module would take its place as soon as it is imported.
+    The names are written in that one place, where type checkers see them, and are read from there. A name must not be
+    that of a module of the package: the module would replace it as soon as it is imported.
 
     Args:
         package: the package that calls this, its ``__name__``.

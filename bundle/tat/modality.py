@@ -73,7 +73,7 @@ _SYNONYMS: Final = MappingProxyType(
 
 
 def parse_modality(text: str) -> Modality:
-    """Read a modality from a DICOM Modality value or a user's word.
+    """Read a modality from a DICOM Modality value or the user's text.
 
     Args:
         text: ``CT``, ``MR``, ``MRI``, ``PT`` or ``PET``, in any case.
@@ -82,7 +82,7 @@ def parse_modality(text: str) -> Modality:
         The modality.
 
     Raises:
-        RefusedInputError: the word names none of the three.
+        RefusedInputError: the text names none of the three.
     """
     try:
         return _SYNONYMS[text.strip().upper()]

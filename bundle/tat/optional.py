@@ -1,4 +1,4 @@
-"""Late import of optional packages: inference runs without them, and a program that needs one says which."""
+"""Late import of optional packages: inference runs without them, and a program that needs one names it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def exit_if_missing(package: str, *, extra: str) -> Iterator[None]:
     """End the program in one line where the imports inside lack an optional package.
 
     Args:
-        package: the package, such as ``matplotlib``; a lack of another one stays an error.
+        package: the package, such as ``matplotlib``; if another one is missing, the error is raised as it is.
         extra: the extra of the distribution that installs it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What made a result: said of a derived series, of scores and of a diagnosis alike."""
+"""What made a result: written with a derived series, with scores and with a diagnosis."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class Provenance:
     version: str
 
     def columns(self) -> dict[str, str | None]:
-        """The columns that say so in each row of a table, by their names."""
+        """The columns of a table that hold these values, by their names."""
         return {"weights_sha256": self.weights_sha256, "bundle_version": self.version}

@@ -20,8 +20,8 @@ class TrainedKind:
 
     Args:
         pixel_sizes: smallest and largest pixel side of the slices [mm].
-        mri_kept: smallest and largest share of an axis of k-space that MR images kept; ``None`` where nothing is said.
-        mri_kept_beside_whole: the same of the other axis where one is whole; ``None`` where none may be.
+        mri_kept: smallest and largest share of an axis of k-space that MR images kept; ``None`` where it is not known.
+        mri_kept_beside_whole: the same of the other axis where one axis is whole; ``None`` where no axis may be whole.
     """
 
     pixel_sizes: Mapping[Modality, tuple[float, float]]
@@ -30,7 +30,7 @@ class TrainedKind:
 
 
 def kind_file(weights: Path) -> Path:
-    """Where it is written: ``model.json`` beside ``model.pt``.
+    """The file that says what weights were trained on: ``model.json`` beside ``model.pt``.
 
     Args:
         weights: file of the weights.
@@ -45,8 +45,7 @@ def read_trained_kind(weights: str) -> TrainedKind:
         weights: file of the weights.
 
     Returns:
-        What ``model.json`` beside ``model.pt`` says. Where there is no such file nothing is known, which a warning
-        tells.
+        What ``model.json`` beside ``model.pt`` says. Without such a file nothing is known, and a warning is logged.
 
     Raises:
         RefusedInputError: the file cannot be understood.
@@ -65,7 +64,8 @@ def read_trained_kind(weights: str) -> TrainedKind:
         )
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise RefusedInputError(
-            f"{file} does not say what the weights were trained on: {error!r}; see {__name__}"
+            f"{file} does not say what the weights were trained on ({error!r}): take the file that was released with "
+            "the weights, or remove it, and nothing of this kind is checked"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from bundle.tat.refusal import RefusedInputError
 
-# Marks the root of a BIDS data set, and what beside the subjects is not its raw data.
+# The file that marks the root of a BIDS data set, and the folders in it that are not its raw data.
 BIDS_ROOT_FILE: Final = "dataset_description.json"
 BIDS_OTHER_DATA: Final = frozenset({"derivatives", "sourcedata"})
 
@@ -30,9 +30,9 @@ class Walked(NamedTuple):
 def walk(folder: Path) -> Walked:
     """List the files below a folder, in one walk that holds nothing but their names.
 
-    Hidden files and folders are left out: under such names, the systems of Apple keep notes beside files, servers old
-    copies, and git-annex its store. Links to folders may lead in circles and are not followed. Of a BIDS data set, the
-    folders for derivatives and source data are not entered, unless one of them is ``folder`` itself.
+    Hidden files and folders are left out: Apple's systems keep notes under such names, servers old copies, and
+    git-annex its store. Links to folders may lead in circles and are not followed. Of a BIDS data set, the folders for
+    derivatives and source data are not entered, unless one of them is ``folder`` itself.
 
     Args:
         folder: existing folder.
@@ -82,7 +82,7 @@ def _sort_entries(entries: list[os.DirEntry[str]], found: Walked) -> list[Path]:
 
 
 def check_there(path: Path) -> None:
-    """Refuse a path that leads nowhere.
+    """Refuse a path that does not exist.
 
     Args:
         path: of a scan.
@@ -95,4 +95,4 @@ def check_there(path: Path) -> None:
             f"{path} is a link to a file that is not there: fetch its content (git-annex: git annex get)"
         )
     if not path.exists():
-        raise RefusedInputError(f"{path} does not exist")
+        raise RefusedInputError(f"{path} does not exist: check the path")

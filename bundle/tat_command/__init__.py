@@ -1,6 +1,6 @@
-"""The command ``tat``: which verb is meant, what its words say, and help in plain text.
+"""The command ``tat``: it reads the verb and its words, and prints help in plain text.
 
-It stands beside the package ``bundle.tat``, not in it: importing that package imports MONAI and PyTorch, which takes
+It is beside the package ``bundle.tat``, not in it. Importing that package imports MONAI and PyTorch, which takes
 seconds, and ``tat --help`` needs neither (docs/decisions/0009-command-beside-the-package.md). What the verbs do is in
 ``bundle.tat.verbs``.
 """

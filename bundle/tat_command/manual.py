@@ -23,7 +23,7 @@ def overview() -> str:
     lines = _columns((name, verb.says) for name, verb in VERBS.items())
     return (
         f"usage: tat VERB ...\n\n{_ABOUT}\n\n{lines}\n"
-        "tat VERB --help says more. Several GPUs: torchrun --nproc_per_node 2 -m bundle.tat VERB ...\n"
+        "tat VERB --help explains a verb. Several GPUs: torchrun --nproc_per_node 2 -m bundle.tat VERB ...\n"
         f"{_NOT_A_DEVICE}\n"
     )
 

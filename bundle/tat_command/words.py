@@ -19,7 +19,7 @@ _SIMILARITY: Final = 0.5
 
 
 class MisuseError(Exception):
-    """Words that ``tat`` cannot take, said in one sentence."""
+    """Words that ``tat`` cannot use; the message says why in one sentence."""
 
 
 def known_verb(name: str) -> str:
@@ -50,7 +50,7 @@ def read_words(name: str, words: Sequence[str]) -> dict[str, object]:
         The options by name.
 
     Raises:
-        MisuseError: a word is missing, unknown, too many, said twice, or no value of its option.
+        MisuseError: a word is missing, unknown, too many, given twice, or no value of its option.
     """
     verb = VERBS[name]
     switches = {option.name for option in verb.options if not option.value}
@@ -61,7 +61,7 @@ def read_words(name: str, words: Sequence[str]) -> dict[str, object]:
         raise MisuseError(f"{placed[len(verb.places)]!r} is one word too many: {usage(name)}")
     for place, word in zip(verb.places, placed, strict=False):
         if place.name in options:
-            raise MisuseError(f"{place.shown} is said twice, as {word!r} and with --{place.name}: leave one out")
+            raise MisuseError(f"{place.shown} is given twice, as {word!r} and with --{place.name}: leave one out")
         options[place.name] = _absolute(word)
     missing = [place.shown for place in verb.places if not place.is_optional and place.name not in options]
     if missing:

@@ -108,7 +108,7 @@ def long_cells(page: str) -> Iterator[Fault]:
 def wrong_words(page: str) -> Iterator[Fault]:
     """Numbers without their zero, and words of the list."""
     for number, line in enumerate(without_code(page).splitlines(), 1):
-        for match in re.finditer(r"(?<![\w.\\/])\.\d+", line):
+        for match in re.finditer(r"(?<![\w.\\/%])\.\d+", line):
             yield Fault(number, f"{match[0]}: write 0{match[0]}")
         for word, instead in WORDS.items():
             for match in re.finditer(rf"\b(?:{word})\b", line, re.IGNORECASE):

@@ -31,4 +31,4 @@ def test_known_files_are_taken_out_wherever_they_stand():
 
 def test_a_row_tells_its_message_without_them():
     assert CaseRow("a", "CT", "failed", "/data/doe/a.nii: NaN").anonymous == "the scan: NaN"
-    assert CaseRow("a", "CT", "failed", "/data/doe/a.nii: NaN", told="NaN").anonymous == "NaN"
+    assert CaseRow("a", "CT", "failed", "/data/doe/a.nii: NaN", anonymous_message="NaN").anonymous == "NaN"

@@ -99,7 +99,10 @@ def test_a_finished_case_stays_finished_with_a_foreign_file_beside_its_slices(fo
     (foreign_directory / "series" / ".DS_Store").write_bytes(b"of a file manager")
     (foreign_directory / "series" / "notes.txt").write_text("seen")
     _opened.clear()
-    assert [(row.status, row.message) for row in run()] == [("skipped", "not DICOM"), ("skipped", "finished before")]
+    assert [(row.status, row.message) for row in run()] == [
+        ("skipped", "not DICOM"),
+        ("skipped", "finished by an earlier run"),
+    ]
     assert {_opened[str(path)] for path in paths} == {1}
 
 
@@ -125,7 +128,7 @@ def test_a_file_that_changed_is_digested_once(foreign_directory, monkeypatch):  
         }
         return run_config("inference.json", modality="CT", **options).parser.get_parsed_content("evaluator").rows
 
-    for message in ("", "finished before", "again: another scan had this name"):
+    for message in ("", "finished by an earlier run", "again: another scan had this name"):
         if message.startswith("again"):
             os.utime(foreign_directory / "scan.nii.gz", (1e9, 1e9))
         digested.clear()

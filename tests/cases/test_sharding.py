@@ -47,7 +47,7 @@ def test_without_an_answer_a_rank_speaks_for_itself(monkeypatch, caplog):
     rows = [CaseRow("a", "CT", "restored")]
     with caplog.at_level(logging.WARNING):
         assert rank_of(1, 2).gather(rows) == rows
-    assert "rank 1 shows its own cases only: connection refused" in caplog.text
+    assert "rank 1 shows its own cases only, since torchrun does not answer: connection refused" in caplog.text
 
 
 def test_ranks_are_started_by_torchrun(monkeypatch):

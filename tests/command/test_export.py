@@ -37,7 +37,7 @@ def test_a_file_is_written_and_compared(tiny, foreign_directory, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--formats", "ts,tflite"], "formats are ts, onnx, pt2: tflite is none of them"),
+        (["--formats", "ts,tflite"], "formats names tflite: pass some of ts, onnx, pt2"),
         (["--config_file", "nowhere.json"], "nowhere.json does not exist: pass --config_file"),
         (["--ckpt_path", "nowhere.pt"], "nowhere.pt do not exist"),
     ],
@@ -52,5 +52,5 @@ def test_what_cannot_be_exported_is_refused(words, message, tiny, foreign_direct
 
 def test_a_file_that_is_not_the_network_is_refused():
     network = TAT(**{name: value for name, value in TINY.items() if name != "_target_"}).eval()
-    with pytest.raises(RefusedInputError, match="is off by"):
+    with pytest.raises(RefusedInputError, match="differs from the network by"):
         compare(lambda image: network(image) + 2e-4, network)

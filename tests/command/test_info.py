@@ -181,7 +181,7 @@ def test_a_folder_that_is_refused_is_told_all_the_same(tmp_path, capsys):
     write_nifti(tmp_path / "in" / "x.nii.gz", CT)
     content = info(capsys, tmp_path / "in", "--modality", "CT")
     assert [scan["name"] for scan in content["scans"]] == ["x", "in"]
-    assert "pass one of them" in content["refused"]
+    assert "pass one folder" in content["refused"]
     assert main(["info", str(tmp_path / "in")]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("refused: ")
 

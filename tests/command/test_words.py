@@ -94,7 +94,7 @@ def test_an_expression_of_a_config_is_no_path():
         ("restore", ["a"], "tat restore needs OUT: tat restore IN OUT"),
         ("restore", [], "needs IN and OUT"),
         ("restore", ["a", "b", "c"], "'c' is one word too many"),
-        ("restore", ["a", "b", "--output_dir", "c"], "OUT is said twice, as 'b' and with --output_dir"),
+        ("restore", ["a", "b", "--output_dir", "c"], "OUT is given twice, as 'b' and with --output_dir"),
         ("restore", ["a", "b", "--nifti=yes"], "'yes' is no value of a switch: pass True or False"),
         ("compare", ["a", "b", "--sead", "3"], "there is no --sead, see tat compare --help. Did you mean seed?"),
     ],

@@ -91,7 +91,7 @@ def test_pet_scale_holds_over_the_sidecar_and_says_so(bids, caplog):
 
 def test_a_case_is_restored_again_when_its_sidecar_was_corrected(bids):
     assert [row.message for row in restore(bids / "sub-01")[0]] == [""]
-    assert [row.message for row in restore(bids / "sub-01")[0]] == ["finished before"]
+    assert [row.message for row in restore(bids / "sub-01")[0]] == ["finished by an earlier run"]
     (bids / "participants.tsv").write_text(TABLE.replace("74", "37"))
     rows, network, _ = restore(bids / "sub-01")
     assert [row.message for row in rows] == ["again: another scan had this name"]

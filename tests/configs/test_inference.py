@@ -85,7 +85,7 @@ def test_an_uneven_series_is_restored_slice_by_slice(foreign_directory):
     np.testing.assert_array_equal([image.pixel_array for image in images], stored)
     record = json.loads((foreign_directory / "out" / "head" / "restoration.json").read_text())
     assert record["assumptions"] == [
-        "the slices are not evenly spaced: each was restored by itself, and lies where its source does"
+        "the slices are not evenly spaced: each was restored by itself and has the position of its source"
     ]
 
 
@@ -96,7 +96,7 @@ def test_an_uneven_series_is_refused_before_the_network_where_it_must_be_even(fo
     overrides = {**IDENTITY, "network_def": fails_on_any_slice, **overrides}
     with pytest.raises(RuntimeError) as error:
         restore(foreign_directory / "head", foreign_directory / "out", **overrides)
-    assert "have it restored to DICOM alone, without NIfTI" in str(find_refusal(error.value))
+    assert "restore it to DICOM only, without NIfTI" in str(find_refusal(error.value))
     assert not (foreign_directory / "out" / "head").exists()
 
 

@@ -34,7 +34,7 @@ MEANT = {
 REFUSED = {
     ("layouts/data_ixi.json", "layouts/data_aapm.json"): "both say which scans to train on: give one of them",
     ("scanners.json", "layouts/data_clean.json"): "both say which scans to train on: give one of them",
-    ("augmented.json", "scanners.json"): "both say how pairs are varied: give one of them",
+    ("augmented.json", "scanners.json"): "both say how pairs are augmented: give one of them",
     ("monai_label.json", "layouts/data_folders.json"): "both say which scans to train on: give one of them",
     ("ablations/basic_unet.json", "ablations/static_twin.json"): "both say which network is trained",
     ("evaluate.json", "multi_gpu_train.json"): "one scores weights, the other trains",
@@ -42,7 +42,7 @@ REFUSED = {
     ("context.json", "small.json"): "give small.json before it",
     ("context.json", "ablations/basic_unet.json"): "both say which network is trained",
     ("monai_label.json", "small.json"): "small.json replaces the schedule of monai_label.json",
-    ("small.json", "multi_gpu_evaluate.json"): "shares out what is scored by evaluate.json: give that, too",
+    ("small.json", "multi_gpu_evaluate.json"): "only adds several processes to evaluate.json: also give evaluate.json",
 }
 # What each overlay is for, told by what the merged config makes.
 EFFECTS = {
@@ -152,7 +152,7 @@ def test_most_pairs_are_not_refused():
         (("train.json", "small.json", "small.json"), "small.json is given twice"),
         (("inference.json", "augmented.json"), "augmented.json is an overlay of train.json, not of inference.json"),
         (("train.json", "multi_gpu_inference.json"), "an overlay of inference.json, not of train.json"),
-        (("train.json", "multi_gpu_evaluate.json"), "give that, too"),
+        (("train.json", "multi_gpu_evaluate.json"), "also give evaluate.json"),
     ],
 )
 def test_what_belongs_to_another_config_is_refused(files, message):

@@ -70,7 +70,7 @@ def test_a_finished_training_does_not_start_anew_and_says_so(foreign_directory, 
     assert digest(foreign_directory / "weights" / "model.pt") == before
     said = [record.getMessage() for record in caplog.records if "nothing left" in record.getMessage()]
     assert len(said) == 1
-    assert "checkpoint.pt has all of its 4 epochs; pass another --ckpt_dir" in said[0]
+    assert "checkpoint.pt has all of its 4 epochs; for a new training pass another --ckpt_dir" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_finished_training_does_not_start_anew_and_says_so(foreign_directory, 
         ({"network_def": {**TINY, "dim": 6}}, "of another training"),
         ({"epoch_length": 2}, "epoch_length 3, not 2"),
         ({"epochs": N_EPOCHS + 1}, "epochs 4, not 5"),
-        ({"learning_rate": 1e-5}, "learning_rate 0.0002, not 1e-05: pass the former"),
+        ({"learning_rate": 1e-5}, "learning_rate 0.0002, not 1e-05: pass the first values"),
         ({"tasks": ["PET", "CT"]}, "tasks None, not ['CT', 'PET']"),
         ({"seed": 7, "mri_scale": "percentile"}, "mri_scale fixed, not percentile; seed 0, not 7"),
         ({"flip_prob": 0.5}, "flip_prob 0.0, not 0.5"),
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_other_data_is_refused(foreign_directory, pairs):  # noq
     with pytest.raises(RuntimeError) as caught:
         train(pairs, foreign_directory)
     said = str(find_refusal(caught.value))
-    assert re.search(r"trained with data 4 items \(\w{12}\), not 4 items \(\w{12}\): pass the former", said)
+    assert re.search(r"trained with data 4 items \(\w{12}\), not 4 items \(\w{12}\): pass the first values", said)
     assert "another --ckpt_dir" in said
     assert digest(foreign_directory / "weights" / "model.pt") == before
 

@@ -43,7 +43,7 @@ def test_a_datalist_is_its_section(tmp_path, volume):
     ]
     with pytest.raises(ValueError, match=r"section 'training' .* is empty"):
         find_scans(str(tmp_path / "list.json"), section="training")
-    with pytest.raises(ValueError, match=r"has no section 'validation', only \['testing', 'training'\]"):
+    with pytest.raises(ValueError, match=r"has no section 'validation': pass one of \['testing', 'training'\]"):
         find_scans(str(tmp_path / "list.json"), section="validation")
 
 
@@ -74,7 +74,7 @@ def test_refusals(tmp_path, volume):
         find_scans(str(tmp_path))
     write_nifti(tmp_path / "a.nii.gz", volume)
     write_dicom_series(tmp_path, volume)
-    with pytest.raises(ValueError, match="and DICOM: pass one of them"):
+    with pytest.raises(ValueError, match="and DICOM: put one kind in another folder"):
         find_scans(str(tmp_path))
 
 

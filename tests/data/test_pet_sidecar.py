@@ -181,7 +181,7 @@ def test_what_is_missing_is_named_with_the_way_out(fields, missing):
         ({"RadionuclideHalfLife": 1.83}, "RadionuclideHalfLife below 60 s"),
         ({"InjectionStart": 60}, "the decay correction before InjectionStart"),
         ({"InjectionStart": -1e5}, "more than 10 half-lives after InjectionStart"),
-        ({"InjectionStart": "09:00:00"}, "InjectionStart in sub-01_pet.json is no number"),
+        ({"InjectionStart": "09:00:00"}, "InjectionStart in sub-01_pet.json is not a number"),
         ({"DecayCorrection": "ADMIN", "ImageDecayCorrected": False}, "contradicts itself: DecayCorrection is ADMIN"),
     ],
 )

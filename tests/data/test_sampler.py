@@ -94,5 +94,5 @@ def test_refusals():
         TaskBalancedBatchSampler(entries({"CT": 1}), 0)
     with pytest.raises(ValueError, match="rank 2 is none of 2 ranks"):
         TaskBalancedBatchSampler(entries({"CT": 1}), 1, rank=2, n_ranks=2)
-    with pytest.raises(RefusedInputError, match=r"a\.nii names no 'modality': say it in the list of pairs"):
+    with pytest.raises(RefusedInputError, match=r"a\.nii names no 'modality': add it to the list of pairs"):
         TaskBalancedBatchSampler([*entries({"CT": 1}), {"image": "a.nii", "label": "b.nii"}], 1)

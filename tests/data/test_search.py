@@ -78,7 +78,7 @@ def test_label_maps_with_bids_names_are_skipped(tmp_path):
 def test_dicom_beside_volumes_is_refused_at_any_depth(tmp_path):
     scan(tmp_path / "deep" / "er" / "a.nii")
     write_dicom_series(tmp_path / "other", VOLUME)
-    with pytest.raises(RefusedInputError, match=r"deep/er/a\.nii is the first of 1\) and DICOM: pass one of them"):
+    with pytest.raises(RefusedInputError, match=r"deep/er/a\.nii is the first of 1\) and DICOM: put one kind in"):
         find_scans(tmp_path)
 
 

@@ -84,7 +84,7 @@ def test_numbers(tmp_path, value, expected):
 
 @pytest.mark.parametrize("value", [True, "soon", {"a": 1}, [], [1, None], float("nan"), "inf"])
 def test_what_is_no_number_is_refused(tmp_path, value):
-    with pytest.raises(RefusedInputError, match=r"A in x\.json is no number"):
+    with pytest.raises(RefusedInputError, match=r"A in x\.json is not a number"):
         Sidecar(tmp_path / "x.json", {"A": value}).numbers("A")
 
 

@@ -34,7 +34,7 @@ def test_names_do_not_matter_with_a_preamble(path):
     ("content", "message"),
     [
         (lambda _: b"", r"is empty \(0 bytes\)"),
-        (lambda _: b"hello", "is named as DICOM but is none"),
+        (lambda _: b"hello", "has the name of a DICOM file but is none"),
         (lambda whole: b"MZ" + whole[2:], "begins like a program"),
         (lambda whole: b"\x7fELF" + whole[4:], "begins like a program"),
         (lambda whole: whole[: whole.index(b"MONOCHROME2")], "ends before its pixels"),

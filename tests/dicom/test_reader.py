@@ -219,13 +219,13 @@ HEAD = {"heights": SKULL_BASE + ABOVE, "thicknesses": [2.5] * 5 + [7.5] * 4}
 
 def test_a_head_with_two_thicknesses_is_read_where_it_may_be_uneven(tmp_path):
     series = find_series([place(tmp_path, **HEAD)])
-    with pytest.raises(ValueError, match=r"mm apart, .*: pass one series of evenly spaced slices, or have"):
+    with pytest.raises(ValueError, match=r"mm apart, .*: pass one series of evenly spaced slices, or restore"):
         read_series(series)
     volume = read_series(series, allow_uneven=True)
     assert [header.position[2] for header in series.slices(allow_uneven=True)] == HEAD["heights"]
     assert volume.affine[2, 2] == pytest.approx(37.5 / 8)  # the mean distance
     assert volume.assumptions == (
-        "the slices are not evenly spaced: each was restored by itself, and lies where its source does",
+        "the slices are not evenly spaced: each was restored by itself and has the position of its source",
     )
 
 

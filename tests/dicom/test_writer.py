@@ -432,7 +432,7 @@ def test_a_series_has_one_study_and_one_frame_of_reference(tmp_path):
 
 def test_a_source_of_another_size_is_refused(tmp_path):
     sources = write_source(tmp_path / "source", stored_values("MR"), "MR")
-    with pytest.raises(ValueError, match=r"100\.dcm: it is not of the volume's 12 columns and 10 rows"):
+    with pytest.raises(ValueError, match=r"100\.dcm: it has another size than the volume, 12 columns and 10 rows"):
         derive(sources, np.zeros((12, 10, 3), np.float32))
 
 

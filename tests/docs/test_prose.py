@@ -65,6 +65,7 @@ def test_finds_in_code(module, line, says):
     "module",
     [
         f"# {LONG} told\n",
+        'logger.info("case %d of %d took %.1f s", 1, 2, 3.0)\n',
         f'def f():\n    """Short.\n\n    Args:\n        x: {LONG[:99]}\n        y: {LONG[:99]}\n    """\n',
         f'"""It is\n\n.. math:: {LONG}\n\n    {LONG} told\n\nThe end."""\n',
         f'"""Example::\n\n    {LONG} told\n"""\n',

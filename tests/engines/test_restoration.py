@@ -16,7 +16,7 @@ from tests.configs.conftest import foreign_directory, run_config  # noqa: F401 -
 from tests.scans import blobs, write_nifti
 
 SIDES = {"a": 16, "b": 24, "c": 32}
-RESTORED, FINISHED = ("restored", ""), ("skipped", "finished before")
+RESTORED, FINISHED = ("restored", ""), ("skipped", "finished by an earlier run")
 
 
 class Brighten(torch.nn.Module):
@@ -154,8 +154,8 @@ def lost_files(scans, out):
     [
         (lambda *_: {"overwrite": True}, "overwrite"),
         (lambda *_: {"overwrite": "true"}, "overwrite"),
-        (other_weights, "other weights"),
-        (lambda *_: {"slice_axis": 0, "pet_scale": 2.0}, "other pet_scale, slice_axis"),
+        (other_weights, "made with other weights"),
+        (lambda *_: {"slice_axis": 0, "pet_scale": 2.0}, "made with another pet_scale, slice_axis"),
         (other_scan, "another scan had this name"),
         (other_folder, "another scan had this name"),
         (lost_files, "its files were gone"),

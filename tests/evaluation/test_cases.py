@@ -78,7 +78,7 @@ def test_subjects_are_taken_from_the_datalist(dataset):
 
 
 def test_what_is_missing_is_named(dataset):
-    with pytest.raises(RefusedInputError, match=r"has no section 'validation', only \['testing'\]"):
+    with pytest.raises(RefusedInputError, match=r"has no section 'validation': pass one of \['testing'\]"):
         read(dataset, "validation")
     (dataset / "restored" / "p1.v2_low" / "p1.v2_low_restored.nii.gz").unlink()
     with pytest.raises(RefusedInputError, match=r"p1.v2_low_restored.nii.gz is missing"):

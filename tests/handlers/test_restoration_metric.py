@@ -55,7 +55,7 @@ def test_the_validation_scores_as_an_evaluation_does():
 
 
 def test_nothing_to_score_is_refused():
-    with pytest.raises(RefusedInputError, match="every slice of the validation section has a constant label"):
+    with pytest.raises(RefusedInputError, match="every label slice of the validation section is constant"):
         run([air("CT"), air("MRI")])
 
 

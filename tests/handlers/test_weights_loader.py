@@ -66,7 +66,7 @@ def test_damaged_files_are_refused(tmp_path, content):
 
 
 def test_missing_file_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="do not exist: pass the path of a file that does"):
+    with pytest.raises(ValueError, match="do not exist: pass the path of an existing file"):
         load_weights(network(), str(tmp_path / "model.pt"))
 
 

@@ -190,7 +190,7 @@ def test_what_was_trained_is_used_at_once(server, folder):
 
 def test_training_on_images_of_unknown_modality_is_refused(server):
     server.post(f"/train/{MODEL}", max_epochs=2, val_split=0.34, modality="", epoch_length=2)
-    with pytest.raises(AssertionError, match="its modality is said to be nothing"):
+    with pytest.raises(AssertionError, match="neither list nor file names its modality"):
         server.wait("train/")
 
 

@@ -27,9 +27,9 @@ def refusal(words: str, capsys) -> str:
         ("--send-to here", "refused: send_to is 'here'"),
         ("--send-to 127.0.0.1:104:A --bind 0.0.0.0", "refused: bind is 0.0.0.0, which other computers reach"),
         ("--send-to 127.0.0.1:104:A --port 99999", "refused: port is 99999: pass a whole number from 0 to 65535"),
-        ("--send-to 127.0.0.1:104:A --tls_key k.pem", "refused: TLS needs three files, and tls_cert is not named"),
+        ("--send-to 127.0.0.1:104:A --tls_key k.pem", "refused: TLS needs three files, and tls_cert is missing"),
         ("--send-to 127.0.0.1:104:A --any_slices", "refused: any_slices is no id of inference.json"),
-        ("--send-to 127.0.0.1:104:A --output_dir x", "refused: output_dir cannot be set for tat serve"),
+        ("--send-to 127.0.0.1:104:A --output_dir x", "refused: output_dir is set by tat serve itself"),
         ("--status --folder gone", "holds no queue: pass --folder of a node that has run"),
         ("--retry 3 --folder gone", "holds no queue"),
         ("--folder --status", "refused: --folder needs a value: --folder DIR"),
@@ -71,6 +71,6 @@ def test_status_and_retry_need_no_network(foreign_directory, capsys, monkeypatch
     assert main(["serve", "--status", "--folder", "node"]) == 0
     assert "1 refused" in capsys.readouterr().out
     assert main(["serve", "--retry", "1", "--folder", "node"]) == 0
-    assert capsys.readouterr().out == "job 1 was refused and is tried again\n"
+    assert capsys.readouterr().out == "job 1 was refused and is in the queue again\n"
     assert queue.jobs()[0].state == "waiting"
     queue.close()

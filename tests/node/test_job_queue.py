@@ -104,7 +104,9 @@ def test_only_what_was_refused_or_failed_is_tried_again(queue, state):
         queue.complete(1)
     if state == "done":
         queue.start_next(), queue.restored(1, ["a"]), queue.sent(1, "a"), queue.finish(1)
-    with pytest.raises(RefusedInputError, match=f"job 1 is {state}: only incomplete, refused and failed"):
+    with pytest.raises(
+        RefusedInputError, match=f"job 1 is {state}: pass the number of an incomplete, refused or failed"
+    ):
         queue.retry(1)
     with pytest.raises(RefusedInputError, match="job 7 is not in the queue"):
         queue.retry(7)
@@ -173,8 +175,8 @@ def test_silence_is_a_doubt_and_no_lack(queue):
     add(queue, instance(1))
     queue.end_deliveries("a", "silent")
     job = queue.complete(1)
-    assert (job.state, job.doubt) == ("waiting", "CT1 fell silent")
-    assert job.remark == "the series may be incomplete: CT1 fell silent"
+    assert (job.state, job.doubt) == ("waiting", "CT1 stopped sending")
+    assert job.remark == "the series may be incomplete: CT1 stopped sending"
     add(queue, instance(2), association="b"), release(queue, "b")
     assert queue.complete(1).doubt == ""
 
@@ -385,5 +387,5 @@ def test_the_queue_is_for_its_user_alone(tmp_path):
 def test_what_is_no_queue_is_refused(tmp_path, read_only):
     path = tmp_path / "queue.sqlite"
     path.write_bytes(b"no database " * 1000)
-    with pytest.raises(RefusedInputError, match="cannot be opened: file is not a database; look at its rights"):
+    with pytest.raises(RefusedInputError, match="cannot be opened: file is not a database; check its permissions"):
         JobQueue(path, Clock(), read_only=read_only)

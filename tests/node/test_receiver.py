@@ -263,7 +263,7 @@ def test_a_series_that_broke_off_waits_for_its_sender(steps, tmp_path, archive, 
     leave(association)
     one.complete()
     assert states(one.queue) == ["incomplete"]
-    assert "job 1: incomplete: 2 objects, 0.0 MB, from CT1 came, but the connection of CT1 broke off" in caplog.text
+    assert "job 1: incomplete: received 2 objects, 0.0 MB, from CT1, but the connection of CT1 broke off" in caplog.text
     assert not one.node.restore_next()
     assert send(one.port, paths[2:]) == [0]
     one.complete()
@@ -358,7 +358,7 @@ def test_a_caller_that_falls_silent_is_dropped_and_its_series_restored_with_a_wo
     one.complete()  # waits until the node has dropped it
     assert association.is_aborted or not association.is_established
     one.finish()
-    assert one.copies.remarks == ["the series may be incomplete: CT1 fell silent"]
+    assert one.copies.remarks == ["the series may be incomplete: CT1 stopped sending"]
 
 
 def test_the_system_asks_callers_whether_they_are_there(steps):

@@ -57,7 +57,7 @@ def test_a_receiver_of_implicit_vr_gets_that(tmp_path):
 def test_a_class_that_the_receiver_does_not_take_is_named(tmp_path, classes):
     archive = Archive(classes=classes)
     paths = [of_class(path, ENHANCED_CT) for path in series(tmp_path / "in")]
-    with pytest.raises(RejectedError, match="the receiver takes none of Enhanced CT Image Storage"):
+    with pytest.raises(RejectedError, match="the receiver accepts none of Enhanced CT Image Storage"):
         send(archive, tmp_path, paths)
     archive.stop()
 
@@ -66,7 +66,7 @@ def test_one_of_two_classes_that_is_not_taken_is_named(tmp_path):
     archive = Archive(classes=[CT])
     paths = series(tmp_path / "in")
     of_class(paths[2], ENHANCED_CT)
-    with pytest.raises(RejectedError, match="the receiver does not take Enhanced CT Image Storage"):
+    with pytest.raises(RejectedError, match="the receiver does not accept Enhanced CT Image Storage"):
         send(archive, tmp_path, paths)
     assert len(archive.came) == 2
     archive.stop()

@@ -321,7 +321,7 @@ def test_what_needs_a_look_stays_for_a_day_at_least(tmp_path, archive, steps):
     one.node.remove_old()
     assert states(one.queue) == ["refused"]
     assert one.node._is_done()
-    with pytest.raises(RefusedInputError, match="1 of 2 series are not done: tat serve --status says why"):
+    with pytest.raises(RefusedInputError, match="1 of 2 series are not done: tat serve --status gives the reasons"):
         one.node._check_outcome()
     one.clock.pass_by(86400)
     one.node.remove_old()

@@ -112,7 +112,7 @@ def test_tls_takes_three_files(tmp_path):
     paths = [str(tmp_path / name) for name in ("cert", "key", "ca")]
     assert read_tls(None, None, None) is None
     assert [str(path) for path in read_tls(*paths)] == paths
-    with pytest.raises(RefusedInputError, match="tls_ca is not named: pass --tls_ca FILE"):
+    with pytest.raises(RefusedInputError, match="tls_ca is missing: pass --tls_ca FILE"):
         read_tls(*paths[:2], None)
     with pytest.raises(RefusedInputError, match=r"tls_key .*gone does not exist"):
         read_tls(paths[0], str(tmp_path / "gone"), paths[2])

@@ -38,7 +38,7 @@ def message(*files, **overrides) -> str:
 def test_a_misspelt_id_is_refused_and_the_nearest_named(file, id_, nearest):
     said = message(file, **{id_: 1})
     assert said.startswith(f"{id_.replace('::', '#')} is no id of {file.rsplit('/', 1)[-1]}: ")
-    assert said.endswith(f"did you mean {nearest}?" if nearest else "docs/reference/config-ids.md lists them")
+    assert said.endswith(f"did you mean {nearest}?" if nearest else "docs/reference/config-ids.md lists the ids")
 
 
 def test_all_are_named():

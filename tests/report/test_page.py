@@ -28,7 +28,7 @@ def out(tmp_path_factory):
     rows = [
         CaseRow("bad", "CT", "failed", "/data/Doe John/bad.nii: 3 of 9 voxels are NaN"),
         CaseRow("Doe John/scout", "", "skipped", "a localizer (scout), which is no slice of a volume"),
-        CaseRow("fine", "CT", "skipped", "finished before"),
+        CaseRow("fine", "CT", "skipped", "finished by an earlier run"),
     ]
     ReportWriter(folder).write(rows)
     return folder

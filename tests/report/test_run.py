@@ -85,7 +85,7 @@ def test_one_that_was_written_before_is_refused_too(scan, weights):
     out, _ = restore(scan, weights, Blur(9))
     with pytest.raises(RuntimeError) as caught:
         restore(scan, weights, Blur(9), refuse_doubtful=True)
-    assert "remove body from the output" in str(find_refusal(caught.value))
+    assert "remove the folder body from the output" in str(find_refusal(caught.value))
     assert (out / "body").is_dir()
 
 

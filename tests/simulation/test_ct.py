@@ -122,7 +122,7 @@ def test_the_calibration_is_what_was_measured():
 @pytest.mark.parametrize(
     ("image", "pixel_size", "reason"),
     [
-        (np.zeros((4, 4, 4)), 1.0, "slice by slice"),
+        (np.zeros((4, 4, 4)), 1.0, "at a time"),
         (np.full((4, 4), np.inf), 1.0, "NaN or infinite"),
         (np.zeros((4, 4)), 0.0, "pixel_size"),
         (np.zeros((4, 4)), -1.0, "pixel_size"),

@@ -66,9 +66,9 @@ def test_the_input_is_left_alone_and_the_result_repeats(image):
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (np.zeros((4, 5, 6)), "slice by slice"),
-        (np.zeros(5), "slice by slice"),
-        (np.zeros((0, 8)), "slice by slice"),
+        (np.zeros((4, 5, 6)), "at a time"),
+        (np.zeros(5), "at a time"),
+        (np.zeros((0, 8)), "at a time"),
         (np.full((8, 8), np.nan), "64 values that are NaN"),
         (np.zeros((8, 3)), r"outside \[1, 3\]"),
     ],

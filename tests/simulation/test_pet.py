@@ -103,7 +103,7 @@ def test_an_empty_slice_stays_empty():
 @pytest.mark.parametrize(
     ("activity", "attenuation", "reason"),
     [
-        (np.zeros((4, 4, 4)), np.zeros((4, 4)), "slice by slice"),
+        (np.zeros((4, 4, 4)), np.zeros((4, 4)), "at a time"),
         (np.zeros((4, 4)), np.full((4, 4), np.nan), "NaN"),
         (np.full((4, 4), -1.0), np.zeros((4, 4)), "activity reaches -1"),
         (np.zeros((4, 4)), np.zeros((4, 5)), "one grid"),

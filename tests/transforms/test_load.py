@@ -79,7 +79,7 @@ def test_fourth_dimension_becomes_channels(tmp_path):
         ("empty.nii", b"", r"cannot read .*empty\.nii"),
         ("broken.nrrd", b"NRRD0004\ntype: nonsense\n\n", r"cannot read .*broken\.nrrd"),
         ("picture.png", b"\x89PNG", "is none of NIfTI"),
-        ("text.dcm", b"hello", r"text\.dcm is named as DICOM but is none"),
+        ("text.dcm", b"hello", r"text\.dcm has the name of a DICOM file but is none"),
         ("empty.dcm", b"", r"empty\.dcm is empty"),
     ],
 )

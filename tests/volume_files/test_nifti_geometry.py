@@ -159,7 +159,7 @@ def test_forms_of_another_grid_are_not_written(tmp_path):
     ("kind", "message"),
     [
         (Kind(TEMPLATE, SCANNER, (4, 1)), r"corners lie up to 21\.8 mm apart: the sform \(code 4\) is used"),
-        (Kind(SCANNER, SCANNER, (0, 0)), r"tells no orientation \(sform and qform codes are 0\)"),
+        (Kind(SCANNER, SCANNER, (0, 0)), r"names no orientation \(sform and qform codes are 0\)"),
         (Kind(TILTED, TILTED, (1, 0)), ""),
         (Kind(SCANNER, SCANNER, (2, 1)), ""),
     ],

@@ -1,4 +1,4 @@
-"""What becomes of each case of a run: its record, its fingerprint, whether it is finished, the table at the end."""
+"""The cases of a run: record, fingerprint, whether a case is finished, and the table at the end."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What was said of a case, without what might name a patient: for a report that is passed on."""
+"""Messages about a case without anything that might name a patient: for a report that is passed on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling a case from another one of the same name, and from itself after a change."""
+"""Digests that differ between two cases of one name, and between a case and its changed form."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def n_bytes(item: Mapping[str, Any]) -> int:
         item: entry of a datalist.
 
     Returns:
-        Its size; 0 for a file that is not there, which will be said when its turn has come.
+        Its size; 0 for a file that does not exist, which is refused later, when it is to be read.
     """
     series = series_of(item)
     if series is not None:
@@ -35,9 +35,9 @@ def fingerprint(item: Mapping[str, Any]) -> str:
         item: entry of a datalist.
 
     Returns:
-        Hexadecimal digits that depend on sizes and times of change of the case's files and on parts of their content,
-        but not on where they lie. Of DICOM only the images of the series count, not what lies beside them; of a scan in
-        a file of its own also what its sidecar tells, which the result depends on.
+        Hexadecimal digits. They depend on the sizes, the times of change and parts of the content of the case's files,
+        but not on their folder. Of DICOM only the images of the series count, not the files beside them. Of a scan in a
+        file of its own the sidecar counts too, since the result depends on it.
 
     Raises:
         RefusedInputError: a file cannot be read.

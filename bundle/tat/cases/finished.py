@@ -30,7 +30,7 @@ class CaseStatus(NamedTuple):
 
     Args:
         record: its record, ``None`` without one.
-        reason_to_redo: why the case is restored again all the same; empty when it is finished or has no record.
+        reason_to_redo: why a case with a record is restored again; empty when it is finished or has no record.
     """
 
     record: CaseRecord | None
@@ -38,7 +38,7 @@ class CaseStatus(NamedTuple):
 
     @property
     def finished(self) -> CaseRecord | None:
-        """The record of a case that need not be restored again; ``None`` of any other."""
+        """The record of a case that need not be restored again; ``None`` for any other case."""
         return None if self.reason_to_redo else self.record
 
 
@@ -49,7 +49,7 @@ class CompletedCases:
 
     Args:
         output_dir: folder of the results; it need not exist.
-        weights: file of the weights; ``None`` for a network without.
+        weights: file of the weights; ``None`` for a network without a file.
         settings: what else changes the result, by name, as it is written into the records.
         overwrite: restore every case again.
     """
@@ -91,7 +91,7 @@ class CompletedCases:
             return CaseStatus(None, "")
         reason = self._reason_to_redo(item, record)
         if not reason and record.settings.get(SOURCE_KEY) != source:
-            reason = "another scan had this name" if SOURCE_KEY in record.settings else "its scan was not noted"
+            reason = "another scan had this name" if SOURCE_KEY in record.settings else "its record names no scan"
         return CaseStatus(record, reason)
 
     def _folder(self, item: Mapping[str, Any]) -> Path:
@@ -105,21 +105,21 @@ class CompletedCases:
         )
         reasons = {
             "overwrite": self.overwrite,
-            "other weights": record.provenance.weights_sha256 != self.weights_sha256,
+            "made with other weights": record.provenance.weights_sha256 != self.weights_sha256,
             f"made by version {record.provenance.version}": record.provenance.version != VERSION,
-            f"other {', '.join(changed)}": bool(changed),
+            f"made with another {', '.join(changed)}": bool(changed),
             "its files were gone": not _holds_result(self._folder(item)),
         }
         return next((reason for reason, holds in reasons.items() if holds), "")
 
     def check_replaceable(self, item: Mapping[str, Any]) -> None:
-        """Refuse a case whose folder holds something else than an earlier result, before it is restored.
+        """Refuse a case, before it is restored, if its folder holds something else than an earlier result.
 
         Args:
             item: entry of a datalist, with its ``case``.
 
         Raises:
-            RefusedInputError: the folder holds other files, the scan itself perhaps.
+            RefusedInputError: the folder holds other files, such as the scan itself.
         """
         check_replaceable(self._folder(item), [Path(str(path)) for path in ensure_tuple(item[CommonKeys.IMAGE])])
 

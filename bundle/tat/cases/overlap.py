@@ -1,4 +1,4 @@
-"""Reading one item ahead and writing one behind, while another is worked on."""
+"""Reading the next item and writing the last one while another is processed."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Ok(Generic[T]):
 
 @dataclass(frozen=True)
 class Err:
-    """A step that raised an error, which is kept for whoever answers for the item.
+    """A step that raised an error, which is kept for the code that handles the item.
 
     Args:
         error: what it raised.
-        seconds: time until then, that of the steps before included [s].
+        seconds: time until the error, with that of the steps before [s].
     """
 
     error: Exception
@@ -52,13 +52,13 @@ class Err:
 
 
 def capture(step: Callable[[], R]) -> Ok[R] | Err:
-    """Take a step, in whichever thread.
+    """Take a step in the calling thread.
 
     Args:
         step: may raise any ``Exception``.
 
     Returns:
-        What became of it.
+        Its value or its error.
     """
     start = time.monotonic()
     try:
@@ -68,14 +68,14 @@ def capture(step: Callable[[], R]) -> Ok[R] | Err:
 
 
 class Prefetcher(Generic[T]):
-    """Hands out items in their order, and reads the next one in a thread while one is worked on.
+    """Hands out items in their order, and reads the next one in a thread while one is processed.
 
-    Nothing is read beyond the next item, so that two of them are in memory: the one handed out and the next.
+    Nothing is read beyond the next item. So two items are in memory: the one that was handed out and the next.
 
     Args:
         read: reads the item of an index.
         n_items: number of the items.
-        threaded: read ahead; without, an item is read when it is asked for, and no thread is started.
+        threaded: read ahead. Otherwise an item is read when it is taken, and no thread is started.
     """
 
     def __init__(self, read: Callable[[int], T], n_items: int, *, threaded: bool) -> None:
@@ -107,10 +107,10 @@ class Prefetcher(Generic[T]):
 
 
 class AsyncWriter(Generic[T]):
-    """Writes an item in a thread, while the next one is worked on.
+    """Writes an item in a thread, while the next one is processed.
 
     Args:
-        threaded: use a thread; without, an item is written by the time that ``put`` returns.
+        threaded: use a thread. Otherwise an item is written by the time that ``put`` returns.
     """
 
     def __init__(self, *, threaded: bool) -> None:
@@ -126,7 +126,7 @@ class AsyncWriter(Generic[T]):
         """Begin to write an item.
 
         Args:
-            index: of the item, which is told again when it is settled.
+            index: of the item; ``settle`` returns it.
             write: writes it, and raises nothing.
 
         Raises:
@@ -140,7 +140,7 @@ class AsyncWriter(Generic[T]):
         """Wait until the item is written, and forget it.
 
         Returns:
-            Its index and what became of it; ``None`` when there is none.
+            The item's index, and its value or error; ``None`` when there is no item.
         """
         if self._behind is None:
             return None
@@ -150,12 +150,12 @@ class AsyncWriter(Generic[T]):
         return index, outcome
 
     def close(self) -> None:
-        """Wait for the item that is being written, if any: it is written whole, whatever else goes wrong."""
+        """Wait for the item that is being written, if any: it is written whole even when the run has failed."""
         self._pool.shutdown()
 
 
 class _AtOnce(Executor):
-    """An executor that starts no thread, but does what it is given before it returns."""
+    """An executor that starts no thread: each call is done before ``submit`` returns."""
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         future: Future[R] = Future()

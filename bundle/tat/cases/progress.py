@@ -21,7 +21,7 @@ class RunProgress:
     """One progress bar for all slices of a run, with the time that is left for all of them.
 
     Args:
-        n_slices: slices of each case; what is not known is 0, and is counted when the case has been read.
+        n_slices: slices of each case; 0 where the number is not known, and it is counted when the case has been read.
         bar: the bar, in slices.
     """
 
@@ -32,21 +32,21 @@ class RunProgress:
         self._set_total()
 
     def begin(self, index: int) -> None:
-        """Say that a case has its turn."""
+        """Show that a case is being read."""
         self._describe(index, "reading")
 
     def restore(self, index: int, n_slices: int) -> None:
-        """Say that a case has been read, and how many slices it has."""
+        """Show that a case has been read and is being restored, and count its slices."""
         self._ahead[index] = 0
         self._set_total(n_slices)
         self._describe(index, "restoring")
 
     def save(self, index: int) -> None:
-        """Say that the slices of a case have been restored."""
+        """Show that the slices of a case have been restored and are being saved."""
         self._describe(index, "saving")
 
     def end(self, index: int) -> None:
-        """Say that a case is done with, however it went."""
+        """Note that a case has ended, restored or not."""
         self._ahead[index] = 0
         self._set_total()
 
@@ -60,10 +60,10 @@ class RunProgress:
 
 @contextmanager
 def one_bar(inferer: RestorationSliceInferer, n_slices: Sequence[int]) -> Iterator[RunProgress]:
-    """Let an inferer count the slices of a run on one bar, if it shows any.
+    """Let an inferer count the slices of a run on one bar, if it shows progress.
 
     Args:
-        inferer: gets its bar for as long as this lasts.
+        inferer: has the bar inside this context.
         n_slices: as for ``RunProgress``.
     """
     is_shown = inferer.show_progress
@@ -78,7 +78,7 @@ def one_bar(inferer: RestorationSliceInferer, n_slices: Sequence[int]) -> Iterat
 
 
 def count_slices(item: Mapping[str, Any], slice_axis: int) -> int:
-    """Slices of a case, as far as can be told without reading it.
+    """Slices of a case, as far as its header or the list says.
 
     Args:
         item: entry of a datalist.
@@ -92,9 +92,9 @@ def count_slices(item: Mapping[str, Any], slice_axis: int) -> int:
         return (series.headers[0].columns, series.headers[0].rows, len(series.headers))[slice_axis]
     path = Path(str(item[IMAGE_KEY]))
     if not is_volume(path):
-        return 0  # whoever listed it did not look into its series
+        return 0  # the list was made without a look into its series
     try:
         shape = read_scan_info(path).shape
     except RefusedInputError:
-        return 0  # which will be said when its turn has come
+        return 0  # it is refused when it is to be read
     return shape[slice_axis] if slice_axis < len(shape) else 1

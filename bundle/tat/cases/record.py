@@ -1,4 +1,4 @@
-"""What is said about a restored case beside it: which weights and settings made it."""
+"""The record beside a restored case: which weights and settings made it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from bundle.tat.provenance import Provenance
 from bundle.tat.quality.record import QUALITY_KEY, Quality, from_json, to_json
 from bundle.tat.refusal import RefusedInputError
 
-# Setting of a record that says which scan it is about, and entry of an item that tells it.
+# Setting of a record, and entry of an item, that identifies the scan.
 SOURCE_KEY: Final = "fingerprint"
 
 Setting = str | int | float | bool | None
@@ -24,16 +24,17 @@ class CaseRecord:
 
     Args:
         case: name of the case, that of its folder.
-        modality: ``CT``, ``MRI`` or ``PET``; empty when nothing told it.
+        modality: ``CT``, ``MRI`` or ``PET``; empty when it is not known.
         provenance: what made it.
-        n_outside_network_range: voxels that the network saw clipped; the result got back what clipping took.
+        n_outside_network_range: voxels that were clipped for the network; the result has their parts beyond the range
+            again.
         n_outside_file_range: values that lay outside the range that the saved files can store, and were clipped to it.
         unit: of the saved values, as DICOM names it; empty where the scan's file names none.
         settings: what else changes the result, by name.
-        assumptions: what was taken for granted where the scan's header does not tell, a sentence each.
-        kspace_kept: of MRI, which share of k-space the two axes of its slices held before restoration, in the order of
-            the array's axes; ``None`` for an axis that does not tell, and empty for other modalities.
-        quality: what was measured, and the verdict; ``None`` of a run without a report.
+        assumptions: what was assumed where the scan's header does not say, a sentence each.
+        kspace_kept: share of k-space that the two axes of an MRI's slices held before restoration, in the order of the
+            array's axes. ``None`` for an axis whose share cannot be found; empty for other modalities.
+        quality: what was measured, and the verdict; ``None`` for a run without a report.
     """
 
     case: str
@@ -126,7 +127,7 @@ def check_replaceable(folder: Path, sources: Iterable[Path]) -> None:
         if source.resolve().is_relative_to(folder.resolve()):
             raise RefusedInputError(f"{source} would be replaced by its own result: pass another output_dir")
     if folder.is_dir() and not (folder / RECORD_NAME).is_file():
-        # Results from before there were records are this file alone.
+        # A result of a version without records is this file alone.
         others = sorted(path.name for path in folder.iterdir() if path.name != f"{folder.name}_restored.nii.gz")
         if others:
             raise RefusedInputError(

@@ -1,4 +1,4 @@
-"""Telling a user in one line why a scan was refused."""
+"""One line for the user: why a scan was refused."""
 
 import errno
 import logging
@@ -12,17 +12,17 @@ import torch
 
 from bundle.tat.refusal import RefusedInputError
 
-# What the file system says when no other case could be written either.
+# Errors of the file system after which no other case could be written either.
 _OUTPUT_IS_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-# Who logs an exception that is on its way up: Ignite's engines, by their classes, and MONAI's handler that logs epochs.
+# Loggers that log an exception which is raised anyway: Ignite's engines, by their classes, and MONAI's StatsHandler.
 _ECHOING: Final = (
     *(f"ignite.engine.engine.{name}" for name in ("SupervisedTrainer", "SupervisedEvaluator")),
     *(f"ignite.engine.engine.{name}" for name in ("RestorationTrainer", "RestorationEvaluator")),
     "monai.handlers.StatsHandler",
 )
 
-# What an error in a process of torch's loader comes back as: an error whose text is the traceback, causes first.
+# An error in a process of torch's loader is raised here as an error whose text is the traceback, causes first.
 _OF_WORKER: Final = "in DataLoader worker process"
 _REFUSAL_OF_WORKER: Final = re.compile(r"^bundle\.tat\.refusal\.RefusedInputError: (.+?)(?=\n\n|\n?\Z)", re.M | re.S)
 
@@ -30,28 +30,28 @@ _REFUSAL_OF_WORKER: Final = re.compile(r"^bundle\.tat\.refusal\.RefusedInputErro
 def show_in_one_line() -> None:
     """Print a refusal as one line instead of a traceback, for the rest of this process; its exit code stays 1.
 
-    Meant for the command line, as the first step of a config's ``run``. MONAI and Ignite wrap what a transform raises,
-    so the refusal is looked for among the causes. Any other error keeps its traceback.
+    It is meant for the command line, as the first step of a config's ``run``. MONAI and Ignite wrap the error of a
+    transform, so the refusal is looked for among the causes. Any other error keeps its traceback.
     """
     sys.excepthook = _excepthook
     hide_echoes()
 
 
 def hide_echoes() -> None:
-    """Keep Ignite and MONAI from logging exceptions, traceback and all, that are on their way up anyway."""
+    """Keep Ignite and MONAI from logging exceptions with their traceback: they are raised anyway."""
     for name in _ECHOING:
         logging.getLogger(name).addFilter(_is_no_echo)
 
 
 def _is_no_echo(record: logging.LogRecord) -> bool:
-    """Whether a log line is more than the echo of an exception that is on its way up anyway."""
+    """Whether a log line is more than a copy of an exception that is raised anyway."""
     message = record.getMessage()
     is_monais = record.exc_info is not None and message.startswith("Exception: ")
     return not is_monais and "is terminating due to exception" not in message
 
 
 def find_refusal(error: BaseException | None) -> RefusedInputError | None:
-    """The refusal that an error is, or was caused by, here or in a process that loads data.
+    """The refusal that an error is or was caused by, in this process or in one that loads data.
 
     Args:
         error: an exception, with its chain of causes.
@@ -69,29 +69,29 @@ def find_refusal(error: BaseException | None) -> RefusedInputError | None:
 
 
 def explain_failure(error: BaseException) -> str | None:
-    """Why one scan could not be restored, if that is all that went wrong.
+    """Why one scan could not be restored, if it is a refusal or a lack of memory.
 
     Args:
         error: what was raised while it was read, restored or saved.
 
     Returns:
-        One sentence: of a refusal, or about memory; ``None`` for an error of the program.
+        One sentence; ``None`` for an error of the program.
     """
     refusal = find_refusal(error)
     if refusal is not None:
         return str(refusal)
     if any(_is_out_of_memory(cause) for cause in _causes(error)):
-        return "the memory is too small for this scan: restore it on a machine with more"
+        return "the memory is too small for this scan: restore it on a machine with more memory"
     return None
 
 
 def is_output_lost(error: BaseException) -> bool:
-    """Whether an error would befall every other scan too: the disk is full, or can no longer be written to."""
+    """Whether every other scan would fail too: the disk is full, or can no longer be written to."""
     return any(isinstance(cause, OSError) and cause.errno in _OUTPUT_IS_LOST for cause in _causes(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what led to it, last first; one that is named as its own cause is told once."""
+    """An exception and its causes, last first; one that is named as its own cause is given once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -27,17 +27,17 @@ def result_settings(
     """Put the settings of a run into one form, so that those of two runs can be compared.
 
     Args:
-        modality: what the user says.
+        modality: as the user gives it.
         mri_scale: how MRI is brought to the scale of the training data.
         pet_scale: factor from the unit of the file to SUV.
         mri_upsample: factor of the finer grid of MRI, or the side of its pixels.
         slice_axis: array axis of the slices, counted from either end.
-        any_resolution: whether MRI of more resolution than the network knows is restored all the same.
-        strength: share of the restoration that is taken, 0 to 1.
-        data_consistency: how much the k-space that an MRI kept counts, 0 to 1.
-        consistency_taper: whether it counts less towards the edge of the kept part.
+        any_resolution: whether MRI of a resolution that the network was not trained on is restored.
+        strength: weight of the restored image, 0 to 1; the rest is the scan.
+        data_consistency: weight of the k-space that an MRI kept, 0 to 1.
+        consistency_taper: whether that weight falls towards the edge of the kept part.
         amp: whether products are computed in half precision.
-        amp_dtype: the format of those.
+        amp_dtype: the format of that precision.
         dicom: which kind of DICOM is written.
         nifti: whether NIfTI is written beside DICOM.
         uid_seed: what UIDs are computed from.
@@ -67,10 +67,10 @@ def result_settings(
 
 
 def parse_bool(name: str, switch: bool | str) -> bool:
-    """Read a switch, which the command line gives as text unless it is written as Python does.
+    """Read a switch. The command line gives it as text, unless it is written as Python writes it.
 
     Args:
-        name: what the user calls it.
+        name: of the switch, for the message.
         switch: ``True`` or ``False``, or the word in any case.
 
     Raises:
@@ -83,10 +83,10 @@ def parse_bool(name: str, switch: bool | str) -> bool:
 
 
 def parse_weight(name: str, weight: float | bool | str) -> float:
-    """Read a weight, which a switch may stand for.
+    """Read a weight; a switch is read as 0 or 1.
 
     Args:
-        name: what the user calls it.
+        name: of the weight, for the message.
         weight: a number from 0 to 1; ``True`` for 1 and ``False`` for 0; or either as text.
 
     Raises:

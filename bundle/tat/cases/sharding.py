@@ -1,4 +1,4 @@
-"""Sharing cases out over several processes that need nothing of each other."""
+"""Sharing cases among several processes that do not depend on each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIMEOUT: Final = timedelta(seconds=60)
 class Ranks:
     """This process among those that ``torchrun`` started.
 
-    They form no process group: none waits for another, and one that dies takes nothing with it but its own case.
+    They form no process group: none waits for another, and if one dies, only its own case is lost.
 
     Raises:
         RefusedInputError: the process was not started by ``torchrun``.
@@ -37,14 +37,14 @@ class Ranks:
             torch.cuda.set_device(local_device())
 
     def gather(self, rows: Sequence[CaseRow]) -> list[CaseRow] | None:
-        """Hand in the cases of this rank.
+        """Hand in the rows of this rank's cases.
 
         Args:
-            rows: what became of them.
+            rows: one for each case.
 
         Returns:
-            The cases of all ranks for the one that hands in last, ``None`` for the others. When the launcher does not
-            answer, those of this rank.
+            The rows of all ranks for the rank that hands in last, ``None`` for the others. When the launcher does not
+            answer, the rows of this rank.
         """
         try:
             store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
@@ -53,13 +53,16 @@ class Ranks:
                 return None
             handed_in = [json.loads(store.get(f"rows of {rank}")) for rank in range(self.n_ranks)]
         except RuntimeError as error:
-            logger.warning("rank %d shows its own cases only: %s", self.rank, str(error).splitlines()[0])
+            logger.warning(
+                "rank %d shows its own cases only, since torchrun does not answer: %s",
+                *(self.rank, str(error).splitlines()[0]),
+            )
             return list(rows)
         return [CaseRow(**row) for of_rank in handed_in for row in of_rank]
 
 
 def share_of_rank(items: Sequence[Mapping[str, Any]], ranks: Ranks) -> list[Mapping[str, Any]]:
-    """The cases that one rank restores: the largest first, each to the rank that has least to do.
+    """The cases that one rank restores. They are shared from the largest on, each to the rank with the least data.
 
     Args:
         items: all cases, in the same order on every rank.

@@ -1,4 +1,4 @@
-"""What became of each case of a run, for people to read."""
+"""The table of a run, for people to read: the status of each case."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class CaseRow:
 
     Args:
         case: its name.
-        modality: ``CT``, ``MRI`` or ``PET``; empty when it was not found out.
+        modality: ``CT``, ``MRI`` or ``PET``; empty when it is not known.
         status: what was done. ``failed`` means that it should have been restored and was not.
         message: why, in a line; empty for a case that was restored for the first time.
         seconds: time that it took [s].
-        verdict: when to believe the result; empty where nothing was restored or measured.
-        told: the message for a report that is passed on, where it is not ``without_identity`` of the message.
+        verdict: whether the result may be used; empty where nothing was restored or measured.
+        anonymous_message: the message for a report that is passed on; empty for ``without_identity(message)``.
     """
 
     case: str
@@ -36,12 +36,12 @@ class CaseRow:
     message: str = ""
     seconds: float = 0.0
     verdict: str = ""
-    told: str = ""
+    anonymous_message: str = ""
 
     @property
     def anonymous(self) -> str:
         """The message without what might name a patient."""
-        return self.told or without_identity(self.message)
+        return self.anonymous_message or without_identity(self.message)
 
 
 def format_table(rows: Sequence[CaseRow]) -> str:
@@ -68,13 +68,13 @@ def format_table(rows: Sequence[CaseRow]) -> str:
 
 
 def check_failures(rows: Sequence[CaseRow]) -> None:
-    """Say at the end of a run that it was not a full success.
+    """Refuse a run, at its end, if some cases failed.
 
     Args:
         rows: all cases.
 
     Raises:
-        RefusedInputError: some have failed. A case alone is refused with its own message.
+        RefusedInputError: some cases failed. If there is only one case, its own message is used.
     """
     failed = [row for row in rows if row.status == "failed"]
     if len(rows) == 1 and failed:
@@ -82,8 +82,8 @@ def check_failures(rows: Sequence[CaseRow]) -> None:
     if failed:
         names = ", ".join([row.case for row in failed[:_N_NAMES_SHOWN]] + ["..."] * (len(failed) > _N_NAMES_SHOWN))
         raise RefusedInputError(
-            f"{len(failed)} case{'s' * (len(failed) > 1)} failed ({names}): the table says why; the same command "
-            "goes on where this one stopped"
+            f"{len(failed)} case{'s' * (len(failed) > 1)} failed ({names}): the table gives the reasons; the same "
+            "command again restores only what is missing"
         )
 
 

@@ -53,7 +53,8 @@ def sidecar_files(path: Path) -> list[Path]:
         path: of the scan.
 
     Returns:
-        The one of its own name, last; in a BIDS data set before it those that it inherits from, from the root down.
+        The file of the scan's own name, last. In a BIDS data set, the files that it inherits from come before it, from
+        the root down.
 
     Source:
         BIDS 1.10, "The Inheritance Principle".
@@ -68,8 +69,8 @@ class ParticipantEntry(NamedTuple):
     """What ``participants.tsv`` has for a subject in one column.
 
     Args:
-        values: as they are written, those of several rows of the subject in their order; none that is not available.
-        unit: as ``participants.json`` has it; empty where it does not tell.
+        values: as they are written, those of several rows of the subject in their order; ``n/a`` is left out.
+        unit: as ``participants.json`` has it; empty where it names none.
     """
 
     values: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Names that tell scans apart."""
+"""Names of scans that differ from each other."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _BETWEEN: Final = "_"
 
 
 def name_apart(paths: Sequence[Path]) -> list[str]:
-    """Name scans by the last parts of their paths: as many as tell each from the others.
+    """Name scans by the last parts of their paths: as many as make each name different from the others.
 
     Names that are shared grow by one folder at a time, all that share one together. So the names depend on the set of
-    the paths and not on their order, and a folder above all of them is in none.
+    the paths and not on their order, and a folder above all of them is in no name.
 
     Args:
-        paths: absolute; the last part is the name of a scan that no other shares.
+        paths: absolute; the last part is the name of a scan if no other scan has it.
 
     Returns:
-        A name for each path, without slashes. Names are equal only where the paths are, or where parts of them run
-        together to one (``a/b_c`` and ``a_b/c``).
+        A name for each path, without slashes. Two names are equal only if the paths are equal, or if their parts give
+        the same text (``a/b_c`` and ``a_b/c``).
     """
     parts = [path.parts[1:] for path in paths]
     folders = list(zip(*(one[:-1] for one in parts), strict=False))

@@ -1,4 +1,4 @@
-"""Which scans to restore or to learn from."""
+"""Which scans to restore, or to train on."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ Item = dict[str, Any]
 IMAGE_KEY: Final = "image"
 CASE_KEY: Final = "case"
 SERIES_KEY: Final = "series"
-# A phrase about the scan that its result is to tell.
+# A phrase about the scan that is written into its result.
 REMARK_KEY: Final = "source_remark"
 
 
@@ -33,12 +33,11 @@ class Found(NamedTuple):
     """What a path holds.
 
     Args:
-        items: the scans, one dictionary each, in the order of their folders and names. ``image`` is an absolute path:
-            of a file, or of a folder that holds one DICOM series and nothing else of DICOM; a series among others is
-            the list of its files. Links whose file is not there and images of formats that are not read are among them,
-            to be refused at their turn. ``case`` is what the result is named after. ``series`` is the ``Series`` of
-            DICOM, with the headers of its files, so that nobody reads them again. Items of a datalist keep their
-            entries.
+        items: the scans, one dictionary each, in the order of their folders and names. ``image`` is the absolute path
+            of a file, or of a folder that holds one DICOM series and no other DICOM. A series among others is the list
+            of its files. Broken links and images of unknown formats are items too, and are refused when they are read.
+            ``case`` is the name of the result. ``series`` is the ``Series`` of DICOM, with the headers of its files, so
+            that they are not read again. Items of a datalist keep their entries.
         skipped: what is beside the scans of a folder and is not to be restored, or cannot be.
     """
 
@@ -47,20 +46,19 @@ class Found(NamedTuple):
 
 
 def find_scans(dataset_dir: object, section: str = "testing") -> Found:
-    """Search a path for scans, once: everything after it takes what was found.
+    """Search a path for scans, once: all later steps use what was found.
 
     Args:
-        dataset_dir: the file of a scan; a folder with such files or with DICOM series, in itself or in folders below
-            it at any depth, see ``search_folder``; or a datalist JSON. What looks like a number on the command line
-            comes as one.
+        dataset_dir: the file of a scan, a folder or a datalist JSON. The folder holds such files or DICOM series, in
+            itself or below it at any depth, see ``search_folder``. A name such as ``2026`` may come as a number.
         section: the list to take from a datalist JSON.
 
     Returns:
         What is there. The log names each series that is skipped.
 
     Raises:
-        RefusedInputError: the path does not exist, holds no scan, or both DICOM and scans in files of their own; or
-            a datalist gives two scans one name.
+        RefusedInputError: the path does not exist, holds no scan, or holds both DICOM and scans in files of their own;
+            or a datalist gives two scans one name.
     """
     path = resolve_path(dataset_dir)
     if not path.exists():
@@ -73,24 +71,24 @@ def find_scans(dataset_dir: object, section: str = "testing") -> Found:
     else:
         items, skipped = _scans_in_folder(path)
     if not items:
-        raise RefusedInputError(f"section {section!r} of {path} is empty: there is no scan to restore")
+        raise RefusedInputError(f"section {section!r} of {path} is empty: pass --section with another section")
     return Found(name_cases(items), skipped)
 
 
 def name_cases(items: Iterable[Mapping[str, Any]]) -> list[Item]:
-    """Give each scan of a list the name that its result goes by.
+    """Give each scan of a list the name of its result.
 
     Args:
         items: entries with ``image``, a path or the list of a series' files, and perhaps ``case``.
 
     Returns:
-        The entries, each with its ``case``: the one that it has, or else the name of its file or folder, with as much
-        of the path before it as tells it from the others, see ``name_apart``. Where that is taken all the same, as by a
-        copy in another format beside it, the later one has a number.
+        The entries, each with its ``case``. Without one, it is the name of the file or folder. Folders above it are
+        added until the name differs from the others, see ``name_apart``. Where names are still equal, as for a copy in
+        another format beside the scan, the later one gets a number.
 
     Raises:
-        RefusedInputError: an entry has no ``image``, or two were given one ``case``, so that one result would overwrite
-            the other.
+        RefusedInputError: an entry has no ``image``, or two entries have one ``case``, so that one result would
+            overwrite the other.
     """
     entries = [dict(item) for item in items]
     for item in entries:
@@ -115,10 +113,10 @@ def name_cases(items: Iterable[Mapping[str, Any]]) -> list[Item]:
 
 
 def resolve_path(text: object) -> Path:
-    """The absolute path that a user means.
+    """The absolute path of a user's text.
 
     Args:
-        text: path, or the number that a command line has made of one.
+        text: path, or the number that the command line has read it as.
     """
     return Path(os.path.abspath(Path(str(text)).expanduser()))  # noqa: PTH100 - drops `..`, keeps links
 
@@ -169,7 +167,7 @@ def read_datalist(datalist_file: str, section: str, *, keys: Sequence[str] = (IM
         datalist_file: JSON of the form ``{"training": [{"image": ..., "label": ..., "modality": ...}], ...}``; paths
             are relative to its folder. ``image`` is the degraded scan, ``label`` the clean one.
         section: ``training``, ``validation`` or ``testing``.
-        keys: what each entry must have; ``("label",)`` for a list that holds clean scans alone, too.
+        keys: what each entry must have; ``("label",)`` also accepts a list of clean scans alone.
 
     Returns:
         The entries, with absolute paths.
@@ -182,22 +180,29 @@ def read_datalist(datalist_file: str, section: str, *, keys: Sequence[str] = (IM
         content = json.loads(path.read_text(encoding="utf-8"))
         entries = [dict(entry) for entry in content[section]]
     except (OSError, ValueError, TypeError) as error:
-        raise RefusedInputError(f"cannot read the datalist {path}: {error}") from error
+        raise RefusedInputError(f"cannot read the datalist {path}: {error}; pass a JSON file of sections") from error
     except KeyError:
-        raise RefusedInputError(f"the datalist {path} has no section {section!r}, only {sorted(content)}") from None
+        raise RefusedInputError(
+            f"the datalist {path} has no section {section!r}: pass one of {sorted(content)}"
+        ) from None
     for entry in entries:
         entry.update({key: str(path.parent / entry[key]) for key in ("image", "label") if key in entry})
     for key in keys:
         if any(key not in entry for entry in entries):
-            raise RefusedInputError(f"the datalist {path} has an entry without {key!r} in section {section!r}")
+            raise RefusedInputError(
+                f"the datalist {path} has an entry without {key!r} in section {section!r}: add {key!r}"
+            )
     missing = [entry[key] for entry in entries for key in ("image", "label") if not Path(entry.get(key, path)).exists()]
     if missing:
-        raise RefusedInputError(f"{len(missing)} files of the datalist {path} do not exist: {', '.join(missing)}")
+        raise RefusedInputError(
+            f"{len(missing)} files of the datalist {path} do not exist: {', '.join(missing)}; correct their paths, "
+            "which are relative to the datalist"
+        )
     return entries
 
 
 def _scans_in_file(path: Path) -> list[Item]:
-    """The scan of a file, or the volumes of an Enhanced DICOM object; why it cannot be read is said later."""
+    """The scan of a file, or the volumes of an Enhanced DICOM object; one that cannot be read is refused later."""
     try:
         volumes = list_volumes(path) if looks_like_dicom(path) else []
     except RefusedInputError:
@@ -227,8 +232,8 @@ def list_items(contents: FolderContents) -> list[Item]:
         contents: what a search found.
 
     Returns:
-        Items without ``case``. The ``image`` of a series is its folder where that stands for the series alone: every
-        program that reads a list knows what to do with one. It is the list of the files otherwise.
+        Items without ``case``. The ``image`` of a series is its folder if the folder holds nothing else of DICOM: every
+        program that reads a list can read a folder. Otherwise it is the list of the files.
     """
     items: list[Item] = [{IMAGE_KEY: str(path)} for path in contents.volumes]
     return items + [_item_of(series) for series in contents.series]
@@ -241,7 +246,7 @@ def _item_of(series: Series) -> Item:
 
 
 def _with_series(item: Item) -> Item:
-    """An item with its DICOM series, if it has one that can be read; why it cannot is said when its turn has come."""
+    """An item with its DICOM series, if it has one that can be read; otherwise it is refused when it is read."""
     try:
         series = series_of(item)
     except RefusedInputError:

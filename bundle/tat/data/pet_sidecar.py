@@ -30,10 +30,10 @@ _SUV: Final = frozenset({"suv", "suvbw", "gml", "g/ml"})
 _ACTIVITIES: Final = MappingProxyType(
     {"bq": 1.0, "kbq": 1e3, "mbq": 1e6, "gbq": 1e9, "uci": 3.7e4, "µci": 3.7e4, "mci": 3.7e7, "ci": 3.7e10}
 )
-# Two values of one thing may be rounded differently by this part.
+# Two entries for one quantity may be rounded differently by this part.
 _ROUNDING: Final = 0.01
 _NOT_CORRECTED: Final = frozenset({"none", "no", "false", "uncorrected", "nac"})
-# The unit of a weight, which is kg where nothing is said.
+# The unit of a weight, which is kg where none is named.
 _KILOGRAMS: Final = frozenset({"", "kg", "kilogram", "kilograms"})
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 _FORMULA: Final = (
@@ -43,7 +43,7 @@ _FORMULA: Final = (
 
 
 def sidecar_unit(sidecar: Sidecar) -> str | None:
-    """The unit of PET as its sidecar has it; ``None`` where it says nothing."""
+    """The unit of PET as its sidecar has it; ``None`` where it names none."""
     return sidecar.text("Units") or None
 
 
@@ -55,11 +55,11 @@ def sidecar_suv_factor(sidecar: Sidecar) -> float | None:
 
     Returns:
         1 for SUV. For an activity concentration, body weight over the activity that is left of the injected one at the
-        time that the values are decay corrected to. ``None`` where the sidecar says nothing of the unit.
+        time that the values are decay corrected to. ``None`` where the sidecar names no unit.
 
     Raises:
-        RefusedInputError: another unit; not corrected for attenuation; an infusion; or what is missing, out of bounds
-            or contradictory. The message names entries, never the patient's values.
+        RefusedInputError: another unit; not corrected for attenuation; an infusion; or entries that are missing, out of
+            bounds or contradictory. The message names entries, never the patient's values.
 
     Source:
         BIDS 1.10, "Positron Emission Tomography": times are seconds after TimeZero.
@@ -88,7 +88,7 @@ def sidecar_suv_factor(sidecar: Sidecar) -> float | None:
 
 
 def _refused(sidecar: Sidecar, fault: str) -> RefusedInputError:
-    """The error that a sidecar is refused with, to be raised; it names the way out."""
+    """The error that a sidecar is refused with, to be raised; it names the remedy."""
     return RefusedInputError(
         f"its sidecar {sidecar.path.name} {fault}: correct it, or pass --pet_scale, the factor from the file's unit to "
         f"SUV. From Bq/mL it is {_FORMULA}"
@@ -100,7 +100,7 @@ def _check_comparable(sidecar: Sidecar) -> None:
     if sidecar.text("AttenuationCorrection").lower() in _NOT_CORRECTED:
         raise _refused(sidecar, "says that attenuation is not corrected, which SUV needs")
     if "infusion" in sidecar.text("ModeOfAdministration").lower():
-        raise _refused(sidecar, "says that the tracer was infused, so that its activity has no one time of injection")
+        raise _refused(sidecar, "says that the tracer was infused, so that there is no single time of injection")
 
 
 def _within(sidecar: Sidecar, name: str, value: float, low: float, high: float, unit: str) -> float:
@@ -127,9 +127,9 @@ def _injected_activity(sidecar: Sidecar) -> float | None:
 
 
 def _body_weight(sidecar: Sidecar) -> float | None:
-    """Body weight [kg]: what the sidecar itself says holds over the table of participants."""
-    told = {name: sidecar.number(name) for name in ("BodyWeight", "PatientWeight")}
-    found = [_within(sidecar, name, weight, LIGHTEST, HEAVIEST, "kg") for name, weight in told.items() if weight]
+    """Body weight [kg]: of the sidecar itself, or else of the table of participants."""
+    weights = {name: sidecar.number(name) for name in ("BodyWeight", "PatientWeight")}
+    found = [_within(sidecar, name, weight, LIGHTEST, HEAVIEST, "kg") for name, weight in weights.items() if weight]
     if found or sidecar.participant_weight is None:
         return _one_value(sidecar, "BodyWeight and PatientWeight", found)
     values, unit = sidecar.participant_weight
@@ -193,7 +193,7 @@ def _reference(sidecar: Sidecar, half_life: float | None) -> tuple[float | None,
 
 
 def _checked_seconds(sidecar: Sidecar, seconds: float, half_life: float) -> float:
-    """Time from the injection to the reference [s], if it can be."""
+    """Time from the injection to the reference [s], if it is possible."""
     if not 0 <= seconds <= MAX_HALF_LIVES * half_life:
         where = "before" if seconds < 0 else f"more than {MAX_HALF_LIVES} half-lives after"
         raise _refused(sidecar, f"puts the time of the decay correction {where} InjectionStart")

@@ -25,13 +25,12 @@ class SampleKey(NamedTuple):
 
 
 class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
-    """Endless batches that hold ``n_per_task`` samples of each task, whatever the sizes of their sets.
+    """Endless batches that hold ``n_per_task`` samples of each task, also from sets of different sizes.
 
-    Each task's samples come in a shuffled order of their own that is shuffled anew when it is used up, so a small set
-    is seen more often and no set is cut short. What is drawn, and with which random crop, depends on the seed and on
-    the draw's place in the stream alone: training that is resumed at step ``n`` sees what it would have seen, with any
-    number of loader processes, and ``n_ranks`` ranks together draw what one process with as many times
-    ``n_per_task`` would draw.
+    Each task has a shuffled order of its samples, and a new one when all are drawn. So a small set is seen more often
+    and no set is cut short. The samples and their random crops depend only on the seed and on the draw's place in the
+    stream. Hence training that is resumed at step ``n`` gets the same samples, with any number of loader processes. And
+    ``n_ranks`` ranks together draw what one process with ``n_ranks`` times ``n_per_task`` would draw.
 
     Args:
         data: datalist entries; a volume that says ``n_slices`` is drawn that many times in each pass.
@@ -60,9 +59,9 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
         task_key: str = "modality",
     ) -> None:
         if not data:
-            raise RefusedInputError("no samples to draw batches from: the training list is empty")
+            raise RefusedInputError("the training list is empty, so that there is no sample: add scans to it")
         if n_per_task < 1:
-            raise RefusedInputError(f"n_per_task is {n_per_task}: at least one sample of each task is needed")
+            raise RefusedInputError(f"n_per_task is {n_per_task}: pass 1 or more")
         if not 0 <= rank < n_ranks:
             raise ValueError(f"rank {rank} is none of {n_ranks} ranks")
         self.n_per_task = n_per_task
@@ -74,7 +73,7 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
         for index, entry in enumerate(data):
             if not entry.get(task_key):
                 raise RefusedInputError(
-                    f"{entry.get('image', entry)} names no {task_key!r}: say it in the list of pairs"
+                    f"{entry.get('image', entry)} names no {task_key!r}: add it to the list of pairs"
                 )
             self.tickets.setdefault(str(entry[task_key]), []).extend([index] * int(entry.get("n_slices", 1)))
 
@@ -99,7 +98,7 @@ class TaskBalancedBatchSampler(Sampler[list[SampleKey]]):
             batch += 1
 
     def _seed(self, *what: object) -> int:
-        """A seed for one use of randomness, told apart from all others by name."""
+        """A seed for one use of randomness, which differs from all others by its name."""
         return zlib.crc32("/".join(map(str, (self.seed, *what))).encode())
 
 

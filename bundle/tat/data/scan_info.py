@@ -22,7 +22,7 @@ from bundle.tat.volume_files.open import open_volume
 from bundle.tat.volume_files.volume_file import refusing_unreadable
 from bundle.tat.walk import check_there
 
-# Terms of Units (0054,1001), PS3.3 C.8.9.1, in the words of people; other terms are told as they stand.
+# Usual names for terms of Units (0054,1001), PS3.3 C.8.9.1; other terms are shown as they are.
 _PET_UNITS: Final = MappingProxyType({"BQML": "Bq/ml", "CNTS": "counts", "GML": "SUV"})
 
 
@@ -66,12 +66,12 @@ class ScanInfo:
 
 
 def read_scan_info(source: Path | Sequence[Path]) -> ScanInfo:
-    """Read what is to be known before the voxels are.
+    """Read the header of a scan.
 
     Args:
-        source: a file of ``open_volume``, a DICOM file, a pickled slice (read whole: its size stands behind its
-            values), a folder with one DICOM series, or the files of one (the elements before the pixels of every slice
-            are read).
+        source: a file of ``open_volume``, a DICOM file, a pickled slice, a folder with one DICOM series, or the files
+            of one series. A pickled slice is read whole, since its size comes after its values. Of DICOM, the elements
+            before the pixels of every slice are read.
 
     Returns:
         The header.
@@ -91,7 +91,7 @@ def read_scan_info(source: Path | Sequence[Path]) -> ScanInfo:
 
 
 def series_info(series: Series, *, allow_uneven: bool = False) -> ScanInfo:
-    """What is to be known of a DICOM series that was found; nothing is read again.
+    """The header of a DICOM series that was found; nothing is read again.
 
     Args:
         series: what the search found.

@@ -1,4 +1,4 @@
-"""What a folder holds: scans in files of their own, DICOM series, and what is neither."""
+"""What a folder holds: scans in files of their own, DICOM series, and other files."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class FolderContents:
     """What a folder holds.
 
     Args:
-        volumes: scans in files of their own, in the order of their paths; links to such whose file is not there, and
-            images in formats that are not read, are among them.
+        volumes: scans in files of their own, in the order of their paths. Broken links to scans, and images in formats
+            that are not read, are included.
         series: DICOM series that may be restored.
-        skipped: what is neither.
+        skipped: what cannot be restored.
     """
 
     volumes: tuple[Path, ...]
@@ -70,16 +70,16 @@ class FolderContents:
     skipped: tuple[Skipped, ...]
 
     def check_one_kind(self, folder: Path) -> None:
-        """Refuse a folder with both kinds of scans: one may have been made of the other.
+        """Refuse a folder with both kinds of scans: one may have been converted to the other.
 
         Raises:
-            RefusedInputError: it is so.
+            RefusedInputError: the folder holds both kinds.
         """
         readable = [path for path in self.volumes if is_volume_file(path)]
         if readable and self.series:
             raise RefusedInputError(
                 f"{folder} holds scans in files ({readable[0].relative_to(folder)} is the first of {len(readable)}) "
-                "and DICOM: pass one of them"
+                "and DICOM: put one kind in another folder, and pass one folder"
             )
 
     @property
@@ -91,8 +91,8 @@ class FolderContents:
 def search_folder(folder: Path) -> FolderContents:
     """Search a folder and all below it, in one walk.
 
-    Files are told by their names, and DICOM by its first bytes. Where there are scans in files of their own, only files
-    that say that they are DICOM are read as such; elsewhere each other file is looked into.
+    Scans are found by the names of their files, DICOM by its first bytes. Where there are scans in files of their own,
+    only files that start as DICOM does are read as DICOM. Elsewhere each other file is opened.
 
     Args:
         folder: existing folder.
@@ -115,7 +115,7 @@ def search_folder(folder: Path) -> FolderContents:
 
 
 def _names_image(path: Path) -> bool:
-    """Whether a file names itself as an image in a file of its own, in whatever format."""
+    """Whether a file's name is that of an image in a file of its own, in a format that is read or not."""
     name = path.name.lower()
     return is_volume_file(path) or (name.endswith(FOREIGN_SUFFIXES) and name not in FOREIGN_SUFFIXES)
 
@@ -131,7 +131,7 @@ def _unfit(volumes: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _may_be_dicom(path: Path) -> bool:
-    """Whether a file beside volumes is to be read as DICOM; one that cannot be opened is, so that this is told."""
+    """Whether a file beside volumes is to be read as DICOM; one that cannot be opened is, so that it is reported."""
     try:
         return path.suffix.lower() not in _BESIDE_SUFFIXES and looks_like_dicom(path)
     except OSError:
@@ -139,7 +139,7 @@ def _may_be_dicom(path: Path) -> bool:
 
 
 def _together(folder: Path, unfit: Mapping[Path, str]) -> Iterator[Skipped]:
-    """One entry for all files of a folder that are skipped for one reason; results have a folder each in another."""
+    """One entry for all files of a folder that are skipped for one reason; for results, of the folder above theirs."""
     alike: defaultdict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path, reason in unfit.items():
         holder = path.parent.parent if reason == _OWN_RESULT and path.parent != folder else path.parent

@@ -22,10 +22,10 @@ _MISSING: Final = (None, "", "n/a")
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What stands beside a scan about it, read once.
+    """What the JSON beside a scan says about it, read once.
 
     Args:
-        path: of the file of the scan's own name, or else the nearest that it inherits from.
+        path: of the file of the scan's own name, or else of the nearest file that it inherits from.
         fields: the entries by name; nearer files replace those of files further up.
         participant_weight: body weight that the data set's table of participants has.
     """
@@ -53,9 +53,9 @@ class Sidecar:
 
     @property
     def digest(self) -> str:
-        """Digest of what is told, which changes when a result would."""
-        told = json.dumps([self.fields, self.participant_weight], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+        """Digest of the entries, since the result depends on them."""
+        entries = json.dumps([self.fields, self.participant_weight], sort_keys=True)
+        return hashlib.sha256(entries.encode()).hexdigest()
 
     def text(self, name: str) -> str:
         """An entry as text; empty where it is missing or not available."""
@@ -84,18 +84,18 @@ class Sidecar:
             return ()
         numbers = tuple(map(_as_number, value if isinstance(value, list) else [value]))
         if not numbers or not all(map(math.isfinite, numbers)):
-            raise RefusedInputError(f"{name} in {self.path.name} is no number: correct it")
+            raise RefusedInputError(f"{name} in {self.path.name} is not a number: correct it")
         return numbers
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
-    """Read what stands beside a scan about it.
+    """Read the JSON beside a scan.
 
     Args:
         path: of a scan in a file of its own.
 
     Returns:
-        ``None`` where nothing does.
+        ``None`` where there is none.
 
     Raises:
         RefusedInputError: it cannot be read.
@@ -110,13 +110,13 @@ def read_sidecar(path: Path) -> Sidecar | None:
 
 
 def sidecar_of(item: Mapping[str, Any]) -> Sidecar | None:
-    """The sidecar of a scan: the one that its item brings along, or what is read now.
+    """The sidecar of a scan: the one in its item, or the one that is read now.
 
     Args:
         item: entry of a datalist.
 
     Returns:
-        ``None`` for DICOM, which tells by itself, and where there is none.
+        ``None`` for DICOM, whose header has these values, and where there is no sidecar.
 
     Raises:
         RefusedInputError: it cannot be read.

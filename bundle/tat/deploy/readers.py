@@ -30,7 +30,7 @@ class StudyReaderOperator(Operator):
     Args:
         fragment: the application.
         config: names the study, ``dataset_dir``, and the folder of the results, ``output_dir``.
-        report: is told what becomes of each series.
+        report: gets the row of each series that is skipped, finished or fails.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class StudyReaderOperator(Operator):
 class SeriesReaderOperator(Operator):
     """Reads the series that MONAI Deploy's ``DICOMSeriesSelectorOperator`` has chosen.
 
-    To be put in the place of ``DICOMSeriesToVolumeOperator``, which rounds PET to whole numbers, swaps the two pixel
-    spacings and gives a single slice no affine. The case is named after the Series Instance UID.
+    It replaces ``DICOMSeriesToVolumeOperator``, which rounds PET to whole numbers, swaps the two pixel spacings and
+    gives a single slice no affine. The case is named after the Series Instance UID.
 
     Named Input:
         study_selected_series_list: list of ``StudySelectedSeries`` with one series, whose files still exist.

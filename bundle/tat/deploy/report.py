@@ -1,4 +1,4 @@
-"""What becomes of each series of an application's run."""
+"""The table of an application's run: the status of each series."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,10 +12,10 @@ from bundle.tat.engines.case_runner import failed_row
 
 
 class RunReport:
-    """Collects what the operators of one run say, so that a bad series does not stop the others.
+    """Collects the rows of the operators of one run, so that a series that fails does not stop the others.
 
     Attributes:
-        rows: cases that are done with, in that order.
+        rows: cases that have ended, in that order.
     """
 
     def __init__(self) -> None:
@@ -23,30 +23,30 @@ class RunReport:
         self._starts: dict[str, float] = {}
 
     def skip(self, series: Sequence[Skipped]) -> None:
-        """Note what the input holds beside series that can be restored."""
+        """Note what is skipped in the input."""
         self.rows += [CaseRow(one.name, "", "skipped", one.reason) for one in series]
 
     def start(self, case: str) -> None:
-        """Note that a case has its turn."""
+        """Note that a case has begun."""
         self._starts[case] = time.monotonic()
 
     def finish(self, row: CaseRow) -> None:
-        """Note that a case is done with.
+        """Note that a case has ended.
 
         Args:
-            row: what the table says of it; its time is filled in.
+            row: its row of the table; its time is filled in.
         """
         self.rows.append(replace(row, seconds=self._seconds(row.case)))
 
     @contextmanager
     def noting_failure(self, case: str) -> Iterator[None]:
-        """Note that a case fails, if that is all that goes wrong.
+        """Note that a case fails, if its error is a refusal or a lack of memory.
 
         Args:
             case: its name.
 
         Raises:
-            Exception: what is raised inside, if it is an error of the program or would befall every other case too.
+            Exception: what is raised inside, if it is an error of the program or would stop every other case too.
         """
         try:
             yield
@@ -56,7 +56,7 @@ class RunReport:
             self.finish(failed_row(case, "", error))
 
     def table(self) -> str:
-        """What became of the cases, as a table.
+        """The cases and their status as a table.
 
         Returns:
             Lines of text, see ``format_table``.
@@ -64,7 +64,7 @@ class RunReport:
         return format_table(self.rows)
 
     def check(self) -> None:
-        """Say at the end that a run was not a full success.
+        """Refuse a run, at its end, if cases have failed.
 
         Raises:
             RefusedInputError: cases have failed.
@@ -77,7 +77,7 @@ class RunReport:
 
 
 def noting_failure(report: RunReport | None, case: str) -> AbstractContextManager[None]:
-    """Note that a case fails, where there is a report; without one the failure goes on up and ends the application.
+    """Note that a case fails, where there is a report. Without a report the error is raised and ends the application.
 
     Args:
         report: of the run.

@@ -26,7 +26,7 @@ class RestorationOperator(Operator):
     Args:
         fragment: the application.
         config: the bundle.
-        report: is told of refusals; without one they end the application.
+        report: notes refusals; without a report they end the application.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
 from bundle.tat.transforms.load import SOURCES_KEY
 from bundle.tat.transforms.upsample import FINER_PLANE
 
-# Entries of an image's metadata that an array takes along: what a derived series and its record are made from.
+# Entries of an image's metadata that go with an array: a derived series and its record are made from them.
 CARRIED: Final = (
     "filename_or_obj",
     "modality",
@@ -36,7 +36,7 @@ CARRIED: Final = (
     KSPACE_KEPT,
     FINER_PLANE,
 )
-# Entries of a case's data that it takes along, and the entry for its row of the table.
+# Entries of a case's data that go with the array, and the entry for its row of the table.
 ENTRIES: Final = (CASE_KEY, SOURCE_KEY, SOURCES_KEY, QUALITY_KEY, "modality")
 ROW: Final = "row"
 
@@ -46,7 +46,7 @@ class Volume(NamedTuple):
 
     Args:
         values: ``(slices, rows, columns)``.
-        metadata: what the operators of MONAI Deploy look for, and the entries named in ``CARRIED``.
+        metadata: what the operators of MONAI Deploy read, and the entries named in ``CARRIED``.
     """
 
     values: NDArray[np.float32]
@@ -54,10 +54,10 @@ class Volume(NamedTuple):
 
 
 def to_volume_of(case: Case, key: str) -> Volume:
-    """Turn an image of a case into an array that brings along what the next operator needs.
+    """Turn an image of a case into an array with the metadata that the next operator needs.
 
     Args:
-        case: on its way, with its data.
+        case: with its data.
         key: ``image`` when it was read, ``pred`` when it was restored.
 
     Returns:
@@ -76,7 +76,7 @@ def to_case(values: NDArray[np.float32], metadata: Mapping[str, Any], key: str) 
 
     Args:
         values: ``(slices, rows, columns)``.
-        metadata: of ``to_volume_of``, possibly with further entries, which are left behind.
+        metadata: of ``to_volume_of``; further entries are left out.
         key: what the image is in the data of the case.
 
     Raises:
@@ -101,7 +101,7 @@ def to_volume(image: MetaTensor) -> Volume:
         RefusedInputError: the image is not from DICOM.
     """
     if not image.meta.get(SOURCE_FILES):
-        raise RefusedInputError(f"{image.meta.get('filename_or_obj')} is no DICOM series: restore it with monai.bundle")
+        raise RefusedInputError(f"{image.meta.get('filename_or_obj')} is no DICOM series: restore it with tat restore")
     affine = np.asarray(image.affine.cpu(), dtype=np.float64)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     names = ("row_pixel_spacing", "col_pixel_spacing", "depth_pixel_spacing")
@@ -122,14 +122,14 @@ def to_tensor(values: NDArray[np.float32], metadata: Mapping[str, Any]) -> MetaT
 
     Args:
         values: ``(slices, rows, columns)``.
-        metadata: of ``to_volume``, possibly with further entries, which are left behind.
+        metadata: of ``to_volume``; further entries are left out.
 
     Returns:
         ``(1, W, H, D)``, sharing the array's memory.
 
     Raises:
-        RefusedInputError: the metadata are not of ``to_volume``; PET of MONAI Deploy's own reader, for one, is not in
-            SUV and may have been truncated.
+        RefusedInputError: the metadata are not of ``to_volume``. PET of MONAI Deploy's own reader, for example, is not
+            in SUV and may have been truncated.
     """
     if not metadata.get(SOURCE_FILES):
         raise RefusedInputError(

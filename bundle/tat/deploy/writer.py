@@ -21,7 +21,7 @@ class DerivedSeriesWriterOperator(Operator):
     Args:
         fragment: the application.
         config: the bundle that restored the image, so that the series says what made it.
-        report: is told of what is written and of refusals; without one, refusals end the application.
+        report: notes what is written and refusals; without a report, refusals end the application.
     """
 
     def __init__(

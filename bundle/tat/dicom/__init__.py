@@ -1,4 +1,4 @@
-"""DICOM, read and written: the one package that knows its elements. Only ``reader`` imports MONAI."""
+"""Reading and writing DICOM: no other package handles its elements. Only ``reader`` imports MONAI."""
 
 from typing import TYPE_CHECKING
 

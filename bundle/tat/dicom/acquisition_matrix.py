@@ -1,4 +1,4 @@
-"""How many k-space lines an MR image says that it was made from."""
+"""The number of k-space lines that an MR image was made from, by its header."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _N_VALUES: Final = 4
 
 
 def acquired_shares(image: Dataset) -> tuple[float, float] | None:
-    """How many lines were acquired over how many pixels are stored.
+    """Lines that were acquired, divided by the pixels that are stored.
 
-    A matrix that is larger than what is stored was cut, so that the share is 1 at most. Its words do not count rows and
-    columns: "frequency rows" are samples along a row, so as many columns, and "phase columns" are lines along a column,
-    so as many rows. Scanners of GE, Siemens and Toshiba write it so (``findings/acquisition-matrix-rows.sh``). The
-    direction of phase encoding is believed over the places, where the header has it.
+    A matrix that is larger than the stored image was cut, so that the share is 1 at most. The names of its values do
+    not count rows and columns. "Frequency rows" are samples along a row, hence columns of the image. "Phase columns"
+    are lines along a column, hence rows of the image. Scanners of GE, Siemens and Toshiba write it so
+    (``findings/acquisition-matrix-rows.sh``). Where the header has the direction of phase encoding, it decides instead.
 
     Args:
         image: pydicom data set of an MR image.
 
     Returns:
         The shares of columns and of rows, the axes of the array that ``read_series`` gives; ``None`` where the header
-        does not tell.
+        does not have them.
 
     Source:
         Acquisition Matrix (0018,1310), PS3.3 C.8.3.1: frequency rows, frequency columns, phase rows, phase columns; of
-        either pair one is 0. In-plane Phase Encoding Direction (0018,1312), likewise: ROW or COL.
+        either pair one is 0. In-plane Phase Encoding Direction (0018,1312), in the same section: ROW or COL.
     """
     try:
         matrix = [int(value) for value in image.get("AcquisitionMatrix") or ()]

@@ -1,4 +1,4 @@
-"""What a derived image must not take over from its source."""
+"""Elements that a derived image must not take over from its source."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bundle.tat.dicom.suv.scan_start import GE_SCAN_TIME
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Private elements without which nobody can bring the derived PET to SUV.
+# Private elements without which the derived PET cannot be converted to SUV.
 KEPT_PRIVATE: Final = (SUV_SCALE_FACTOR, ACTIVITY_SCALE_FACTOR, GE_SCAN_TIME)
-# Elements that describe the stored values of the source, or vouch for them.
+# Elements that describe or certify the stored values of the source.
 STALE_TAGS: Final = frozenset(
     {
         0x00080014,  # Instance Creator UID
@@ -45,8 +45,8 @@ _DRAWN_GROUPS: Final = (0x50, 0x60)
 def remove_stale_attributes(image: Dataset) -> None:
     """Remove private elements, overlays, icons, signatures and what describes the source's pixels, at every depth.
 
-    Of the private elements those stay that the scale of PET depends on. What stays is not decoded, so that a value that
-    is not quite valid stays as it is.
+    Private elements that the scale of PET depends on stay. Elements that stay are not decoded, so that a value that
+    breaks a rule of the standard is kept as it is.
 
     Args:
         image: data set; changed in place.

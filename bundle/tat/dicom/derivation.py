@@ -1,4 +1,4 @@
-"""What a derived image says about itself: where it comes from, what was done to it, by what and when."""
+"""The description of a derived image: its source, what was done, by which program and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MANUFACTURER: Final = "Maintainers of TAT medical image restoration"
-# A restored series gets its source's number and this, which puts it behind the scanner's own in most listings.
+# A restored series gets its source's number plus this, so that most listings show it after the scanner's own series.
 SERIES_NUMBER_OFFSET: Final = 1000
 # Lengths of the value representations IS, LO and ST, PS3.5 6.2.
 _LARGEST_INTEGER: Final = 2**31 - 1
@@ -37,8 +37,8 @@ class Derivation(Provenance):
     """What made a derived series, and how.
 
     Args:
-        description: what was done, for a reader of Derivation Description (0008,2111).
-        verdict: when to believe it, likewise; empty where nothing was measured.
+        description: what was done, for Derivation Description (0008,2111).
+        verdict: whether the series may be used, for the same element; empty where nothing was measured.
     """
 
     description: str
@@ -46,13 +46,13 @@ class Derivation(Provenance):
 
     @property
     def seed_text(self) -> str:
-        """What the UIDs of a seed are computed from: other words here would give every restored series other UIDs."""
+        """The text that the UIDs of a seed are computed from: a change here gives every restored series other UIDs."""
         made_by = f"weights_sha256={self.weights_sha256!r}, version={self.version!r}"
         return f"Provenance({made_by}, description={self.description!r})"
 
 
 def describe(image: Dataset, identity: Identity, provenance: Derivation, now: datetime) -> None:
-    """Make an image a derived one, in everything but its pixels.
+    """Make an image a derived one, except for its pixels.
 
     Args:
         image: data set of the source image; changed in place.
@@ -73,7 +73,7 @@ def describe(image: Dataset, identity: Identity, provenance: Derivation, now: da
 
 
 def _refer_to_source(image: Dataset) -> None:
-    """Name the source image, whose UID the image still has; one without a UID of its own cannot be referred to."""
+    """Name the source image, whose UID the image still has. A source without its own UID cannot be referred to."""
     from pydicom.dataset import Dataset as Item
     from pydicom.sequence import Sequence
 
@@ -118,7 +118,7 @@ def _say_what_was_done(image: Dataset, provenance: Derivation) -> None:
 
 
 def _add_equipment(image: Dataset, provenance: Provenance, now: datetime) -> None:
-    """Name this program after the equipment that the source names."""
+    """Add this program to the equipment that the source names."""
     from pydicom.dataset import Dataset as Item
     from pydicom.sequence import Sequence
 
@@ -132,7 +132,7 @@ def _add_equipment(image: Dataset, provenance: Provenance, now: datetime) -> Non
 
 
 def _set_times(image: Dataset, now: datetime) -> None:
-    """Say when the image was made. Acquisition and series keep their times: PET's decay correction needs them."""
+    """Set when the image was made. Acquisition and series keep their times: PET's decay correction needs them."""
     image.InstanceCreationDate = image.ContentDate = now.strftime("%Y%m%d")
     image.InstanceCreationTime = image.ContentTime = now.strftime("%H%M%S.%f")
 
@@ -161,7 +161,7 @@ def _text(image: Dataset, keyword: str) -> str:
 
 
 def _joined(before: str, separator: str, added: str, n_characters: int) -> str:
-    """Two texts in so many characters; what was there before is cut, what is added is not."""
+    """Two texts in ``n_characters`` at most: the first one is cut, the added one is not."""
     if not before:
         return added[:n_characters]
     n_before = n_characters - len(separator) - len(added)

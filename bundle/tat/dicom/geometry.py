@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 # Distances between neighbouring slices may differ by this part of their median, and slices may lie as far beside the
-# line of the others: real series, obliques above all, wander by a few per cent; a missing slice doubles one distance.
+# line of the others. In real series, above all oblique ones, they vary by a few per cent; a missing slice doubles one.
 SPACING_TOLERANCE: Final = 0.1
 # Small differences add up along a stack; a slice that is farther than this part of the distance from its place in an
 # even stack would be nearer to its neighbour's.
 PLACE_TOLERANCE: Final = 0.5
 # Slices no farther apart than this [mm] are at one place; the thinnest slices, of small animals, are five times it.
 SAME_PLACE_TOLERANCE: Final = 1e-3
-# Programs round positions to so much [mm]; more would hide a missing slice of thin ones.
+# Programs round positions to this step [mm]; a larger one would hide a missing slice of thin ones.
 ROUNDED_TO: Final = 0.1
-# What rounding is granted, of the distance of the slices: a missing slice changes one by all of it.
+# Largest part of the slice distance that rounding may explain: a missing slice changes a distance by all of it.
 MOST_OF_ROUNDING: Final = 0.4
 # Thicknesses are equal that differ by less than this part.
 THICKNESS_TOLERANCE: Final = 0.1
@@ -36,7 +36,7 @@ THICKNESS_TOLERANCE: Final = 0.1
 ORIENTATION_TOLERANCE: Final = 1e-3
 # Pixel spacings of one series may differ by this part, for programs that write them with other numbers of digits.
 PIXEL_SPACING_TOLERANCE: Final = 1e-4
-_ONE_EVEN_SERIES: Final = "pass one series of evenly spaced slices, or have it restored to DICOM alone, without NIfTI"
+_ONE_EVEN_SERIES: Final = "pass one series of evenly spaced slices, or restore it to DICOM only, without NIfTI"
 # DICOM's axes point to the left, back and head of the patient; NIfTI's and MONAI's to the right, front and head.
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -46,8 +46,8 @@ def refine_plane(image: Dataset, rows: FourierGrid, columns: FourierGrid) -> Non
 
     Args:
         image: data set with its plane; changed in place.
-        rows: the grid along which the rows follow each other.
-        columns: the one along a row.
+        rows: grid along which the rows follow each other.
+        columns: grid along a row.
 
     Raises:
         RefusedInputError: the image has other numbers of rows and columns.
@@ -93,11 +93,11 @@ def order_slices(images: Sequence[DicomHeader], path: Path, *, allow_uneven: boo
     Args:
         images: headers of one series, each with its geometry.
         path: where they come from, for the message.
-        allow_uneven: take slices whose distances vary, as in a head CT with thin slices at the skull base. A slice that
-            is missing is refused all the same.
+        allow_uneven: accept slices whose distances vary, as in a head CT with thin slices at the skull base. A series
+            with a missing slice is still refused.
 
     Returns:
-        The headers, ordered by position; towards the head, the left or the back, whichever is the normal's sense.
+        The headers, ordered by position in the direction of the slice normal.
 
     Raises:
         RefusedInputError: slices are duplicate, missing, out of line, or unevenly spaced.
@@ -137,14 +137,14 @@ def _check_duplicates(images: Sequence[DicomHeader], path: Path) -> None:
             )
         raise RefusedInputError(
             f"{path}: slices {index + 1} and {index + 2} of {len(images)} ({names}) "
-            "lie at one place: of several time points, echoes or b-values, pass each in a folder of its own"
+            "lie at one place: put each time point, echo or b-value in a folder of its own, and pass one"
         )
 
 
 def _check_distances(
     images: Sequence[DicomHeader], along: NDArray[np.float64], path: Path, *, allow_uneven: bool
 ) -> None:
-    """Refuse ordered slices that are missing or, unless they may be, not evenly spaced along their normal [mm]."""
+    """Refuse missing slices and, unless allowed, distances along the normal [mm] that vary."""
     gaps = np.diff(along)
     median = float(np.median(gaps))
     if median <= SAME_PLACE_TOLERANCE:
@@ -182,10 +182,10 @@ def _count_missing(images: Sequence[DicomHeader], gaps: NDArray[np.float64], whe
 
 
 def _tolerance(images: Sequence[DicomHeader], part: float, distance: float) -> float:
-    """How far a distance [mm] may be off: a part of it, or more where the positions were rounded.
+    """How much a distance [mm] may deviate: by a part of it, or by more where the positions were rounded.
 
-    Each coordinate of an even stack that is rounded has steps of two neighbouring values, so that a distance along the
-    normal is off by no more than the sum of the normal's components.
+    In an even stack with rounded positions, the steps of each coordinate have two neighbouring values. So a distance
+    along the normal deviates by at most ``ROUNDED_TO`` times the sum of the normal's components.
     """
     tenths = np.array([image.position for image in images]) / ROUNDED_TO
     if not np.allclose(tenths, np.rint(tenths), rtol=0, atol=1e-6):
@@ -197,7 +197,7 @@ def _tolerance(images: Sequence[DicomHeader], part: float, distance: float) -> f
 def _check_line(
     images: Sequence[DicomHeader], positions: NDArray[np.float64], path: Path, *, allow_uneven: bool
 ) -> None:
-    """Refuse positions [mm] that do not lie on one line or, unless they may, not each at its place in an even stack."""
+    """Refuse positions [mm] that do not lie on one line or, unless allowed, not at their places in an even stack."""
     along = (positions - positions[0]) @ slice_normal(images[0])
     distance = float(along[-1]) / (len(positions) - 1)
     line = positions[0] + np.outer(along / along[-1], positions[-1] - positions[0])
@@ -222,9 +222,9 @@ def affine_lps(images: Sequence[DicomHeader]) -> NDArray[np.float64]:
         images: ordered headers of one series.
 
     Returns:
-        ``(4, 4)``; the slice step is the mean step from the first to the last slice, so that a slanted stack (a tilted
-        gantry) keeps its slant; a single slice steps along its normal by its thickness. Of uneven slices only the first
-        and the last one are where it says.
+        ``(4, 4)``. The slice step is the mean step from the first to the last slice, so that a slanted stack (a tilted
+        gantry) keeps its slant. A single slice steps along its normal by its thickness. For uneven slices, only the
+        places of the first and the last one are exact.
 
     Source:
         DICOM PS3.3 C.7.6.2.1.1, equation C.7.6.2.1-1.

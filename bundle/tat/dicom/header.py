@@ -1,4 +1,4 @@
-"""What the header of a DICOM image says, and why the image may never be restored."""
+"""The header of a DICOM image, and why the image cannot be restored."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bundle.tat.refusal import RefusedInputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# More pixels than any scanner gives a slice; a header that claims more is broken, or meant to fill the memory.
+# More pixels than a slice of any scanner; a header that claims more is damaged, or made to fill the memory.
 MAX_SLICE_PIXELS: Final = 8192 * 8192
 # Direction cosines are written with few decimals; beyond this their axes are not of length 1 or not at right angles.
 ORTHONORMAL_TOLERANCE: Final = 1e-2
-# The elements that are looked at; nothing that names a patient is among them.
+# The elements that are read; none of them names a patient.
 HEADER_TAGS: Final = (
     "BitsAllocated",
     "Columns",
@@ -59,7 +59,7 @@ HEADER_TAGS: Final = (
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What is to be known of an image before its pixels are.
+    """The header of an image, read before its pixels.
 
     Args:
         path: its file.
@@ -70,13 +70,13 @@ class DicomHeader:
         modality: (0008,0060).
         rows: (0028,0010); 0 for an object without pixels.
         columns: (0028,0011).
-        position: centre of the first pixel [mm, LPS], (0020,0032); empty if absent or no numbers.
-        orientation: direction cosines of a row and of a column [LPS], (0020,0037); likewise.
-        spacing: distance of rows and of columns [mm], (0028,0030); likewise.
+        position: centre of the first pixel [mm, LPS], (0020,0032); empty if absent or not numbers.
+        orientation: direction cosines of a row and of a column [LPS], (0020,0037); empty if absent or not numbers.
+        spacing: distance of rows and of columns [mm], (0028,0030); empty if absent or not numbers.
         thickness: of the slice [mm], (0018,0050); 1 if absent or not positive.
         unit: what the unit of the pixels depends on: presence of the two rescale elements, and Units (0054,1001).
-        not_an_image_reason: what the image is instead of a slice, see ``not_a_slice``; ``None`` if it is one.
-        reason: why the image can never be restored; ``None`` if nothing in the header speaks against it.
+        not_an_image_reason: what the image is instead of a slice, see ``not_a_slice``; ``None`` if it is a slice.
+        reason: why the image cannot be restored; ``None`` if the header gives no reason.
         stored_type: of the pixels, such as ``int16``.
         n_bytes: size of the file.
         digest: of the file, see ``sampled_digest``.
@@ -113,17 +113,17 @@ class DicomHeader:
 
     @property
     def label(self) -> str:
-        """What messages call it: its file's name, and which of its frames it is, from 1."""
+        """Its name in messages: that of its file, and the number of the frame, from 1."""
         return self.path.name if self.frame is None else f"frame {self.frame + 1} of {self.path.name}"
 
     @property
     def is_image(self) -> bool:
-        """Whether the object has pixels, which a DICOMDIR, a report or a contour set has not."""
+        """Whether the object has pixels. A DICOMDIR, a report and a contour set have none."""
         return self.rows > 0
 
 
 def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = "") -> DicomHeader:
-    """Take the values out of a data set, whatever is wrong with them.
+    """Read the values of a data set, also of one with wrong or missing values.
 
     Args:
         path: its file.
@@ -161,7 +161,7 @@ def parse_header(path: Path, image: Dataset, *, n_bytes: int = 0, digest: str = 
 
 
 def parse_frame(path: Path, view: Dataset, frame: int, pointers: tuple[int, ...], **of_file: Any) -> DicomHeader:
-    """Take the values out of one frame of an Enhanced object.
+    """Read the values of one frame of an Enhanced object.
 
     Args:
         path: its file.
@@ -176,10 +176,10 @@ def parse_frame(path: Path, view: Dataset, frame: int, pointers: tuple[int, ...]
 
 
 def _reasons_against(image: Dataset, header: DicomHeader) -> Iterator[str]:
-    """Why an image can never be restored, the plainest reason first."""
+    """Why an image cannot be restored, the simplest reason first."""
     if not header.is_image:
         yield f"no pixels ({header.kind or 'unknown kind'})"
-    if header.modality:  # where it is absent, the user may tell it
+    if header.modality:  # where it is absent, the user may pass it
         try:
             parse_modality(header.modality)
         except RefusedInputError as error:
@@ -212,7 +212,7 @@ def _reasons_of_kind(image: Dataset, header: DicomHeader) -> Iterator[str]:
 
 
 def _reasons_of_geometry(header: DicomHeader) -> Iterator[str]:
-    """Images that lie nowhere, or are too small or too large."""
+    """Images without a geometry, and images that are too small or too large."""
     needed = {
         "ImagePositionPatient": header.position,
         "ImageOrientationPatient": header.orientation,
@@ -226,13 +226,13 @@ def _reasons_of_geometry(header: DicomHeader) -> Iterator[str]:
     if header.orientation and not _is_orthonormal(header.orientation):
         yield "ImageOrientationPatient has axes that are not at right angles or not of length 1"
     if min(header.rows, header.columns) < 2:
-        yield f"{header.rows} x {header.columns} pixels: the least is 2 x 2"
+        yield f"{header.rows} x {header.columns} pixels: at least 2 x 2 are needed"
     if header.rows * header.columns > MAX_SLICE_PIXELS:
-        yield f"{header.rows} x {header.columns} pixels: the most is {MAX_SLICE_PIXELS} in a slice"
+        yield f"{header.rows} x {header.columns} pixels: a slice may have {MAX_SLICE_PIXELS} at most"
 
 
 def _reasons_of_unit(image: Dataset, header: DicomHeader) -> Iterator[str]:
-    """Images whose values mean nothing that is known."""
+    """Images whose values have no known unit."""
     if "ModalityLUTSequence" in image:
         yield "its unit is given by a look-up table: only a linear rescale is supported"
     for name in ("RescaleSlope", "RescaleIntercept"):
@@ -240,7 +240,7 @@ def _reasons_of_unit(image: Dataset, header: DicomHeader) -> Iterator[str]:
             yield f"{name} is not a number: its unit is unknown"
     if _numbers(image, "RescaleSlope", 1) == (0.0,):
         yield "RescaleSlope 0: its values are lost"
-    # Type 1 in PET, PS3.3 C.8.9.4: without it the values are no activities, whatever Units says.
+    # Type 1 in PET, PS3.3 C.8.9.4: without it the values are no activities, also where Units names one.
     if header.modality == "PT" and not _numbers(image, "RescaleSlope", 1):
         yield "PET without RescaleSlope: its unit is unknown"
 
@@ -268,7 +268,7 @@ def sop_class_name(image: Dataset) -> str:
         image: pydicom data set.
 
     Returns:
-        Such as ``CT Image Storage``; the number of a private one, nothing if absent.
+        Such as ``CT Image Storage``; the UID of a private class; empty if absent.
     """
     from pydicom.uid import UID
 
@@ -276,7 +276,7 @@ def sop_class_name(image: Dataset) -> str:
 
 
 def instance_uid(image: Dataset) -> str:
-    """SOP Instance UID (0008,0018), or where it is empty, (0002,0003); nothing if both are.
+    """SOP Instance UID (0008,0018), or where it is empty, (0002,0003); empty if both are.
 
     Args:
         image: pydicom data set.
@@ -285,7 +285,7 @@ def instance_uid(image: Dataset) -> str:
 
 
 def _about_file(image: Dataset, name: str) -> str:
-    """An element about the file itself; a DICOMDIR has its class there only, and anonymisation may forget it there."""
+    """An element of the file meta information, where a DICOMDIR has its class, and which anonymisation may miss."""
     meta: Dataset | None = getattr(image, "file_meta", None)
     return "" if meta is None else _text(meta, name)
 
@@ -308,7 +308,7 @@ def _integer(image: Dataset, name: str) -> int | None:
 
 
 def _numbers(image: Dataset, name: str, n_values: int) -> tuple[float, ...]:
-    """So many finite numbers, or none at all."""
+    """The values, if they are ``n_values`` finite numbers, or else none."""
     try:
         value = image.get(name)
         values = tuple(float(number) for number in _values(() if value is None else value))

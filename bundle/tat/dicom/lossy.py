@@ -1,4 +1,4 @@
-"""Owning up to lossy compression: pixels that were compressed with loss once stay so in every image made from them."""
+"""Marking lossy compression: an image that is made from pixels with losses has these losses too."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _METHODS: Final = MappingProxyType(
         "1.2.840.10008.1.2.4.112": "ISO_18181_1",  # JPEG XL
     }
 )
-# These also store without loss; the image's own word counts.
+# These also store without loss; Lossy Image Compression (0028,2110) of the image decides.
 _EITHER: Final = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (91, 93, 203, 112))
 
 
 def propagate_lossy_compression(image: Dataset) -> None:
-    """Say of an image that it was compressed with loss if its source was, with ratio and method where they are known.
+    """Mark an image as compressed with loss if its source was, with ratio and method.
 
     Args:
         image: data set of the source image, with its pixels as they are in the file; changed in place.
     """
     syntax = str(image.file_meta.get("TransferSyntaxUID", ""))
-    said = image.get("LossyImageCompression")
-    if syntax not in _METHODS or (said == "00" and syntax in _EITHER):
+    marked = image.get("LossyImageCompression")
+    if syntax not in _METHODS or (marked == "00" and syntax in _EITHER):
         return
     image.LossyImageCompression = "01"
     # Each compression adds a value; where there are values, the scanner or archive that compressed has given them.

@@ -1,4 +1,4 @@
-"""Opening one DICOM file safely: what is no DICOM, damaged, a program or a deflate bomb."""
+"""Opening one DICOM file safely: files that are not DICOM, damaged, a program or a deflate bomb are found."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from bundle.tat.refusal import RefusedInputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# A deflated file may not grow beyond a slice of so many pixels of 32 bits: a few kilobytes can inflate to gigabytes.
+# A deflated file may not grow beyond the largest slice in 32 bits: a few kilobytes can inflate to gigabytes.
 MAX_INFLATED_BYTES: Final = 4 * MAX_SLICE_PIXELS
-# What programs of Windows, Linux and macOS begin with. The 128 bytes before a DICOM header may hold anything, and so a
+# First bytes of programs of Windows, Linux and macOS. The 128 bytes before a DICOM header may hold anything, and so a
 # file can be a program and an image at once (CVE-2019-11687).
 PROGRAM_STARTS: Final = (b"MZ", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 
@@ -41,7 +41,7 @@ _INFLATE_STEP: Final = 1 << 20
 
 
 def read_dicom_headers(path: Path) -> tuple[DicomHeader, ...]:
-    """Read what stands before the pixels, opening the file once.
+    """Read the elements before the pixels, opening the file once.
 
     Args:
         path: a file.
@@ -50,8 +50,8 @@ def read_dicom_headers(path: Path) -> tuple[DicomHeader, ...]:
         The header, or that of each frame of an Enhanced object; nothing for a file that is not DICOM.
 
     Raises:
-        RefusedInputError: the file says that it is DICOM, by its name or its first bytes, but is damaged, a program, or
-            inflates beyond ``MAX_INFLATED_BYTES``.
+        RefusedInputError: the file is DICOM by its name or its first bytes, but is damaged, a program, or inflates
+            beyond ``MAX_INFLATED_BYTES``.
     """
     with refusing_damage(path):
         with path.open("rb") as file:
@@ -61,13 +61,13 @@ def read_dicom_headers(path: Path) -> tuple[DicomHeader, ...]:
             if not start:
                 raise RefusedInputError(f"{path} is empty (0 bytes): fetch it again")
             if start.startswith(PROGRAM_STARTS):
-                raise RefusedInputError(f"{path} begins like a program: it is not read, have it checked for malware")
+                raise RefusedInputError(f"{path} begins like a program: it is not read; check it for malware")
             digest = sampled_digest(file)
             image = _read_elements(path, file)
             n_bytes = os.fstat(file.fileno()).st_size
         kind = sop_class_name(image)
         if not kind and "Rows" not in image:
-            raise RefusedInputError(f"{path} is named as DICOM but is none: remove it or fetch it again")
+            raise RefusedInputError(f"{path} has the name of a DICOM file but is none: remove it or fetch it again")
         if "Image Storage" in kind and "Rows" not in image:
             raise RefusedInputError(f"{path} ends before its pixels: fetch it again")
         if has_frames(image):
@@ -100,7 +100,7 @@ def _frame_headers(path: Path, image: Dataset, n_bytes: int, digest: str) -> tup
 
 
 def read_image(path: Path) -> Dataset:
-    """Read a whole file whose header has been read, and so checked, before.
+    """Read a whole file whose header has been read and checked before.
 
     Args:
         path: a file.
@@ -123,7 +123,7 @@ def read_image(path: Path) -> Dataset:
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Whether a file says that it is DICOM, by its name or its first bytes.
+    """Whether a file is DICOM by its name or its first bytes.
 
     Args:
         path: an existing file.
@@ -135,13 +135,13 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def _says_dicom(path: Path, start: bytes) -> bool:
-    """Whether a file with these first bytes says that it is DICOM."""
-    # Without the preamble anything could be read as DICOM, so the name must say that it is.
+    """Whether a file with these first bytes is DICOM by its name or by them."""
+    # Without the preamble any file could be read as DICOM, so the name must be that of a DICOM file.
     return path.suffix.lower() in DICOM_SUFFIXES or start[_PREAMBLE_BYTES:] == _MAGIC
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, for the end of a sentence.
+    """The message of an error, for the end of a sentence.
 
     Args:
         error: of any kind.
@@ -153,10 +153,10 @@ def first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def refusing_damage(path: Path) -> Iterator[None]:
-    """Say in one sentence that a file cannot be read, whatever its reading raises.
+    """Refuse a file in one sentence after any error of its reading.
 
-    pydicom decodes a value when it is asked for, and raises many kinds on damaged files. Its words are left out of the
-    sentence, as they may quote a patient's values.
+    pydicom decodes a value at its first use, and raises many kinds of errors on damaged files. Its messages are left
+    out of the sentence, as they may quote a patient's values.
 
     Args:
         path: the file.
@@ -166,7 +166,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
     """
     try:
         with warnings.catch_warnings():
-            # pydicom warns of values against the standard, in words that may quote them; what matters is checked.
+            # pydicom warns of values against the standard, and may quote them; what matters is checked elsewhere.
             warnings.simplefilter("ignore")
             yield
     except RefusedInputError as error:
@@ -208,6 +208,6 @@ def _check_inflated_size(path: Path, file: BinaryIO) -> None:
         if n_bytes > MAX_INFLATED_BYTES:
             bound = MAX_INFLATED_BYTES >> 20
             raise RefusedInputError(
-                f"{path} inflates to more than {bound} MiB: a slice is not that large, it is not read"
+                f"{path} inflates to more than {bound} MiB, {MAX_SLICE_PIXELS} pixels: it is not read; fetch it again"
             )
         waiting = inflater.unconsumed_tail or file.read(_INFLATE_STEP)

@@ -1,4 +1,4 @@
-"""How a series or a folder that this program wrote is recognised."""
+"""Marks by which a series or a folder that this program wrote is recognised."""
 
 from typing import Final
 

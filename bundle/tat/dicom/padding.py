@@ -1,4 +1,4 @@
-"""Pixels that a header declares to be padding: values that stand for no measurement."""
+"""Pixels that a header declares to be padding: values that are no measurements."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 GDCM_SYNTAXES: Final = frozenset(
     f"1.2.840.10008.1.2.4.{number}" for number in ("50", "51", "57", "70", "80", "81", "90", "91")
 )
-# What pydicom reads by itself: implicit, explicit and big endian, deflated, and RLE.
+# What pydicom reads without a decoder: implicit, explicit and big endian, deflated, and RLE.
 PLAIN_SYNTAXES: Final = frozenset(f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".1.99", ".2", ".5"))
-# What decodes the only others that hold single grey slices, High-Throughput JPEG 2000.
+# Decoders of the only other syntaxes that hold single grey slices, High-Throughput JPEG 2000.
 OTHER_DECODERS: Final = "pip install pylibjpeg pylibjpeg-openjpeg"
 
-# The Image Pixel module, PS3.3 C.7.6.3: all that a decoder is to know.
+# The Image Pixel module, PS3.3 C.7.6.3: all that a decoder needs.
 _PIXEL_TAGS: Final = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -48,7 +48,7 @@ LARGEST_PET_VALUE: Final = 2 ** (N_BITS - 1) - 1
 
 
 def physical_pixels(image: Dataset, path: Path) -> NDArray[np.float32]:
-    """Pixels in physical units; ``set_pixels`` goes the way back.
+    """Pixels in physical units; ``set_pixels`` does the reverse.
 
     Rescale Slope and Intercept (0028,1053), (0028,1052) are applied, and PET is brought to SUV by body weight.
 
@@ -195,8 +195,8 @@ def _set_rescale(image: Dataset, slope: float) -> float:
 def stored_pixels(image: Dataset, path: Path) -> NDArray[np.integer[Any]]:
     """Pixels as they are stored.
 
-    pydicom decodes with whichever of its decoders is installed; GDCM, which SimpleITK brings along, takes over for the
-    compressions that pydicom has none for.
+    pydicom decodes with those of its decoders that are installed. GDCM, which is part of SimpleITK, decodes the
+    compressions for which pydicom has no decoder.
 
     Args:
         image: pydicom data set with its pixels.
@@ -211,21 +211,21 @@ def stored_pixels(image: Dataset, path: Path) -> NDArray[np.integer[Any]]:
     syntax = image.file_meta.get("TransferSyntaxUID")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bytes too many, and of decoders that were tried; the shape is checked
+            warnings.simplefilter("ignore")  # of extra bytes, and of decoders that were tried; the shape is checked
             pixels: NDArray[np.integer[Any]] = image.pixel_array
     except Exception as error:
-        # pydicom and its decoders raise many kinds; all mean that they cannot have this slice.
+        # pydicom and its decoders raise many kinds; all mean that they cannot decode this slice.
         if syntax not in GDCM_SYNTAXES:
             raise RefusedInputError(f"the pixels of {path} cannot be decoded: {_reason(syntax, error)}") from error
         pixels = _decode_with_gdcm(image, path)
     if pixels.shape != (image.Rows, image.Columns):
-        said = f"{image.Rows} x {image.Columns}"
-        raise RefusedInputError(f"the pixels of {path} cannot be decoded: they are {pixels.shape} instead of {said}")
+        size = f"{image.Rows} x {image.Columns}"
+        raise RefusedInputError(f"the pixels of {path} cannot be decoded: they are {pixels.shape} instead of {size}")
     return _without_unused_bits(pixels, image.BitsStored) if syntax in PLAIN_SYNTAXES else pixels
 
 
 def _reason(syntax: UID | None, error: Exception) -> str:
-    """Why pixels cannot be had, with the remedy if it is a decoder that is missing."""
+    """Why pixels cannot be decoded, with the remedy if a decoder is missing."""
     if syntax is None or syntax in PLAIN_SYNTAXES:
         return first_line(error)
     return f"no decoder of {syntax.name} is installed; get one with {OTHER_DECODERS}"
@@ -242,7 +242,7 @@ def _without_unused_bits(pixels: NDArray[np.integer[Any]], n_bits: int) -> NDArr
 
 
 def _decode_with_gdcm(image: Dataset, path: Path) -> NDArray[np.integer[Any]]:
-    """Decode by way of a temporary file that holds the pixels alone: no rescale to apply, and no patient."""
+    """Decode through a temporary file that holds only the pixels: no rescale to apply, and no patient."""
     import SimpleITK
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import SecondaryCaptureImageStorage, generate_uid

@@ -1,4 +1,4 @@
-"""Private elements: finding them by who reserved their block, for reading and for keeping alike."""
+"""Private elements: found by the creator that reserved their block, both for reading and for keeping."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class PrivateElement(NamedTuple):
 
 
 def private_text(image: Dataset, element: PrivateElement) -> str:
-    """Text of a private element, whatever its VR; empty where the creator or the element is missing.
+    """Text of a private element of any VR; empty where the creator or the element is missing.
 
     Args:
         image: data set.
-        element: what is looked for.
+        element: the element to find.
     """
     found = _block_start(image, element)
     value = None if found is None else image[found + element.offset].value
@@ -42,7 +42,7 @@ def private_tags(image: Dataset, element: PrivateElement) -> set[int]:
 
     Args:
         image: data set.
-        element: what is looked for.
+        element: the element to find.
     """
     found = _block_start(image, element)
     return set() if found is None else {found + element.offset, (element.group << 16) + ((found & 0xFFFF) >> 8)}

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Metadata entry with what was taken for granted, as JSON.
+# Metadata entry with what was assumed, as JSON.
 ASSUMPTIONS: Final = "assumptions"
 # Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
 SOURCE_FILES: Final = "source_files"
-# Metadata entry with the frames that the slices are of their files, from 0; empty for classic images. JSON likewise.
+# Metadata entry with the frames that the slices are of their files, from 0; empty for classic images. JSON too.
 SOURCE_FRAMES: Final = "source_frames"
 
-_UNEVEN: Final = "the slices are not evenly spaced: each was restored by itself, and lies where its source does"
+_UNEVEN: Final = "the slices are not evenly spaced: each was restored by itself and has the position of its source"
 
 
 def source_files(meta: Mapping[str, Any]) -> list[Path]:
@@ -53,7 +53,7 @@ def source_files(meta: Mapping[str, Any]) -> list[Path]:
         meta: metadata of an image, or of what was made from it.
 
     Returns:
-        One path for each slice along the last axis, first slice first; nothing for an image that is not from DICOM.
+        One path for each slice along the last axis, first slice first; empty for an image that is not from DICOM.
     """
     return [Path(file) for file in json.loads(meta.get(SOURCE_FILES) or "[]")]
 
@@ -89,7 +89,7 @@ def _slices_of_files(files: Sequence[Path]) -> dict[Path, tuple[int, ...]]:
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Whether a file is a DICOM image: it has pixels, which a DICOMDIR, a report or a contour set has not.
+    """Whether a file is a DICOM image: it has pixels. A DICOMDIR, a report and a contour set have none.
 
     Args:
         path: an existing file.
@@ -110,10 +110,10 @@ class SeriesVolume(NamedTuple):
         affine: array indices to RAS millimetres, ``(4, 4)``.
         modality: as (0008,0060) has it.
         files: of the slices, first slice first.
-        frames: that the slices are of their files, from 0; nothing for classic images.
+        frames: that the slices are of their files, from 0; empty for classic images.
         sources: data set of each slice or of each Enhanced object, as ``write_series`` takes it.
         padding: ranges of declared padding, lowest and highest value each, in the unit of the values.
-        assumptions: what was taken for granted where the header does not tell, a sentence each.
+        assumptions: what was assumed where the header does not say, a sentence each.
     """
 
     values: NDArray[np.float32]
@@ -148,19 +148,19 @@ class SeriesVolume(NamedTuple):
 def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
     """Read the slices of a series; each file is opened once.
 
-    Slices are ordered by their position along the slice normal, whatever their names and numbers. Rescale Slope and
-    Intercept (0028,1053), (0028,1052) are applied to each slice in float32, since PET slices have slopes of their own,
-    and PET is brought to SUV, see ``bundle.tat.dicom.suv``.
+    Slices are ordered by their position along the slice normal, not by their names and numbers. Rescale Slope and
+    Intercept (0028,1053), (0028,1052) are applied to each slice in float32, since PET slices have their own slopes. PET
+    is converted to SUV, see ``bundle.tat.dicom.suv``.
 
     Args:
         series: what the search found.
-        allow_uneven: take slices whose distances vary; the affine has their mean distance.
+        allow_uneven: accept slices whose distances vary; the affine has their mean distance.
 
     Returns:
-        The volume, its place, and what a derived series is written from.
+        The volume, its geometry, and what a derived series is written from.
 
     Raises:
-        RefusedInputError: see ``Series.slices``; PET that cannot be brought to SUV, or damaged pixels.
+        RefusedInputError: see ``Series.slices``; PET that cannot be converted to SUV, or damaged pixels.
 
     Source:
         DICOM PS3.3 C.7.6.2 (image plane) and C.7.6.3 (image pixel).
@@ -189,7 +189,7 @@ def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the slices of a series declare and what was assumed of them, in the order in which it came up."""
+    """The padding that the slices of a series declare, and the assumptions about them, in their order."""
 
     assumptions: list[str]
     padding: set[tuple[float, float]] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Whether two DICOM files hold the same image, however each is encoded."""
+"""Whether two DICOM files hold the same image, in the same or in different encodings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bundle.tat.refusal import RefusedInputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# What belongs to the encoding: Derivation Description and Code, where compressors without loss tell of themselves;
-# pixels, which are compared by themselves, and their offsets; what fills a file up.
+# Elements of the encoding: Derivation Description and Code, where lossless compressors add themselves; pixels, which
+# are compared by themselves, and their offsets; padding of the file.
 _OF_ENCODING: Final = (0x00082111, 0x00089215, 0x7FE00001, 0x7FE00002, 0x7FE00010, 0xFFFCFFFC)
 # What values are filled up with to an even length, PS3.5 6.2.
 _FILL: Final = b" \0"
@@ -29,8 +29,8 @@ _FILL: Final = b" \0"
 def is_same_image(first: Path, second: Path) -> bool:
     """Whether two files hold the same image: the same stored values of pixels, and the same standard elements.
 
-    Private elements are not compared: in Implicit VR their kind is not told, and archives leave them out. Nor is the
-    derivation, where compressors without loss tell of themselves.
+    Private elements are not compared: Implicit VR does not give their value representation, and archives leave them
+    out. Nor is the derivation compared, where lossless compressors add themselves.
 
     Args:
         first: a DICOM image.
@@ -56,7 +56,9 @@ def _checked(path: Path) -> tuple[DicomHeader, ...]:
         raise RefusedInputError(f"{path} is no DICOM file: pass an image")
     if headers[0].rows * headers[0].columns > MAX_SLICE_PIXELS:
         size = f"{headers[0].rows} x {headers[0].columns}"
-        raise RefusedInputError(f"{path} claims {size} pixels, at most {MAX_SLICE_PIXELS} are decoded: it is damaged")
+        raise RefusedInputError(
+            f"{path} claims {size} pixels, {MAX_SLICE_PIXELS} at most are decoded: it is damaged; fetch it again"
+        )
     return headers
 
 
@@ -103,7 +105,7 @@ def _is_same_element(first: Dataset, second: Dataset, tag: int) -> bool:
 def _stored_value(image: Dataset, tag: int) -> tuple[bytes, bool] | None:
     """A value as it is in the file, and whether its byte order is little endian; ``None`` where it is read already.
 
-    So values that cannot be read can be compared, too.
+    So values that cannot be decoded can be compared too.
     """
     from pydicom.dataelem import RawDataElement
 

@@ -1,4 +1,4 @@
-"""The DICOM series of a folder or a whole study: which are restored, and what is skipped and why."""
+"""The DICOM series of a folder or a whole study: which are restored, which are skipped, and why."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Series:
     """Images that make up one volume.
 
     Args:
-        name: what its result is named after: its folder, with its Series Number where the folder holds several.
+        name: the name of its result: that of its folder, with its Series Number where the folder holds several.
         headers: of its images, in the order of their paths.
-        folder: what holds them all.
-        is_alone: whether the folder itself holds them, and neither it nor its subfolders any other image.
-        damaged: files beside them that cannot be read, and what is wrong with each. Any may be a slice that the series
-            lacks, so that reading the series is refused.
-        assumption: what was taken for granted to find it, as a sentence; empty where its UIDs tell all.
+        folder: the deepest folder that holds them all.
+        is_alone: whether the folder itself holds them, and neither it nor its subfolders hold other images.
+        damaged: files beside them that cannot be read, and the fault of each. A damaged file may be a slice of the
+            series, so that reading the series is refused.
+        assumption: what was assumed to find it, as a sentence; empty where its UIDs are enough.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Series:
 
     @property
     def place(self) -> Path:
-        """What messages name it by: its only file, or the folder of its files."""
+        """Its path in messages: its only file, or the folder of its files."""
         return self.files[0] if len(self.files) == 1 else self.folder
 
     def slices(self, *, allow_uneven: bool = False) -> list[DicomHeader]:
         """Its headers in the order of the slices, each of which may be restored, in one unit.
 
         Args:
-            allow_uneven: take slices whose distances vary.
+            allow_uneven: accept slices whose distances vary.
 
         Raises:
             RefusedInputError: a file is damaged or cannot be restored, units differ, or slices are missing, duplicate,
@@ -82,7 +82,7 @@ class Skipped:
 
     Args:
         name: its path from the folder that was searched.
-        n_images: images; 0 for files that are none.
+        n_images: number of images; 0 for files that are no images.
         reason: why it is skipped.
     """
 
@@ -112,18 +112,21 @@ class StudyContents:
 def list_study(folder: Path, walked: Walked | None = None) -> StudyContents:
     """Find the DICOM series of a folder and its subfolders.
 
-    Images are of one series if they share study, series, frame of reference, Series Number, modality, matrix size,
-    orientation and pixel spacing, whatever folders they are in; images without a Series Instance UID must share the
-    folder too. Images of one place are told apart by their folders, if each holds the same places, or by time point,
-    acquisition, echo and the other ``MARKS``; so are stacks between each other's slices. Single images of one folder
-    that have UIDs of their own each are one series if they make up an even stack. ``walk`` says what is left out.
+    Images are of one series if they share these values, also in different folders: study, series, frame of reference,
+    Series Number, modality, matrix size, orientation and pixel spacing. Without a Series Instance UID they must share
+    the folder too.
+
+    Several images at one place are separated by their folders, if each folder holds the same places. Otherwise they are
+    separated by time point, acquisition, echo and the other ``MARKS``. Stacks that lie between each other's slices are
+    separated in the same way. Single images of one folder, each with its own UIDs, are one series if they make up an
+    even stack. See ``walk`` for the files and folders that are left out.
 
     Args:
         folder: existing folder.
-        walked: what of it is to be looked into; ``None`` walks it.
+        walked: the files of it to search; ``None`` walks it.
 
     Returns:
-        A series is listed if one of its images may be restored; if others may not, or slices are missing, it is refused
+        A series is listed if one of its images may be restored. If others may not, or slices are missing, it is refused
         when it is read.
     """
     images, damaged, others = _look_into(walk(folder) if walked is None else walked)
@@ -139,13 +142,13 @@ def list_study(folder: Path, walked: Walked | None = None) -> StudyContents:
 
 
 def find_series(paths: Sequence[Path]) -> Series:
-    """Find the one series that a path stands for.
+    """Find the only series of a path.
 
     Args:
         paths: a folder that holds one series, or its file or files.
 
     Returns:
-        The series. What else the folder holds is named in the log.
+        The series. Other images of the folder are named in the log.
 
     Raises:
         RefusedInputError: a folder with none or several, files of several series, or files that are no DICOM.
@@ -156,24 +159,24 @@ def find_series(paths: Sequence[Path]) -> Series:
     if not more:
         volumes = list_volumes(first)
         if len(volumes) > 1:
-            raise RefusedInputError(f"{first} holds {len(volumes)} volumes: pass its folder, to restore all of them")
+            raise RefusedInputError(f"{first} holds {len(volumes)} volumes: pass its folder to restore all of them")
         return volumes[0]
     place = first.parent
     headers = [header for path in paths for header in _read_some(path)]
     found = group_series(headers)
     if len(found) > 1:
-        raise RefusedInputError(f"{place} holds {len(found)} series: pass one")
+        raise RefusedInputError(f"{place} holds {len(found)} series: pass the files of one")
     return Series(place.name, tuple(headers), place, is_alone=False, assumption=found[0].assumption)
 
 
 def list_volumes(file: Path) -> list[Series]:
-    """Find the volumes of one file: an Enhanced object may hold several, and frames beside them that are no slices.
+    """Find the volumes of one file: an Enhanced object may hold several, and also frames that are no slices.
 
     Args:
         file: existing file.
 
     Returns:
-        One or more. If none may be restored, all frames are one, so that it is refused when it is read.
+        One or more. If no frame may be restored, they are one volume, which is refused when it is read.
 
     Raises:
         RefusedInputError: the file is no DICOM, or damaged.
@@ -192,7 +195,7 @@ def _read_some(path: Path) -> tuple[DicomHeader, ...]:
     """The headers of a file that must be DICOM."""
     headers = read_dicom_headers(path)
     if not headers:
-        raise RefusedInputError(f"{path} is not DICOM")
+        raise RefusedInputError(f"{path} is not DICOM: pass a DICOM file or folder")
     return headers
 
 
@@ -213,7 +216,7 @@ def _series_of_folder(folder: Path) -> Series:
 
 
 def _name_series(volumes: Sequence[Volume], images: Sequence[DicomHeader], damaged: Mapping[Path, str]) -> list[Series]:
-    """Name series after their folders, and say what else is in there."""
+    """Name series after their folders, with the damaged files beside them."""
     located = [(_common_folder([image.path for image in volume.headers]), volume) for volume in volumes]
     located.sort(key=lambda one: (one[0], one[1].headers[0].series_number or 0, one[1].label, one[1].headers[0].path))
     numbers: defaultdict[Path, set[Hashable]] = defaultdict(set)
@@ -250,7 +253,7 @@ def _count_below(files: Iterable[Path]) -> Counter[Path]:
 
 
 def _look_into(walked: Walked) -> tuple[list[DicomHeader], dict[Path, str], list[tuple[Path, str]]]:
-    """The images of a walk, the damaged files and what is wrong with them, and all else and why it is no image."""
+    """The images of a walk, the damaged files with their faults, and the other files with the reason."""
     files = sorted([*walked.files, *walked.dangling])
     images: list[DicomHeader] = []
     damaged: dict[Path, str] = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Identity:
-    """What sets an image apart from all others.
+    """The UIDs of an image.
 
     Args:
         series_uid: Series Instance UID (0020,000E).
@@ -41,12 +41,12 @@ class SeriesIdentities:
         self._of_first: dict[str, str] = {}
 
     def join(self, image: Dataset) -> None:
-        """Give an image the study and the frame of reference of the first one, where anonymisation drew new ones.
+        """Give an image the study and the frame of reference of the first one, where anonymisation made new ones.
 
-        A series lies in one study and has one frame of reference, PS3.3 A.1.2.
+        A series belongs to one study and has one frame of reference, PS3.3 A.1.2.
 
         Args:
-            image: data set of a source image; changed in place. What it lacks it goes on lacking.
+            image: data set of a source image; changed in place. A missing UID is not added.
         """
         for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
             if uid := str(image.get(keyword) or ""):
@@ -57,8 +57,8 @@ class SeriesIdentities:
 
         Args:
             source_uid: SOP Instance UID of the source; empty where it has none of its own.
-            pixels: of the derived image. They stand in for a UID that is missing or was there before, together with
-                the number of the image, so that with a seed another result has other UIDs.
+            pixels: of the derived image. With the number of the image, they replace a UID that is missing or repeated,
+                so that with a seed another result has other UIDs.
             part: which of the frames of the source it is derived from; empty for all of them.
 
         Returns:
@@ -86,8 +86,8 @@ def new_uid(seed: str | None, *names: str) -> str:
     """A UID below 2.25, made from a UUID.
 
     Args:
-        seed: what to compute it from, with the names; ``None`` draws it.
-        names: what tells it from others of this seed.
+        seed: text that it is computed from, with the names; ``None`` draws it.
+        names: what distinguishes it from others of this seed.
 
     Returns:
         A UID of 44 characters or fewer.

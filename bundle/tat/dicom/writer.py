@@ -40,7 +40,7 @@ KINDS: Final = ("source", "classic")
 
 
 class WrittenSeries(NamedTuple):
-    """What a volume became.
+    """A series that was written.
 
     Args:
         n_clipped: values that were clipped to the range that the files can store.
@@ -69,7 +69,8 @@ class WrittenSeries(NamedTuple):
 def keep_for_writing(image: Dataset) -> Dataset:
     """Reduce a source image to what its derived image takes over.
 
-    Pixels, private elements and what describes the pixels go. What lossy compression the source went through is said.
+    Pixels, private elements and elements that describe the pixels are removed. Lossy compression of the source is
+    marked.
 
     Args:
         image: whole data set of the source image; changed in place, its pixels are not decoded.
@@ -107,7 +108,7 @@ def read_sources(files: Iterable[Path]) -> Iterator[Dataset]:
 
 
 def forget_shared_uid(image: Dataset, shared: Collection[str]) -> None:
-    """Take a SOP Instance UID (0008,0018) off an image if it identifies several, as anonymisation may leave it.
+    """Empty the SOP Instance UID (0008,0018) of an image if several images have it, as anonymisation may leave it.
 
     Args:
         image: data set of a source image; changed in place.
@@ -145,11 +146,11 @@ def write_series(
         kind: ``source``, or ``classic``: of an Enhanced object, one file of the classic SOP class for each slice.
 
     Returns:
-        What it became.
+        Clipped values, unit and unit factors of the series.
 
     Raises:
-        RefusedInputError: the volume has another shape than the sources, or a source is damaged or lacks what
-            identifies it.
+        RefusedInputError: the volume has another shape than the sources, or a source is damaged or lacks the elements
+            that identify it.
         OSError: a file cannot be written.
 
     Source:
@@ -168,10 +169,13 @@ def write_series(
             series.add_object(source)
     if series.n_written != volume.shape[2]:
         raise RefusedInputError(
-            f"a volume of shape {volume.shape} cannot be written over {series.n_written} source slices"
+            f"a volume of shape {volume.shape} cannot be written over {series.n_written} source slices: pass the "
+            "sources of all its slices"
         )
     if series.n_clipped:
-        logger.warning("%d of %d values were clipped to what the DICOM series can store", series.n_clipped, volume.size)
+        logger.warning(
+            "%d of %d values were clipped to the range that the DICOM series can store", series.n_clipped, volume.size
+        )
     return WrittenSeries(series.n_clipped, series.unit, tuple(series.unit_factors))
 
 
@@ -254,7 +258,10 @@ class _DerivedSeries:
             refine_plane(image, rows=self._finer[1], columns=self._finer[0])
         values = self._volume[:, :, index].T
         if (image.get("Rows"), image.get("Columns")) != values.shape:
-            raise RefusedInputError(f"it is not of the volume's {values.shape[1]} columns and {values.shape[0]} rows")
+            raise RefusedInputError(
+                f"it has another size than the volume, {values.shape[1]} columns and {values.shape[0]} rows: pass the "
+                "sources of this volume"
+            )
         self.unit_factors[index] = factor
         return set_pixels(image, values, factor)
 

@@ -1,4 +1,4 @@
-"""What is done to one case, whoever runs it: read, prepare, restore, save."""
+"""The steps of one case, for every program that restores: read, prepare, restore, save."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from bundle.tat.transforms.quality import DISAGREEMENT_KEY, REPRESENTATION_KEY
 
 
 class Case(NamedTuple):
-    """A case on its way.
+    """A case between two steps.
 
     Args:
-        row: what the table says of it, if all goes well.
+        row: its row of the table, if no later step fails.
         data: what was read, then what is saved; ``None`` for a case that an earlier run finished.
     """
 
@@ -58,7 +58,7 @@ class CaseRunner:
         finished: knows what earlier runs left in the output folder.
         device: where the network is.
         thorough: restore each slice also flipped and rotated, in seven ways, for the report: 8 times the work.
-        refuse_doubtful: refuse a case that an earlier run finished with the verdict ``do not use``, too.
+        refuse_doubtful: also refuse a case that an earlier run finished with the verdict ``do not use``.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class CaseRunner:
             item: entry of a datalist, with its ``case``.
 
         Raises:
-            RefusedInputError: the scan cannot be read, or its result would replace something else.
+            RefusedInputError: the scan cannot be read, or its result would replace other files than a result.
         """
         series = series_of(item)
         known = {**item, SIDECAR_KEY: sidecar_of(item)} if series is None else {**item, SERIES_KEY: series}
@@ -119,7 +119,7 @@ class CaseRunner:
             case: as ``read`` returned it; ``image`` in physical units.
 
         Raises:
-            RefusedInputError: the scan is none that is restored, see the transforms of ``preprocessing``.
+            RefusedInputError: the scan cannot be restored, see the transforms of ``preprocessing``.
         """
         if case.data is None:
             return case
@@ -161,19 +161,20 @@ class CaseRunner:
         return self.finish(self.infer(case))
 
     def save(self, case: Case) -> CaseRow:
-        """Save a case, if it was restored now, and say what became of it."""
+        """Save a case, if this run restored it; returns its row of the table."""
         if case.data is not None:
             self.saving(case.data)
         return case.row
 
     def _finished_row(self, record: CaseRecord) -> CaseRow:
-        """What the table says of a case that an earlier run finished."""
+        """The row of a case that an earlier run finished."""
         verdict = record.quality.judgement.verdict if record.quality else ""
         if self.refuse_doubtful and verdict == DO_NOT_USE:
             raise RefusedInputError(
-                f"an earlier run restored it, and the verdict is {DO_NOT_USE}: remove {record.case} from the output"
+                f"an earlier run restored it with the verdict {DO_NOT_USE}: remove the folder {record.case} from the "
+                "output, or leave --refuse_doubtful out"
             )
-        return CaseRow(record.case, record.modality, "skipped", "finished before", verdict=verdict)
+        return CaseRow(record.case, record.modality, "skipped", "finished by an earlier run", verdict=verdict)
 
     def _restore_slices(self, slices: Tensor) -> Tensor:
         """The network on slices of the host."""
@@ -182,7 +183,7 @@ class CaseRunner:
 
 
 def failed_row(case: str, modality: str, error: Exception) -> CaseRow:
-    """What the table says of a case that failed.
+    """The row of a case that failed.
 
     Args:
         case: its name.

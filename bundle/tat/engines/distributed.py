@@ -22,7 +22,7 @@ def join_ranks() -> None:
 
 
 def leave_ranks() -> None:
-    """Part from the other ranks; undoes ``join_ranks``."""
+    """Leave the other ranks; undoes ``join_ranks``."""
     dist.destroy_process_group()
 
 

@@ -1,4 +1,4 @@
-"""Restoring many scans, of which some may be bad."""
+"""Restoring many scans; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from bundle.tat.engines.case_runner import Case, CaseRunner, failed_row
 
 logger = logging.getLogger(__name__)
 
-# What the table says of a case until it is known what becomes of it.
-_NOT_TRIED = "not tried, the run ended before"
+# Message of a case in the table until the case has been read.
+_NOT_TRIED = "not tried: the run ended before this case"
 
 
 class WritesReport(Protocol):
-    """What writes the report of a run; it stands above the engines."""
+    """An object that writes the report of a run; its module imports the engines, not the reverse."""
 
     def write(self, rows: Sequence[CaseRow]) -> Path | None:
-        """Write the report, and say where it is; ``None`` where there is nothing to report."""
+        """Write the report; returns its path, or ``None`` where there is nothing to report."""
 
 
 class RestorationEvaluator(SupervisedEvaluator):
     """``SupervisedEvaluator`` over whole cases, where a bad case does not stop the others.
 
-    The steps of a case are those of ``CaseRunner``. Their errors are kept with the case: refusals and lack of memory
-    are remembered, errors of the program go on up. A table at the end says what became of each case.
+    The steps of a case are those of ``CaseRunner``. A refusal or a lack of memory is noted as the message of the case;
+    an error of the program is raised. A table at the end gives the status of each case.
 
     While a case is restored, a thread reads the next one and another saves the one before; no more than these three are
-    in memory. A handler that sees the output of a case may not yet find its files, and must leave the output as it is.
-    For one case, or without ``overlap``, there are no threads, and nothing of a case is kept when the next is read.
+    in memory. A handler that gets the output of a case may not find its files yet, and must not change the output. For
+    one case, or without ``overlap``, there are no threads, and a case leaves memory before the next one is read.
 
     Args:
         items: entries of a datalist.
@@ -56,7 +56,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         skipped: series of the input that are no scans, for the table.
         ranks: this process among several; ``None`` for a single one.
         overlap: read and save cases while another is restored.
-        report_writer: is told at the end what became of the cases; ``None`` without a report.
+        report_writer: gets the rows of the table at the end; ``None`` without a report.
         **kwargs: as for MONAI's ``SupervisedEvaluator``.
 
     Raises:
@@ -94,7 +94,7 @@ class RestorationEvaluator(SupervisedEvaluator):
         self._progress: RunProgress
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]  # as MONAI's own
-        """Restore the cases, and print what became of them.
+        """Restore the cases, and print the table of them.
 
         Raises:
             RefusedInputError: cases have failed, or the output folder cannot be written to.
@@ -168,12 +168,12 @@ class RestorationEvaluator(SupervisedEvaluator):
         self.state.batch, self.state.output = [given.data], [made.data]
 
     def _settle(self) -> None:
-        """Wait for the case that is being saved, if any, and note what became of it."""
+        """Wait for the case that is being saved, if any, and note its status."""
         if (settled := self._writer.settle()) is not None:
             self._note(*settled)
 
     def _note(self, index: int, outcome: Ok[CaseRow] | Err) -> None:
-        """Note what became of a case, in its row of the table, and in the log where no bar shows it."""
+        """Note the status of a case, in its row of the table and, for several cases, in the log."""
         row = self._failure(index, outcome.error) if isinstance(outcome, Err) else outcome.value
         self.rows[index - len(self.items)] = row = replace(row, seconds=outcome.seconds)
         if len(self.items) > 1:
@@ -182,11 +182,11 @@ class RestorationEvaluator(SupervisedEvaluator):
             logger.log(level, "case %d of %d, %s: %s, %.1f s", index + 1, len(self.items), row.case, words, row.seconds)
 
     def _failure(self, index: int, error: Exception) -> CaseRow:
-        """What is remembered of an error, if it is about the case; an error of the program is raised again."""
+        """The row of a case that failed; an error of the program is raised again."""
         item = self.items[index]
         self._failed_now.add(index)
         row = failed_row(item[CASE_KEY], str(item.get("modality", "")), error)
-        row = replace(row, told=without_identity(row.message, _places(item)))
+        row = replace(row, anonymous_message=without_identity(row.message, _places(item)))
         if is_output_lost(error):
             self.terminate()
         return row

@@ -1,4 +1,4 @@
-"""MONAI's trainer, for losses that look at the degraded image too."""
+"""MONAI's trainer, for losses that also depend on the degraded image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ RestorationLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 class RestorationTrainer(SupervisedTrainer):
     """``SupervisedTrainer`` whose loss is called with image, prediction and label.
 
-    Training stops with a clear error when a loss is no number, before it can spoil the weights.
+    Training stops with an error when a loss is not finite, before the loss can spoil the weights.
 
     Args:
         loss_function: ``(image, pred, label) -> scalar``, such as ``TaskAdaptiveLoss``.
@@ -26,7 +26,7 @@ class RestorationTrainer(SupervisedTrainer):
         **kwargs: as for MONAI's ``SupervisedTrainer``.
 
     Raises:
-        RefusedInputError: there is no epoch or no step in it.
+        RefusedInputError: the number of epochs, or of steps in an epoch, is below 1.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The network in files that run without this code, each held to the network itself."""
+"""The network in files that run without this code; the output of each file is compared with the network's."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Whether an exported file gives the network's output, at sizes and batches that the recorder did not see."""
+"""Whether an exported file gives the network's output, at sizes and batches other than the recorded one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 BOUND: Final = 1e-4  # largest absolute difference to the network's output; images lie in [0, 1]
 BATCHES: Final = (1, 3)
-N_RUNS: Final = 3  # threads that get in each other's way do so only now and then
+N_RUNS: Final = 3  # a fault between threads shows only in some runs
 
 
 class Difference(TypedDict):
-    """How far a file is from the network, for images of one size and batch."""
+    """The difference between a file and the network, for images of one size and batch."""
 
     batch: int
     height: int
@@ -61,6 +61,9 @@ def compare(restore: Callable[[Tensor], Tensor], network: TAT) -> list[Differenc
             error = max(float((restore(image) - expected).abs().max()) for _ in range(N_RUNS))
         logger.info("%d x %d x %d: largest difference to the network %.1e", batch, height, width, error)
         if not error <= BOUND:
-            raise RefusedInputError(f"the file is off by {error:.1e} where {BOUND} is allowed: it is not written")
+            raise RefusedInputError(
+                f"the file is not written: its output differs from the network by {error:.1e}, {BOUND} at most. "
+                "Use a version of PyTorch that the bundle is tested with"
+            )
         rows.append({"batch": batch, "height": height, "width": width, "max_abs_error": error})
     return rows

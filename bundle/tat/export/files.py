@@ -45,16 +45,16 @@ def export_files(
         ckpt_path: weights; ``None`` for the shipped ones.
 
     Returns:
-        Where the files are, for a person.
+        One line that says where the files are.
 
     Raises:
-        RefusedInputError: an unknown format, other weights, or a file that is not the network.
+        RefusedInputError: an unknown format, weights of another network, or a file with another output.
         MissingPackageError: a format needs a package that is not installed.
     """
     chosen, root = ensure_tuple(formats), Path(find_bundle_root())
     unknown = [str(name) for name in chosen if name not in FORMATS]
     if unknown:
-        raise RefusedInputError(f"formats are {', '.join(FORMATS)}: {', '.join(unknown)} is none of them")
+        raise RefusedInputError(f"formats names {', '.join(unknown)}: pass some of {', '.join(FORMATS)}")
     source = read_source(
         Path(config_file or root / "configs" / "inference.json"), Path(ckpt_path or root / "models" / "model.pt")
     )
@@ -77,7 +77,9 @@ def read_source(config_file: Path, ckpt_file: Path) -> Source:
         RefusedInputError: the config does not exist, or the weights do not fit.
     """
     if not config_file.is_file():
-        raise RefusedInputError(f"config {config_file} does not exist: pass --config_file")
+        raise RefusedInputError(
+            f"config {config_file} does not exist: pass --config_file with a config that has a network_def"
+        )
     parser = ConfigParser()
     parser.read_config(str(config_file))
     network = parser.get_parsed_content("network_def").eval()
@@ -94,10 +96,10 @@ def export(source: Source, out: Path, formats: Sequence[str]) -> dict[str, list[
         formats: names of ``FORMATS``.
 
     Returns:
-        How far each file is from the network, by its name.
+        The differences between each file and the network, by the file's name.
 
     Raises:
-        RefusedInputError: a file is not the network; those before it stay.
+        RefusedInputError: a file has another output than the network; the files before it stay.
     """
     errors = {}
     out.mkdir(parents=True, exist_ok=True)

@@ -55,10 +55,10 @@ def write_torchscript(source: Source, path: Path) -> None:
 
 
 def write_onnx(source: Source, path: Path) -> None:
-    """Record the network as ONNX; no size is fixed but the sides' factor of 8."""
+    """Record the network as ONNX, for any batch and any sides that are multiples of 8."""
     import_optional("onnxscript", extra=_EXTRA)
     for name in ("torch.onnx", "onnx_ir"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # they speak of their own workings
+        logging.getLogger(name).setLevel(logging.ERROR)  # they log internals of the conversion
     with torch.no_grad():
         program = torch.onnx.export(
             source.network,
@@ -75,7 +75,7 @@ def write_onnx(source: Source, path: Path) -> None:
 
 
 def write_pt2(source: Source, path: Path) -> None:
-    """Record the network with ``torch.export``; other sizes than it declares are refused when it is run."""
+    """Record the network with ``torch.export``; when it is run, it refuses sizes that it does not declare."""
     with torch.no_grad():
         program = torch.export.export(source.network, _example(source.network), dynamic_shapes=_dynamic_shapes())
     torch.export.save(program, path, extra_files=source.texts())

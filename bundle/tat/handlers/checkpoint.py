@@ -1,4 +1,4 @@
-"""Training that survives being killed: everything it needs to go on, written whole or not at all."""
+"""Checkpoints of training: all that it needs to continue after a kill, written whole or not at all."""
 
 import logging
 import random
@@ -20,8 +20,8 @@ from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
 
-# What the number of steps rests on, by config id and by its name in the engine's state. The course of the learning
-# rate rests on it, too: trained for more epochs than it was made for, the cosine would rise again.
+# What the number of steps depends on, by config id and by its name in the engine's state. The schedule of the learning
+# rate depends on it too: with more epochs than it was made for, the cosine would rise again.
 BUDGET = {"epochs": "max_epochs", "epoch_length": "epoch_length"}
 
 
@@ -29,27 +29,27 @@ class Stateful(Protocol):
     """Anything with a state dict."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What it needs to go on."""
+        """What it needs to continue."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Go on from there."""
+        """Continue from there."""
 
 
 class TrainingCheckpoint:
-    """Handler that saves the whole state of training after each epoch, and goes on from it when training starts again.
+    """Handler that saves the whole state of training after each epoch, and continues from it at the next start.
 
-    Saved are the objects given, the trainer's step and gradient scaler, the best validation score, what the training
-    is, and the states of all random generators. The sampler's place in its stream is the step itself. The file is
-    replaced in one move, so that a kill during writing leaves the last one. A training that is done does nothing more,
-    and says so.
+    Saved are the objects given, the trainer's step and gradient scaler, the best validation score, the identity of the
+    training, and the states of all random generators. The sampler's place in its stream is the step itself. The file
+    is replaced in one move, so that a kill during writing leaves the last one. A training whose epochs are all done is
+    left as it is, with a warning.
 
     Args:
-        path: file to save to and to go on from; training starts anew when there is none.
-        objects: name -> network, average, loss, optimiser, scheduler: whatever changes while training.
-        sampler: sampler that must go on at the step that training goes on from.
+        path: file to save to and to continue from; training starts from the beginning when there is none.
+        objects: name -> network, average, loss, optimiser, scheduler: everything that changes during training.
+        sampler: sampler that must continue at the step of the checkpoint.
         evaluator: engine whose best score is kept.
-        training: what the training is, as ``describe_training`` has it; another one is refused. Checkpoints of 0.1.0 do
-            not say.
+        training: identity of the training, see ``describe_training``; a checkpoint of another one is refused.
+            Checkpoints of version 0.1.0 have none.
         is_writer: whether this process writes; one of several ranks does.
     """
 
@@ -70,7 +70,7 @@ class TrainingCheckpoint:
         self.is_writer = is_writer
 
     def attach(self, trainer: Trainer) -> None:
-        """Go on when ``trainer`` starts, save after each of its epochs."""
+        """Continue when ``trainer`` starts, save after each of its epochs."""
         trainer.add_event_handler(Events.STARTED, self.resume)
         if self.is_writer:
             trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
@@ -91,7 +91,7 @@ class TrainingCheckpoint:
         save_whole(state, self.path)
 
     def resume(self, trainer: Trainer) -> None:
-        """Go on from the file, if there is one.
+        """Continue from the file, if there is one.
 
         Raises:
             RefusedInputError: the file is damaged, or of another training.
@@ -104,7 +104,7 @@ class TrainingCheckpoint:
         except Exception as error:
             # torch raises a dozen kinds for a damaged file; the remedy is one.
             raise RefusedInputError(
-                f"cannot go on from {self.path}, it is damaged: move it away to start anew"
+                f"cannot continue from {self.path}, it is damaged: move it away to start from the beginning"
             ) from error
         refuse_another({**training, **budget}, {**self.training, **budget_of(trainer)}, self.path)
         try:
@@ -112,7 +112,7 @@ class TrainingCheckpoint:
                 item.load_state_dict(state["objects"][name])
         except Exception as error:
             raise RefusedInputError(
-                f"cannot go on from {self.path}, its network or loss is that of another training: pass the configs "
+                f"cannot continue from {self.path}, its network or loss is that of another training: pass the configs "
                 "that it was trained with, or another --ckpt_dir"
             ) from error
         trainer.state.iteration, trainer.state.epoch = state["iteration"], state["epoch"]
@@ -125,21 +125,21 @@ class TrainingCheckpoint:
         self._tell(trainer)
 
     def _tell(self, trainer: Trainer) -> None:
-        """Say where training goes on, or that it does not."""
+        """Log the step that training continues from, or that nothing is left to train."""
         epoch, last = trainer.state.epoch, trainer.state.max_epochs
         if last is not None and epoch >= last:
             logger.warning(
-                "nothing left to train: %s has all of its %d epochs; pass another --ckpt_dir to train anew, from its "
-                "weights with --pretrained",
+                "nothing left to train: %s has all of its %d epochs; for a new training pass another --ckpt_dir, and "
+                "--pretrained to start from these weights",
                 self.path,
                 epoch,
             )
         else:
-            logger.info("going on from step %d, epoch %d", trainer.state.iteration, epoch)
+            logger.info("training continues from step %d, epoch %d", trainer.state.iteration, epoch)
 
 
 class BestWeights:
-    """Handler that writes the averaged weights, flat, whenever validation has scored higher than ever before.
+    """Handler that writes the averaged weights, flat, after each validation with the highest score so far.
 
     Args:
         path: weights file, such as ``models/model.pt``.
@@ -163,7 +163,7 @@ class BestWeights:
 
 
 def budget_of(trainer: Trainer) -> dict[str, int | None]:
-    """What the number of steps of a training rests on, by config id."""
+    """What the number of steps of a training depends on, by config id."""
     return {name: getattr(trainer.state, key) for name, key in BUDGET.items()}
 
 

@@ -1,4 +1,4 @@
-"""The average of the weights over training, which is what gets validated and shipped."""
+"""The average of the weights over training, which is validated and shipped."""
 
 from ignite.engine import Engine
 from ignite.handlers import EMAHandler

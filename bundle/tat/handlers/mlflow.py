@@ -19,10 +19,10 @@ class MLflowTracker(MLFlowHandler):
     """MONAI's MLflow handler, for a training and its validations in one run.
 
     Tracked are the loss as ``train_loss`` and what ``TrainingLog`` logs, by step, and the validation's metrics, by
-    epoch. Training that goes on where it was stopped goes on with its run.
+    epoch. A training that continues from a checkpoint continues its run.
 
-    MLflow tells its makers about each use over the network, unless it is told not to, as it is here: setting
-    ``MLFLOW_DISABLE_TELEMETRY`` to ``false`` allows it. Where ``MLFLOW_TRACKING_URI`` is set, it names the store.
+    MLflow sends data about its use to its makers unless ``MLFLOW_DISABLE_TELEMETRY`` is set. Here it is set to
+    ``true``, unless the user has set it. Where ``MLFLOW_TRACKING_URI`` is set, it names the store.
 
     Args:
         path: SQLite file to write to; its folder is made.
@@ -64,7 +64,7 @@ class MLflowTracker(MLFlowHandler):
 
 
 def import_mlflow() -> None:
-    """Make sure that MLflow is there, and that it keeps to itself.
+    """Import MLflow, with its telemetry switched off.
 
     Raises:
         RefusedInputError: it is not installed.
@@ -75,5 +75,5 @@ def import_mlflow() -> None:
     except ImportError as error:
         remedy = 'pip install "tat-medical-image-restoration[mlflow]"'
         raise RefusedInputError(f"tracking needs mlflow: {remedy}") from error
-    # MONAI has imported MLflow long ago, which looked at the variable then.
+    # MONAI has imported MLflow before, which read the variable then.
     import_module("mlflow.telemetry").set_telemetry_client()

@@ -22,7 +22,7 @@ class RestorationMetric(Metric):
 
     Publishes ``val_psnr_CT``, ``val_ssim_CT``, ``val_rmse_CT`` and so on for every task seen, and the means over tasks
     as ``val_psnr`` and ``val_ssim``. Attached as ``val_psnr`` it is the key metric of a MONAI evaluator. Slices whose
-    label is constant are left out, and so are volumes of nothing else.
+    label is constant are left out.
 
     Args:
         prefix: first part of the names.
@@ -67,8 +67,8 @@ class RestorationMetric(Metric):
         seen = self._n_slices > 0
         if not seen.any():
             raise RefusedInputError(
-                "every slice of the validation section has a constant label within its evaluation window: "
-                "nothing can be scored, check units and modalities"
+                "every label slice of the validation section is constant within its evaluation window, so that nothing "
+                "can be scored: check the units and modalities of the section"
             )
         means = self._total[:, seen] / self._n_slices[seen]
         tasks = [modality.value for modality, is_seen in zip(_MODALITIES, seen, strict=True) if is_seen]

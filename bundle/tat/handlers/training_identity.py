@@ -1,4 +1,4 @@
-"""What makes a training the one that it is, so that it does not go on as another one without a word."""
+"""The identity of a training: its data, weights and settings, so that it is not continued as another training."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ from bundle.tat.refusal import RefusedInputError
 
 Identity = dict[str, Any]
 
-# Of all files, names and sizes are looked at; into so many of them, spread evenly.
+# Names and sizes of all files are compared; this many files, spread evenly, are also opened.
 N_OPENED: Final = 64
-# Hexadecimal digits of a digest that tell two trainings apart.
+# Hexadecimal digits of a digest that are compared.
 N_DIGITS: Final = 12
 
 
 def describe_training(
     *, data: Sequence[Mapping[str, Any]], tasks: Any, pretrained: str | None, settings: Mapping[str, Any]
 ) -> Identity:
-    """What must be the same for a training to go on, by config id.
+    """What must be the same for a training to continue, by config id.
 
     Args:
         data: items that are trained on.
@@ -32,7 +32,7 @@ def describe_training(
         settings: other ids, with plain values.
 
     Returns:
-        Text, numbers and lists by id. Of data and weights it holds digests and no path, which may move.
+        Text, numbers and lists by id. Of data and weights it holds digests and no paths, since files may be moved.
 
     Raises:
         RefusedInputError: ``pretrained`` or a scan cannot be read, or a task is unknown.
@@ -48,22 +48,22 @@ def describe_training(
 
 
 def refuse_another(identity: Mapping[str, Any], other: Mapping[str, Any], path: Path) -> None:
-    """Refuse to go on with a training as another one.
+    """Refuse to continue a training with other settings.
 
     Args:
-        identity: of the training that a checkpoint is of.
-        other: of the one that is to go on.
+        identity: of the training of a checkpoint.
+        other: of the training that is to continue.
         path: the checkpoint.
 
     Raises:
-        RefusedInputError: they differ; it names in what, and what to do.
+        RefusedInputError: they differ; the message names the differences and the remedy.
     """
     names = [name for name in {**other, **identity} if identity.get(name) != other.get(name)]
     if names:
         differences = "; ".join(f"{name} {identity.get(name)}, not {other.get(name)}" for name in names)
         raise RefusedInputError(
-            f"{path} was trained with {differences}: pass the former to go on with that training, or another "
-            "--ckpt_dir for this one (--pretrained takes the weights of a model.pt along)"
+            f"{path} was trained with {differences}: pass the first values to continue that training, or another "
+            "--ckpt_dir for a new one (--pretrained FILE starts it from the weights of a model.pt)"
         )
 
 

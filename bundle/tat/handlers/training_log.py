@@ -1,4 +1,4 @@
-"""What the loss does to each task, step by step, for people and for plots."""
+"""The log of training: error and loss weight of each task, step by step, as a table and for plots."""
 
 import csv
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ COLUMNS: Final = ("iteration", "task", *OF_TASK, *OF_STEP)
 
 
 class LoggedSteps:
-    """Which steps are logged: every so many, and where an epoch has fewer, the last of each epoch too.
+    """Which steps are logged: one in each ``interval``, and the last of each epoch that has fewer steps.
 
     Args:
         interval: steps from one log to the next.
@@ -36,11 +36,11 @@ class LoggedSteps:
 
 
 class TrainingLog:
-    """Handler that writes the mean error and loss weight of each task to a CSV, and to TensorBoard if asked.
+    """Handler that writes the mean error and loss weight of each task to a CSV, and to TensorBoard if requested.
 
-    When training goes on from a checkpoint, rows that were written after it are dropped: those steps are done again.
-    The time of the CPU goes on from the last row that is kept. What was logged last is left in
-    ``engine.state.training_log``, a dictionary of numbers by name.
+    When training continues from a checkpoint, rows that were written after it are dropped: those steps are done again.
+    The CPU time continues from the last row that is kept. The numbers that were logged last are left in
+    ``engine.state.training_log``, a dictionary by name.
 
     Args:
         path: CSV file, one row for each task and logged step.
@@ -71,13 +71,13 @@ class TrainingLog:
         self.task_key = task_key
         self.is_writer = is_writer
         self.clock = LoadingClock()
-        # What the processor had done when the time of training was 0; unknown until the steps that are done are known.
+        # CPU time of the process at the start of training; unknown until it is known which steps are done.
         self._started: float | None = None
 
     def attach(self, engine: Engine) -> None:
         """Log steps of ``engine``."""
         if self.is_writer:
-            # Not when training starts: the step that it goes on from may not be known yet.
+            # Not when training starts: the step that it continues from may not be known yet.
             engine.add_event_handler(Events.EPOCH_STARTED, self.begin)
             self.clock.attach(engine)
             is_logged = LoggedSteps(self.interval)
@@ -113,7 +113,7 @@ class TrainingLog:
 
     @torch.no_grad()
     def rows(self, engine: Engine) -> list[dict[str, Any]]:
-        """What this step's batch tells about each task."""
+        """The numbers of this step's batch, one row for each task."""
         output: dict[str, torch.Tensor] = engine.state.output  # type: ignore[assignment]
         batch: dict[str, Sequence[str]] = engine.state.batch  # type: ignore[assignment]
         image, pred, label = (output[key].float() for key in (CommonKeys.IMAGE, CommonKeys.PRED, CommonKeys.LABEL))

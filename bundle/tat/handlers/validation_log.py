@@ -1,4 +1,4 @@
-"""How the validation scores went over training, for people and for plots."""
+"""The validation scores over training, as a table and for plots."""
 
 import csv
 from typing import Final
@@ -14,7 +14,7 @@ EPOCH: Final = "epoch"
 class ValidationLog:
     """Handler that writes all metrics of each validation to a CSV, one row for each.
 
-    When training goes on from a checkpoint, rows of epochs that are done again are replaced.
+    When training continues from a checkpoint, rows of epochs that are done again are replaced.
 
     Args:
         path: CSV file.

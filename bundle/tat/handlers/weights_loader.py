@@ -17,8 +17,8 @@ from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
 
-# The two networks that configs of this bundle make, by their number of parameters, and what those who have weights of
-# one of them must do to get it.
+# The two networks that configs of this bundle make, by their number of parameters, and the remedy for a user who has
+# weights of one and the config of another.
 KNOWN_NETWORKS: Final = MappingProxyType(
     {
         1_783_635: "these weights are of the small network: add configs/small.json",
@@ -56,19 +56,20 @@ def load_weights(network: nn.Module, path: str, *, may_grow: bool = False) -> No
     Args:
         network: network to load into.
         path: file that ``torch.save`` wrote, a state dict and nothing else.
-        may_grow: take weights of a network that sees fewer neighbouring slices, see ``grow_context``; said in the log.
+        may_grow: accept weights of a network that takes fewer neighbouring slices, see ``grow_context``; it is logged.
 
     Raises:
         RefusedInputError: the file is missing, damaged, no plain state dict, or of another architecture.
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise RefusedInputError(f"weights {file} do not exist: pass the path of a file that does")
+        raise RefusedInputError(f"weights {file} do not exist: pass the path of an existing file")
     try:
         state_dict = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise RefusedInputError(
-            f"weights {file} cannot be read: the file is damaged or holds more than tensors"
+            f"weights {file} cannot be read, the file is damaged or holds more than tensors: pass a state dict that "
+            "torch.save wrote"
         ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise RefusedInputError(f"weights {file} are not a flat state dict of tensors: pass a model.pt")
@@ -88,13 +89,14 @@ def _grow(weights: Mapping[str, Tensor], network: nn.Module, file: Path) -> Mapp
     if given is None or wanted is None or given >= wanted or (wanted - given) % 2:
         return weights
     logger.info(
-        "weights %s take %d slices together, the network %d: those for the others start at 0", file, given, wanted
+        "weights %s take %d slices together, the network %d: the weights of the other slices start at 0",
+        *(file, given, wanted),
     )
     return grow_context(weights, wanted)
 
 
 def _advise(weights: Mapping[str, Tensor], network: nn.Module) -> str | None:
-    """What those who have weights of another network must do, if that is known."""
+    """The remedy for a user who has weights of another network, if it is known."""
     given, wanted = (count_input_channels(some) for some in (weights, network.state_dict()))
     if given is not None and wanted is not None and given != wanted:
         return (

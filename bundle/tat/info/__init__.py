@@ -1,4 +1,4 @@
-"""What scans are and what would become of them, told without restoring them."""
+"""What scans are and whether they would be restored, without restoring them."""
 
 from typing import TYPE_CHECKING
 

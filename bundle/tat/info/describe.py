@@ -31,24 +31,24 @@ _N_AXES: Final = 3
 
 @dataclass(frozen=True)
 class ScanDescription:
-    """What is known of a scan. It names no patient, but for the path that the user gave.
+    """What is known of a scan. Only the path, which the user gave, may name a patient.
 
     Args:
-        name: what its result would be named after.
+        name: the name that its result would have.
         path: its file, or the folder of its files.
         n_files: how many files it is read from.
-        result: what would become of it.
+        result: whether it would be restored or refused.
         reason: why it would be refused; empty otherwise.
         notes: warnings of the checks on its voxels.
-        format: as ``ScanInfo`` has it; empty, as all that follows, where the header cannot be read.
+        format: as ``ScanInfo`` has it. This and all that follows is empty where the header cannot be read.
         modality: ``CT``, ``MRI`` or ``PET``.
-        modality_from: who says so.
+        modality_from: the sources of the modality.
         shape: sizes of the array axes.
         n_slices: how many the network would restore.
         voxel_size: distances of neighbouring voxels along the array axes [mm].
         orientation: where the array axes point to, such as ``LPS``.
         unit: of the intensities.
-        unit_from: who says so; ``the modality`` where the file does not, and the unit is presumed.
+        unit_from: the source of the unit; ``the modality`` where the file names none, and the unit is presumed.
         dtype: type of the stored values.
     """
 
@@ -82,8 +82,8 @@ def describe(
 
     Args:
         item: as ``find_scans`` lists it.
-        modality: what the user says.
-        pet_scale: likewise: the factor from a PET file's unit to SUV.
+        modality: as the user gives it.
+        pet_scale: the user's factor from a PET file's unit to SUV.
         slice_axis: array axis that the slices are stacked along.
         check_voxels: runs the preprocessing; ``None`` reads headers only.
     """
@@ -126,14 +126,14 @@ def _with_header(scan: ScanDescription, info: ScanInfo, slice_axis: int) -> Scan
 def _with_modality(
     scan: ScanDescription, item: Mapping[str, Any], by_file: Mapping[str, object], modality: str | None
 ) -> ScanDescription:
-    """Add the modality that all who know it name."""
-    told = {"the datalist": item.get("modality"), **by_file, "--modality": modality}
-    words = {who: str(getattr(word, "value", word)) for who, word in told.items() if word}
+    """Add the modality that all sources name."""
+    sources = {"the datalist": item.get("modality"), **by_file, "--modality": modality}
+    words = {source: str(getattr(word, "value", word)) for source, word in sources.items() if word}
     return replace(scan, modality=resolve_modality(words).value, modality_from=" and ".join(words))
 
 
 def _with_unit(scan: ScanDescription, sidecar: Sidecar | None) -> ScanDescription:
-    """Add the unit of the intensities, where the file does not tell it."""
+    """Add the unit of the intensities, where the file does not name it."""
     if scan.unit:
         return scan
     known = sidecar_unit(sidecar) if sidecar is not None and scan.modality == Modality.PET else None

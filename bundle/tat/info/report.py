@@ -37,22 +37,22 @@ def report_scans(
     as_json: bool = False,
     **ids: Any,
 ) -> str:
-    """Say what an input holds, and what would be restored, refused or skipped.
+    """Describe what an input holds, and what would be restored, refused or skipped.
 
     Args:
         dataset_dir: as for ``find_scans``.
         config_file: ``inference.json``, whose preprocessing is run with ``deep``.
-        modality: what the user says.
+        modality: as the user gives it.
         section: of a datalist JSON.
         deep: read the voxels, and check them.
-        as_json: for programs.
+        as_json: return JSON, for programs.
         **ids: of the config, for ``deep``.
 
     Returns:
-        A table, or JSON with ``scans``, ``skipped`` and ``refused``: why the input as a whole would be refused.
+        A table, or JSON with ``scans``, ``skipped`` and ``refused``. The last is why the whole input would be refused.
 
     Raises:
-        RefusedInputError: an id is unknown; or the input is refused, and no scan or DICOM image in it could be told of.
+        RefusedInputError: an id is unknown; or the input is refused and holds no scan or DICOM image to describe.
     """
     check_ids(config_file, modality=modality, **ids)
     items, skipped, refused = _find(dataset_dir, section)
@@ -95,7 +95,7 @@ def _in_folder(path: Path) -> tuple[Sequence[Item], Sequence[Skipped]]:
 
 
 def _own_name(item: Item) -> str:
-    """What a scan is called where the names of several need not differ."""
+    """The name of a scan where several scans may have the same one."""
     return item[SERIES_KEY].name if SERIES_KEY in item else case_name(Path(item[IMAGE_KEY]))
 
 
@@ -108,7 +108,7 @@ def _voxel_check(config_file: str, ids: Mapping[str, Any]) -> VoxelCheck:
 
     def check(item: Mapping[str, Any]) -> Sequence[str]:
         data: Mapping[Any, Any] = dict(item)
-        with _warnings() as told:
+        with _warnings() as warned:
             try:
                 for step in steps:  # not composed: that would wrap refusals
                     data = step(data)
@@ -118,25 +118,25 @@ def _voxel_check(config_file: str, ids: Mapping[str, Any]) -> VoxelCheck:
                     raise
                 raise RefusedInputError(reason) from error
         kept = json.loads(data[IMAGE_KEY].meta.get(KSPACE_KEPT) or "[]")
-        return [*told, *([f"holds {shares_in_words(kept)} of k-space"] if kept else [])]
+        return [*warned, *([f"holds {shares_in_words(kept)} of k-space"] if kept else [])]
 
     return check
 
 
 @contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """Collect what the package warns of, instead of logging it."""
-    told: list[str] = []
+    """Collect the warnings of the package, instead of logging them."""
+    collected: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            collected.append(record.getMessage())
 
     package, collector = logging.getLogger("bundle.tat"), Collector(logging.WARNING)
     propagated, package.propagate = package.propagate, False
     package.addHandler(collector)
     try:
-        yield told
+        yield collected
     finally:
         package.removeHandler(collector)
         package.propagate = propagated

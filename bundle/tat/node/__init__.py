@@ -1,4 +1,4 @@
-"""A DICOM node: series come in over the network, derived series go out. The network needs the extra ``node``."""
+"""A DICOM node, which receives series, restores them and sends derived series. The network needs the extra ``node``."""
 
 from typing import TYPE_CHECKING
 

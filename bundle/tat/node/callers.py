@@ -1,4 +1,4 @@
-"""Who is connected to a node, what each has sent of, and how each has left."""
+"""The callers of a node: which are connected, which series each has sent, and how its association has ended."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Caller:
     """One association.
 
     Args:
-        name: of the association, which no other ever has.
-        series: numbers of the series that it has sent of, until the queue knows how it has ended.
+        name: of the association; no other association has it, now or later.
+        series: numbers of the series of its objects, until the queue has noted how the association has ended.
         n_pending: bytes that have come of a message that is not whole.
         is_released: whether the caller has asked for its release.
-        is_silent: whether it was ended because the caller stayed connected and said nothing more.
+        is_silent: whether it was ended because the caller stayed connected and sent nothing more.
         has_left: whether its connection is closed.
     """
 
@@ -51,7 +51,7 @@ class Callers:
             return self._callers.setdefault(thread, Caller())
 
     def note_sent(self, thread: Thread, series: int) -> None:
-        """Note that an association has sent of a series."""
+        """Note that an association has sent an object of a series."""
         caller = self.of(thread)
         with self._lock:
             caller.series.add(series)
@@ -62,16 +62,16 @@ class Callers:
             return sum(not caller.has_left and not _is_over(thread) for thread, caller in self._callers.items())
 
     def open_series(self) -> set[int]:
-        """Series that someone has sent of who is connected, or whose end is not noted yet."""
+        """Series of the callers that are connected, or whose end is not noted yet."""
         with self._lock:
             return {series for caller in self._callers.values() for series in caller.series}
 
     def settle(self, note: Callable[[str, End], None]) -> None:
-        """Note what became of the associations that have ended, and forget them.
+        """Note how associations have ended, and forget them.
 
         Args:
-            note: is told the name of an association, and how it has ended. What it raises is raised, and the
-                association is noted with the next call.
+            note: gets the name of an association, and how it has ended. An error of it is raised, and the association
+                is noted with the next call.
         """
         with self._lock:
             over = [thread for thread in self._callers if _is_over(thread)]

@@ -1,4 +1,4 @@
-"""Time, as the node sees it: of the day for what is kept, and elapsed for what is waited for."""
+"""The times of the node: time of day for what is kept on the disk, elapsed time for waiting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Clock:
 
 @dataclass
 class GrowingPause:
-    """When something that failed is tried again: after 5 s, and twice as long each further time, up to 15 minutes.
+    """When a step that failed is tried again: after 5 s, and twice as long after each further failure, 15 min at most.
 
     Args:
         clock: tells the time.

@@ -1,4 +1,4 @@
-"""What ``tat serve`` does with its words."""
+"""What ``tat serve`` does with its options."""
 
 from __future__ import annotations
 
@@ -55,38 +55,38 @@ def serve(
     retry: object = None,
     **ids: Any,
 ) -> str | None:
-    """Run a node until it is told to end; or look at its queue, or put a job back into it.
+    """Run a node until it gets a signal to end; or describe its queue, or put a job back into it.
 
     Args:
         config_file: ``inference.json``.
-        send_to: ``HOST:PORT:AE`` of who gets the derived series.
-        ae_title: title of the node.
+        send_to: ``HOST:PORT:AE`` of the archive that receives the derived series.
+        ae_title: AE title of the node.
         port: TCP port; 0 lets the system choose.
         bind: address to listen on.
         folder: of the queue and the scans, see ``node_folder``.
         quiet: seconds without an object after which a series is complete.
-        keep: days that a series stays on the disk when it is done with.
-        allow_ae: titles of callers, with commas.
-        allow_address: addresses or networks of callers, with commas.
+        keep: days that a series stays on the disk when it is done.
+        allow_ae: AE titles of callers, separated by commas.
+        allow_address: addresses or networks of callers, separated by commas.
         tls_cert: certificate of the node, in PEM.
         tls_key: its key.
         tls_ca: certificates of the authority that signs those of peers.
         max_associations: associations at a time.
-        max_pdu: length of a protocol data unit [bytes].
-        max_instance: size of an object [MB].
-        max_series: size of a series [MB].
-        min_free: what stays free on the disk [MB].
-        metrics_file: gets counters for monitoring.
-        once: end when everything that came is done with.
-        status: say what is in the queue, and end.
-        retry: number of a job that is put back into the queue, of a node that runs or not.
+        max_pdu: largest protocol data unit [bytes].
+        max_instance: largest object [MB].
+        max_series: largest series [MB].
+        min_free: disk space that stays free [MB].
+        metrics_file: file for the counters for monitoring.
+        once: end when no received series is in progress any more.
+        status: describe the queue, and end.
+        retry: number of a job to put back into the queue; the node may be running.
         **ids: of the config, such as ``device``.
 
     Returns:
-        What is to be printed; ``None`` after a run.
+        Text to print; ``None`` after a run.
 
     Raises:
-        RefusedInputError: a word is refused, or the run was not a full success, see ``Node.run``.
+        RefusedInputError: an option is refused, or the run was not a full success, see ``Node.run``.
         MissingPackageError: pynetdicom is not installed.
     """
     where = node_folder(folder)
@@ -142,12 +142,12 @@ def _retry(folder: Path, number: int) -> str:
         job = opened.retry(number)
     finally:
         opened.close()
-    return f"job {job.id} was {job.state} and is tried again"
+    return f"job {job.id} was {job.state} and is in the queue again"
 
 
 def _check_ids(config_file: str, ids: dict[str, Any]) -> None:
-    """Refuse ids that nothing knows, and those that are the node's own."""
+    """Refuse unknown ids, and those that the node sets itself."""
     for name in _OWN_IDS:
         if name in ids:
-            raise RefusedInputError(f"{name} cannot be set for tat serve: leave it out")
+            raise RefusedInputError(f"{name} is set by tat serve itself: leave --{name} out")
     check_ids(config_file, **ids)

@@ -13,17 +13,17 @@ from bundle.tat.atomic import write_text
 
 _HELP: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "instances_received_total": ("counter", "Objects that were taken, each counted once"),
-        "instances_repeated_total": ("counter", "Objects that had come before"),
+        "instances_received_total": ("counter", "Objects that were accepted, each counted once"),
+        "instances_repeated_total": ("counter", "Objects that had been received before"),
         "instances_refused_total": ("counter", "Objects that were refused, by DICOM status"),
-        "received_bytes_total": ("counter", "Size of the objects that were taken"),
+        "received_bytes_total": ("counter", "Size of the objects that were accepted"),
         "associations_refused_total": ("counter", "Connections that were not accepted"),
         "volumes_restored_total": ("counter", "Volumes that were restored"),
         "restoring_seconds_total": ("counter", "Time that restoring took"),
-        "instances_sent_total": ("counter", "Objects that the receiver has taken"),
-        "sending_failures_total": ("counter", "Times that the receiver did not answer or refused"),
+        "instances_sent_total": ("counter", "Objects that the archive has accepted"),
+        "sending_failures_total": ("counter", "Times that the archive did not answer or refused"),
         "jobs": ("gauge", "Series in the queue, by state"),
-        "free_bytes": ("gauge", "What is free on the disk of the queue"),
+        "free_bytes": ("gauge", "Free space on the disk of the queue"),
         "written_timestamp_seconds": ("gauge", "When this file was written"),
     }
 )
@@ -42,7 +42,7 @@ class Counters:
         Args:
             name: one of the counters.
             value: how much.
-            label: which of a kind, such as ``status="A700"``.
+            label: of the value, such as ``status="A700"``.
         """
         if name not in _HELP:
             raise KeyError(name)
@@ -58,7 +58,7 @@ class Counters:
 
         Args:
             path: file to write.
-            gauges: what is so now, by name and label.
+            gauges: present values, by name and label.
 
         Raises:
             RefusedInputError: the file system does not let us.

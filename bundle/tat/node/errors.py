@@ -1,4 +1,4 @@
-"""What the log tells of an error of the program."""
+"""What the log contains of an error of the program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def place_of(error: BaseException) -> str:
-    """What an error of the program is and where it was raised, without its words: they may quote a patient's values.
+    """The kind and the place of an error of the program, without its message, which may quote a patient's values.
 
     Args:
         error: what was raised.

@@ -1,4 +1,4 @@
-"""The files of a node: names of its own making, in private folders, on the disk when a call returns."""
+"""The files of a node: named by the node itself, in private folders, on the disk when a call returns."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PRIVATE: Final = 0o700
 
 
 class NodeFiles:
-    """Where a node keeps what came and what it made.
+    """The folder where a node keeps received objects and results.
 
-    ``received/<series>/<random>.dcm`` is an object that came, ``results/<job>-<volume>/`` what was made of a job, and
-    ``incoming/`` holds what is not yet recorded. Nothing that a peer sends becomes part of a name.
+    ``received/<series>/<random>.dcm`` is a received object, ``results/<job>-<volume>/`` a result of a job, and
+    ``incoming/`` holds objects that are not yet recorded. Nothing that a peer sends becomes part of a name.
 
     Args:
         folder: of the node; it is made.
@@ -44,14 +44,16 @@ class NodeFiles:
             for one in (folder, self.incoming, self.received, self.results):
                 make_folder(one, _PRIVATE)
         except OSError as error:
-            raise RefusedInputError(f"folder {folder} cannot be made: {error.strerror or error}") from error
+            raise RefusedInputError(
+                f"folder {folder} cannot be made: {error.strerror or error}; pass another --folder"
+            ) from error
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
-        """Keep other nodes out of the folder; the system forgets it when the process ends, however it does.
+        """Keep other nodes out of the folder, by a lock that the system removes when the process ends or is killed.
 
         Raises:
-            RefusedInputError: another process has it.
+            RefusedInputError: another process has the lock.
         """
         with (self.folder / "owner.lock").open("ab") as file:
             try:
@@ -63,18 +65,18 @@ class NodeFiles:
             yield
 
     def free_bytes(self) -> int:
-        """What is free on the disk."""
+        """Free space on the disk [bytes]."""
         return shutil.disk_usage(self.folder).free
 
     @contextlib.contextmanager
     def written(self, parts: Iterable[bytes | memoryview]) -> Iterator[Path]:
-        """Write a file that is on the disk, under a name that it does not keep.
+        """Write a file to the disk, under a temporary name.
 
         Args:
             parts: its content.
 
         Yields:
-            Its path; the file is removed if it is still there in the end.
+            Its path; if the file has not been moved by the end, it is removed.
 
         Raises:
             OSError: it cannot be written.
@@ -92,7 +94,7 @@ class NodeFiles:
                 path.unlink()
 
     def keep(self, path: Path, series: int) -> str:
-        """Give a written file its place, for good.
+        """Move a written file to its permanent place.
 
         Args:
             path: of ``written``.
@@ -115,17 +117,19 @@ class NodeFiles:
         return sorted(self.results.glob(f"{job}-*"))
 
     def remove(self, series: int, jobs: Iterable[int]) -> None:
-        """Remove what came of a series and what was made of its jobs."""
+        """Remove the objects of a series and the results of its jobs."""
         shutil.rmtree(self.received / str(series), ignore_errors=True)
         self.remove_results(jobs)
 
     def remove_results(self, jobs: Iterable[int]) -> None:
-        """Remove what was made of jobs."""
+        """Remove the results of jobs."""
         for folder in (one for job in jobs for one in self.results_of(job)):
             shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self, files: Collection[str], jobs: Collection[int]) -> int:
-        """Remove what an earlier process left unrecorded: its sender was told of no success, or it was forgotten.
+        """Remove files of an earlier process that are not recorded.
+
+        Such an object was never acknowledged to its sender, or its series was removed from the queue.
 
         Args:
             files: names that are recorded, as ``keep`` returned them.

@@ -1,4 +1,4 @@
-"""The queue on disk: which objects came, and how far each series is. It survives ``kill -9`` and loss of power."""
+"""The queue on disk: received objects and the state of each series. It survives ``kill -9`` and loss of power."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bundle.tat.node.clock import Clock
 from bundle.tat.refusal import RefusedInputError
 
 State = Literal["receiving", "waiting", "restoring", "sending", "done", "incomplete", "refused", "failed"]
-# How an association ended: in order, broken off, or by a caller that stayed connected and said nothing more.
+# How an association ended: in order, broken off, or by a caller that stayed connected and sent nothing more.
 End = Literal["released", "interrupted", "silent"]
 
 STATES: Final[tuple[State, ...]] = get_args(State)
-# States that a job stays in, unless someone acts: an operator, or for an incomplete series its sender.
+# States that a job stays in until an operator acts, or for an incomplete series its sender.
 FINAL: Final[tuple[State, ...]] = ("done", "incomplete", "refused", "failed")
-# A series during whose restoration the process died so often is not tried again: it may be what kills it.
+# A series is not tried again after the process has died this many times while restoring it: it may be the cause.
 MAX_STARTS: Final = 5
 
 _VERSION: Final = 2
@@ -95,19 +95,19 @@ FROM job
 
 
 class Job(NamedTuple):
-    """A series on its way. The objects of a job are all that have come of its series until the job was closed.
+    """A series in the queue. The objects of a job are all that came of its series until the job was closed.
 
     Args:
-        id: number of the job, which logs call it by.
+        id: number of the job, which is its name in logs.
         series: number of its series.
         state: how far it is.
-        calling_ae: title of who sent its first object.
+        calling_ae: AE title of the caller that sent its first object.
         received: when its first object came, in seconds since 1970.
         changed: when its state changed last, or an object came.
         n_starts: how often its restoration was begun.
-        n_rejections: how often the receiver took the connection and refused an object.
-        reason: why it is incomplete, was refused or failed, or what of it was refused; empty where nothing was.
-        doubt: why its series may not be whole, though it is restored; empty where nothing speaks for that.
+        n_rejections: how often the receiver accepted the connection and refused an object.
+        reason: why it is incomplete, was refused or failed, or which part of it was refused; empty otherwise.
+        doubt: why its series may be incomplete, though it is restored; empty for no doubt.
         n_instances: objects.
         n_bytes: their size.
         n_results: objects that restoration made.
@@ -131,7 +131,7 @@ class Job(NamedTuple):
 
     @property
     def remark(self) -> str:
-        """What is to be said of its results; empty where nothing is."""
+        """The remark that is written into its results; empty for none."""
         return f"the series may be incomplete: {self.doubt}" if self.doubt else ""
 
 
@@ -157,14 +157,14 @@ class Instance:
 
 
 class Added(NamedTuple):
-    """What became of an object that came.
+    """How an object that came was recorded.
 
     Args:
         series: number of its series.
         is_new: whether it had not come before.
         is_conflict: whether another object came before under its UID; that one stays.
-        other_encoding: file of what came before under its UID in another transfer syntax, which it is to be compared
-            with; empty where there is none.
+        other_encoding: file of the object that came before under its UID in another transfer syntax, for a comparison;
+            empty where there is none.
     """
 
     series: int
@@ -200,11 +200,11 @@ class JobQueue:
 
     Args:
         path: of the database; it is made where there is none.
-        clock: tells the time.
-        read_only: look only, at the queue of another process perhaps.
+        clock: gives the time.
+        read_only: only read the queue, which may be that of another process.
 
     Raises:
-        RefusedInputError: there is nothing to read, it cannot be opened, or another version wrote it.
+        RefusedInputError: there is no queue to read, it cannot be opened, or another version wrote it.
     """
 
     def __init__(self, path: Path, clock: Clock, *, read_only: bool = False) -> None:
@@ -226,7 +226,8 @@ class JobQueue:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         except (OSError, sqlite3.Error) as error:
             raise RefusedInputError(
-                f"the queue {path} cannot be opened: {error}; look at its rights and its disk, or pass another --folder"
+                f"the queue {path} cannot be opened: {error}; check its permissions and its disk, or pass another "
+                "--folder"
             ) from error
         if version != _VERSION:
             raise RefusedInputError(f"{path} was written by another version of this program: pass another --folder")
@@ -245,7 +246,7 @@ class JobQueue:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, whole or not at all; those who wait are told when it is on the disk."""
+        """A transaction, whole or not at all; waiting threads are notified when it is on the disk."""
         with self.changed:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -267,7 +268,7 @@ class JobQueue:
             self.changed.wait(timeout)
 
     def wake(self) -> None:
-        """Let those who wait look again."""
+        """Wake the threads that wait."""
         with self.changed:
             self.changed.notify_all()
 
@@ -278,19 +279,19 @@ class JobQueue:
     ) -> Added:
         """Note an object, and put its file in place.
 
-        It belongs to the job of its series that has not been begun, or else to a new one. One that came before lets an
-        incomplete series receive again: its sender has come back.
+        It belongs to the job of its series that has not been begun, or else to a new one. An object that came before
+        reopens an incomplete series: its sender has come back.
 
         Args:
-            instance: what came.
-            calling_ae: who sent it.
-            association: a name of the association that brought it, which no other ever has.
-            place: puts the file where it stays, for good, and returns its name; it is told the number of the series.
-                It is not called for an object that came before.
+            instance: the object.
+            calling_ae: AE title of its sender.
+            association: name of the association that brought it; no other association has it, now or later.
+            place: gets the number of the series, moves the file to its permanent place and returns its name. It is not
+                called for an object that came before.
             max_series: bound of the size of the series [bytes].
 
         Raises:
-            SeriesTooLargeError: the series would grow beyond it.
+            SeriesTooLargeError: the series would grow beyond this bound.
             OSError: the file cannot be put in place.
             sqlite3.Error: the disk is full.
         """
@@ -325,7 +326,7 @@ class JobQueue:
             return Added(series, is_new=True)
 
     def miss(self, missing: Missing) -> None:
-        """Note an object that was refused: its series is not whole until it comes again and is taken.
+        """Note an object that was refused: its series is incomplete until the object comes again and is accepted.
 
         Args:
             missing: the object.
@@ -345,12 +346,12 @@ class JobQueue:
     def end_deliveries(self, association: str, how: End) -> None:
         """Note that an association has ended.
 
-        What it brought is whole if it was released. So is what the same caller failed to bring before, if it has come
-        back to that series since.
+        A released association has brought its series whole. An earlier association of the same caller that broke off
+        does not count any more, if this one began after it and brought the same series.
 
         Args:
             association: its name, see ``add``.
-            how: it ended.
+            how: how it ended.
         """
         with self._changing() as connection:
             if how == "released":
@@ -365,7 +366,7 @@ class JobQueue:
                 self._break_off(connection, how, "association = ?", association)
 
     def _break_off(self, connection: sqlite3.Connection, how: End, which: str, *values: str) -> None:
-        """End open deliveries otherwise than in order; one that has brought nothing new leaves no doubt."""
+        """Mark open deliveries as broken off or silent; one that has brought nothing new is forgotten."""
         which += " AND ended IS NULL"
         connection.execute(f"DELETE FROM delivery WHERE NOT brought_new AND {which}", values)  # noqa: S608 - ours
         connection.execute(
@@ -393,7 +394,7 @@ class JobQueue:
             )
 
     def _reopen(self, connection: sqlite3.Connection, series: int, state: State) -> None:
-        """Let the jobs of a series in a state receive again."""
+        """Put the jobs of a series that are in one state back to ``receiving``."""
         connection.execute(
             "UPDATE job SET state = 'receiving', reason = '', doubt = '', changed = ? WHERE series = ? AND state = ?",
             (self._clock.now(), series, state),
@@ -422,9 +423,9 @@ class JobQueue:
         return int(added.lastrowid or 0)
 
     def complete(self, job: int) -> Job:
-        """Say that no more comes of a series now: ``receiving`` to ``waiting``, or to ``incomplete``.
+        """End the reception of a series: ``receiving`` to ``waiting``, or to ``incomplete``.
 
-        It is incomplete if the connection of a sender broke off, or if objects of it were refused, and these have not
+        It is incomplete if the connection of a sender broke off or objects of it were refused, and the objects have not
         come since.
 
         Args:
@@ -441,7 +442,7 @@ class JobQueue:
                 *(f"the connection of {caller} broke off" for caller in self._ended(connection, found, "interrupted")),
                 *self._refusals(connection, found),
             ]
-            silent = [f"{caller} fell silent" for caller in self._ended(connection, found, "silent")]
+            silent = [f"{caller} stopped sending" for caller in self._ended(connection, found, "silent")]
             state: State = "incomplete" if lacks else "waiting"
             self._set_state(connection, job, state, "; ".join(lacks))
             connection.execute("UPDATE job SET doubt = ? WHERE id = ?", ("; ".join([] if lacks else silent), job))
@@ -456,7 +457,7 @@ class JobQueue:
         return [caller for (caller,) in rows]
 
     def _refusals(self, connection: sqlite3.Connection, job: Job) -> list[str]:
-        """What was refused of a series, a phrase for each status."""
+        """The refused objects of a series, a phrase for each status."""
         rows = connection.execute(
             "SELECT count(*), status FROM missing JOIN series USING (study_uid, series_uid) WHERE series.id = ?"
             " GROUP BY status ORDER BY status",
@@ -493,7 +494,7 @@ class JobQueue:
             return [name for (name,) in rows]
 
     def put_back(self, job: int) -> None:
-        """Let a job that was begun, or whose results are gone, wait again; that it was begun is forgotten."""
+        """Put a job that was begun, or whose results are gone, back to ``waiting``; this start is not counted."""
         with self._changing() as connection:
             connection.execute("DELETE FROM result WHERE job = ?", (job,))
             connection.execute(
@@ -507,14 +508,14 @@ class JobQueue:
         Args:
             job: its number.
             files: names of the objects to send, in their order.
-            reason: what of the series was refused; empty where nothing was.
+            reason: which part of the series was refused, and why; empty for none.
         """
         with self._changing() as connection:
             connection.executemany("INSERT INTO result (job, file) VALUES (?, ?)", [(job, file) for file in files])
             self._set_state(connection, job, "sending", reason)
 
     def refuse(self, job: int, reason: str) -> None:
-        """Note that a series is none that is restored."""
+        """Note that a series cannot be restored."""
         self._move(job, "refused", reason)
 
     def fail(self, job: int, reason: str) -> None:
@@ -528,7 +529,7 @@ class JobQueue:
         return self._jobs("WHERE state = 'sending' ORDER BY n_rejections, id")
 
     def unsent(self, job: int) -> list[str]:
-        """Names of the results that the receiver has not got, in their order."""
+        """Names of the results that the receiver does not have, in their order."""
         with self.changed:
             rows = self._connection.execute(
                 "SELECT file FROM result WHERE job = ? AND NOT is_sent ORDER BY rowid", (job,)
@@ -536,7 +537,7 @@ class JobQueue:
             return [name for (name,) in rows]
 
     def sent(self, job: int, file: str) -> None:
-        """Note that the receiver has got an object."""
+        """Note that the receiver has an object."""
         with self._changing() as connection:
             connection.execute("UPDATE result SET is_sent = 1 WHERE job = ? AND file = ?", (job, file))
 
@@ -551,18 +552,18 @@ class JobQueue:
             return int(connection.execute("SELECT n_rejections FROM job WHERE id = ?", (job,)).fetchone()[0])
 
     def finish(self, job: int) -> None:
-        """Say that the receiver has got all: ``sending`` to ``done``."""
+        """Note that the receiver has all results: ``sending`` to ``done``."""
         self._move(job, "done", before="sending")
 
     # What is kept.
 
     def recover(self) -> list[Job]:
-        """Let what was being restored when the process ended wait again, but for what was begun ``MAX_STARTS`` times.
+        """Put jobs that were in restoration when the process ended back to ``waiting``.
 
-        What was being received then was interrupted.
+        A job that was begun ``MAX_STARTS`` times has failed. Associations of that process count as interrupted.
 
         Returns:
-            The jobs that failed for that reason.
+            The jobs that have failed.
         """
         with self._changing() as connection:
             self._break_off(connection, "interrupted", "TRUE")
@@ -575,9 +576,9 @@ class JobQueue:
         return lost
 
     def retry(self, job: int) -> Job:
-        """Put a job back that is incomplete, was refused or has failed.
+        """Put an incomplete, refused or failed job back into the queue.
 
-        It is sent, if it was restored whole, and else restored. What an incomplete series lacks becomes its doubt.
+        It is sent if it was restored whole, and restored otherwise. What an incomplete series lacks becomes its doubt.
 
         Args:
             job: its number.
@@ -590,7 +591,7 @@ class JobQueue:
             if not found or found[0].state not in ("incomplete", "refused", "failed"):
                 state = found[0].state if found else "not in the queue"
                 raise RefusedInputError(
-                    f"job {job} is {state}: only incomplete, refused and failed jobs are tried again"
+                    f"job {job} is {state}: pass the number of an incomplete, refused or failed job, see --status"
                 )
             before = found[0]
             connection.execute(
@@ -606,11 +607,11 @@ class JobQueue:
             return before
 
     def remove_before(self, limit: float, unfinished_limit: float) -> list[tuple[int, list[int]]]:
-        """Forget series none of whose jobs goes on by itself.
+        """Forget old series whose jobs are all in a final state.
 
         Args:
-            limit: the moment, in seconds since 1970, before which their last job was done.
-            unfinished_limit: likewise for series that are incomplete, refused or failed.
+            limit: time in seconds since 1970; series whose last job was done before it are forgotten.
+            unfinished_limit: the same for series that are incomplete, refused or failed.
 
         Returns:
             Number of each series, and the numbers of its jobs, whose files are to be removed.

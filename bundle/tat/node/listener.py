@@ -1,4 +1,4 @@
-"""The socket of the node: who may connect, before a byte of DICOM is read. Importing it needs the extra ``node``."""
+"""The socket of the node: callers are checked before a byte of DICOM is read. Importing it needs the extra ``node``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pynetdicom.transport import ThreadedAssociationServer
 
-# A caller that has connected and not finished the handshake of TLS is dropped after so long [s].
+# A caller that has connected and not finished the handshake of TLS is dropped after this time [s].
 HANDSHAKE_TIMEOUT: Final = 10.0
 # When the system asks a silent caller whether it is still there [s], how often again, and how many times without an
 # answer. A broken line is known before the node ends an association for its silence.
@@ -21,20 +21,20 @@ _CONNECTIONS_PER_ASSOCIATION: Final = 2
 
 
 class Listener(ThreadedAssociationServer):
-    """pynetdicom's server, which drops callers from addresses that are not allowed and those beyond a number.
+    """pynetdicom's server, which drops callers from addresses that are not allowed, and those above a limit.
 
-    pynetdicom finishes the handshake of TLS in the thread that takes connections, where one silent caller would keep
-    all others out. Here each caller has it in a thread of its own, for ``HANDSHAKE_TIMEOUT`` at most.
+    pynetdicom does the handshake of TLS in the thread that accepts connections, where one silent caller would block all
+    others. Here each handshake has a thread of its own, for ``HANDSHAKE_TIMEOUT`` at most.
 
     Args:
         *args: as for pynetdicom's server.
-        **kwargs: likewise.
+        **kwargs: as for pynetdicom's server.
 
     Attributes:
         tls: of the connections; ``None`` for plain ones.
         is_allowed: whether an address may connect.
         on_refused: is called for each connection that is dropped.
-        poll_seconds: how often it looks whether it is to end [s].
+        poll_seconds: time between two checks whether the server is to end [s].
     """
 
     daemon_threads = True
@@ -62,7 +62,7 @@ class Listener(ThreadedAssociationServer):
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the interface
-        """Whether a connection is looked at."""
+        """Whether a connection is accepted."""
         n_connections = len(self.active_associations) + self._n_handshakes
         is_taken = self.is_allowed(client_address[0])
         is_taken = is_taken and n_connections < _CONNECTIONS_PER_ASSOCIATION * self.ae.maximum_associations

@@ -1,4 +1,4 @@
-"""Taking objects from the network. Importing it needs the extra ``node``."""
+"""Receiving objects from the network. Importing it needs the extra ``node``."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ CANNOT_UNDERSTAND: Final = 0xC000
 
 # Classes of objects that may be restored: CT, MR and PET, their Enhanced forms and the Legacy Converted ones.
 STORAGE_CLASSES: Final = tuple(sorted({*CLASSIC_CLASSES, *CLASSIC_CLASSES.values()}))
-# The first that a caller offers too is taken: what needs no decoding comes first.
+# The first of these that a caller also offers is used: those without decoding come first.
 SYNTAXES: Final = (
     *("1.2.840.10008.1.2.1", "1.2.840.10008.1.2"),
     *sorted(PLAIN_SYNTAXES - {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2"}),
     *sorted(GDCM_SYNTAXES, reverse=True),
 )
-# A caller that says nothing for so long is dropped [s].
+# A caller that sends nothing for this time is dropped [s].
 _TIMEOUT: Final = 60.0
 # Bytes of a comment in an answer, PS3.7 C.4.2.
 _COMMENT_LENGTH: Final = 64
-# What a message is larger than its object: a byte of each part, and the command.
+# A message is larger than its object by a byte of each part, and the command.
 _MESSAGE_SHARE: Final = 1.01
 _COMMAND_LENGTH: Final = 65536
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -71,7 +71,7 @@ _HEADER_BYTES: Final = 1 << 20
 
 
 class RefusedObjectError(Exception):
-    """An object that is not taken.
+    """An object that is refused.
 
     Args:
         status: of the answer.
@@ -85,17 +85,17 @@ class RefusedObjectError(Exception):
 
 
 class Receiver:
-    """Takes objects by C-STORE, and answers C-ECHO.
+    """Receives objects by C-STORE, and answers C-ECHO.
 
-    An object is on the disk and in the queue before its sender is told of success.
+    An object is on the disk and in the queue before its sender gets the status of success.
 
     Args:
         settings: of the node.
         queue: of the node.
         files: of the node.
         counters: of the node.
-        clock: tells the time.
-        free_bytes: tells what is free on the disk; ``None`` asks the system.
+        clock: gives the time.
+        free_bytes: gives the free space on the disk; ``None`` asks the system.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Receiver:
         self._counters = counters
         self._clock = clock
         self._free_bytes = files.free_bytes if free_bytes is None else free_bytes
-        # Held while an object is added to its job, and while it is asked whether the job is complete.
+        # Held while an object is added to its job, and while jobs are checked for completeness.
         self._lock = Lock()
         self._callers = Callers()
         # By the numbers of series.
@@ -126,10 +126,10 @@ class Receiver:
         """Listen.
 
         Args:
-            poll_seconds: how often the listener looks whether it is to end [s].
+            poll_seconds: time between two checks of the listener whether it is to end [s].
 
         Raises:
-            RefusedInputError: the address cannot be had, or files of TLS are none.
+            RefusedInputError: the node cannot listen on the address, or a file cannot be used for TLS.
         """
         ae = AE(self._settings.ae_title)
         ae.maximum_associations = self._settings.limits.max_associations
@@ -164,7 +164,7 @@ class Receiver:
         self._listener.serve_in_thread()
 
     def stop(self) -> None:
-        """Take nothing more, and end the associations that are open."""
+        """Accept nothing more, and end the open associations."""
         associations = self._listener.active_associations
         self._listener.shutdown()
         for association in associations:
@@ -181,16 +181,16 @@ class Receiver:
         return self._callers.n_connected()
 
     def complete_series(self) -> list[Job]:
-        """Let series wait for their restoration of which no more comes now; one that has not come whole is incomplete.
+        """End the reception of series that have come to an end: they wait for restoration, or are incomplete.
 
-        That is when nobody who sent of a series is connected, and nothing of it came for as long as the settings say.
-        What came to an earlier process counts as having come now.
+        A series has come to an end when none of its callers is connected and no object of it has come for the time of
+        the settings. Objects that an earlier process received count as received now.
 
         Returns:
             Their jobs, in their new states.
 
         Raises:
-            sqlite3.Error: the disk is full. No series is complete then.
+            sqlite3.Error: the disk is full. Then no series is changed.
         """
         self._note_what_ended()
         with self._lock:
@@ -204,21 +204,21 @@ class Receiver:
         return complete
 
     def _note_what_ended(self) -> None:
-        """Bring to the queue what was refused, and then which associations have ended how."""
+        """Write to the queue which objects were refused, and then how associations have ended."""
         self._write_missing()
         self._callers.settle(self._queue.end_deliveries)
 
     def _store(self, event: Any) -> Dataset:
-        """Answer C-STORE. Whatever happens is an answer, never an exception that a library would print."""
+        """Answer C-STORE. Every error becomes an answer, never an exception that a library would print."""
         try:
             self._take(event)
         except RefusedObjectError as refused:
             status, comment = refused.status, refused.comment
         except (OSError, sqlite3.OperationalError) as error:
             is_full = isinstance(error, sqlite3.OperationalError) or error.errno in _FULL
-            status, comment = OUT_OF_RESOURCES, "the disk is full" if is_full else "the disk does not take it"
+            status, comment = OUT_OF_RESOURCES, "the disk is full" if is_full else "the disk cannot be written to"
         except Exception as error:
-            logger.error("an object was refused by an error of the program: %s", place_of(error))
+            logger.error("an object was refused because of an error of the program: %s", place_of(error))
             status, comment = CANNOT_UNDERSTAND, "an error of the program"
         else:
             status, comment = SUCCESS, ""
@@ -245,7 +245,7 @@ class Receiver:
                     self._callers.note_sent(event.assoc, added.series)
                     self._last_came[added.series] = self._clock.elapsed()
             if added.is_conflict or (added.other_encoding and not self._is_same(path, added.other_encoding)):
-                raise RefusedObjectError(DUPLICATE, "another object came under this SOP Instance UID")
+                raise RefusedObjectError(DUPLICATE, "another object has this SOP Instance UID")
         if added.is_new:
             self._counters.add("instances_received_total")
             self._counters.add("received_bytes_total", instance.n_bytes)
@@ -253,13 +253,13 @@ class Receiver:
             self._counters.add("instances_repeated_total")
 
     def _is_same(self, path: Path, kept: str) -> bool:
-        """Whether an object is the one that came before in another transfer syntax."""
+        """Whether an object is the one that was received before in another transfer syntax."""
         before = self._files.received / kept
         try:
             return is_same_image(before, path)
         except RefusedInputError:
             if before.is_file():
-                return False  # what cannot be decoded cannot be said to be the same
+                return False  # an object that cannot be decoded is not known to be the same
             raise RefusedObjectError(OUT_OF_RESOURCES, "its series was removed just now: send it again") from None
 
     def _add(self, instance: Instance, path: Path, event: Any) -> Added:
@@ -282,24 +282,24 @@ class Receiver:
             raise
 
     def _identify(self, event: Any, path: Path, encoded: memoryview, n_bytes: int) -> Instance:
-        """What an object is, by its own words, which must be those of the request."""
+        """The identity of an object, by its data set, which must agree with the request."""
         try:
             headers = read_dicom_headers(path)
         except RefusedInputError:
-            raise RefusedObjectError(CANNOT_UNDERSTAND, "the data set is damaged, or no image") from None
+            raise RefusedObjectError(CANNOT_UNDERSTAND, "the data set is damaged or not an image") from None
         if not headers or not headers[0].is_image:
             raise RefusedObjectError(CANNOT_UNDERSTAND, "the data set has no pixels")
         study_uid, series_uid, _ = headers[0].identity
         if not study_uid or not series_uid:
-            raise RefusedObjectError(CANNOT_UNDERSTAND, "no Study or Series Instance UID")
+            raise RefusedObjectError(CANNOT_UNDERSTAND, "the data set has no Study or Series Instance UID")
         uid = str(event.request.AffectedSOPInstanceUID)
         if headers[0].instance_uid != uid:
-            raise RefusedObjectError(NO_MATCH, "SOP Instance UID is not that of the request")
+            raise RefusedObjectError(NO_MATCH, "the SOP Instance UID is not that of the request")
         digest = hashlib.sha256(encoded).hexdigest()
         return Instance(uid, study_uid, series_uid, str(event.context.transfer_syntax), digest, n_bytes)
 
     def _note_missing(self, event: Any, status: int) -> None:
-        """Remember an object that was refused, if it is told which series lacks it now."""
+        """Remember an object that was refused, if its header names the series that lacks it now."""
         series = _series_of(event)
         # Another object under a known UID leaves the series with the first one.
         if series is None or status == DUPLICATE:
@@ -319,7 +319,7 @@ class Receiver:
                 self._missing.pop(missing.uid, None)
 
     def _look_at_part(self, event: Any) -> None:
-        """Look at a protocol data unit: it may ask for the release, or be too much."""
+        """Check a protocol data unit: it may ask for the release, or make its object too large."""
         caller = self._callers.of(event.assoc)
         if isinstance(event.pdu, A_RELEASE_RQ):
             caller.is_released = True
@@ -331,21 +331,24 @@ class Receiver:
         for value in getattr(event.pdu, "presentation_data_value_items", ()):
             caller.n_pending += len(value.presentation_data_value)
         if caller.n_pending > self._settings.limits.max_instance * _MESSAGE_SHARE + _COMMAND_LENGTH:
-            caller.n_pending = -math.inf  # what is still on its way is not read
-            logger.warning("an association of %s was ended: its object is too large", self._caller(event))
+            caller.n_pending = -math.inf  # the rest of the message is not read
+            bound = self._settings.limits.max_instance
+            logger.warning(
+                "an association of %s was ended: its object is larger than %d bytes", self._caller(event), bound
+            )
             event.assoc.acse.send_abort(0x00)
 
     def _begin_anew(self, event: Any) -> None:
-        """A message is whole; the next one is weighed from nothing."""
+        """A message is whole; the size of the next one is counted from 0."""
         self._callers.of(event.assoc).n_pending = 0
 
     def _come(self, event: Any) -> None:
         self._callers.of(event.assoc)
 
     def _note_silence(self, event: Any) -> None:
-        """See whether an association was ended for its silence, between two messages.
+        """Note whether an association was ended because its caller was silent between two messages.
 
-        The listener has the system ask whether a silent caller is still there, so a broken line is no silence.
+        The system checks whether a silent caller is still connected, so a broken line does not count as silence.
         """
         caller = self._callers.of(event.assoc)
         if isinstance(event.pdu, A_ABORT_RQ):
@@ -365,7 +368,7 @@ class Receiver:
         self._counters.add("associations_refused_total")
 
     def _caller(self, event: Any) -> str:
-        """The title of a caller, as a word that fits in a log line."""
+        """The AE title of a caller, in characters that can be printed in a log line."""
         title = str(event.assoc.requestor.ae_title).strip()
         return "".join(sign if sign.isprintable() else "?" for sign in title) or "?"
 
@@ -381,13 +384,13 @@ def _series_of(event: Any) -> tuple[str, str] | None:
             encoded, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=lambda tag, *_: tag > _SERIES_UID
         )
         uids = str(header.get("StudyInstanceUID") or ""), str(header.get("SeriesInstanceUID") or "")
-    except Exception:  # whatever pydicom raises on what is damaged
+    except Exception:  # pydicom raises many kinds on damaged data sets
         return None
     return uids if all(uids) else None
 
 
 def _start_of_file(event: Any) -> bytes:
-    """What stands before the data set in a file, PS3.10 7.1."""
+    """The part of a file before the data set, PS3.10 7.1."""
     request = event.request
     meta = create_file_meta(
         sop_class_uid=request.AffectedSOPClassUID,

@@ -1,4 +1,4 @@
-"""Restoring the objects of one job, by the case runner that restores everything else."""
+"""Restoring the objects of one job, with the case runner of ``tat restore``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _N_REASONS: Final = 3
 
 
 class Restored(NamedTuple):
-    """What became of the objects of a job.
+    """The result of restoring a job.
 
     Args:
         files: derived objects, in their order.
@@ -35,7 +35,7 @@ class Restored(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The first few refusals in one line; empty where there is none."""
+        """The first refusals in one line; empty where there is none."""
         more = len(self.refused) - _N_REASONS
         return "; ".join([*self.refused[:_N_REASONS], *([f"and {more} more"] if more > 0 else [])])
 
@@ -53,10 +53,10 @@ class Restorer(Protocol):
         Args:
             job: its number.
             files: its objects.
-            remark: what the results are to say of their source; empty for nothing.
+            remark: a remark about the source that is written into the results; empty for none.
 
         Returns:
-            What became of them.
+            The derived objects, and the refusals.
 
         Raises:
             DiskFullError: a result cannot be written.
@@ -70,10 +70,10 @@ class SeriesRestorer:
         results: folder of the results, ``<job>-<volume>`` each.
         received: folder that the objects are in.
         bundle_root: as for ``InferenceConfig``.
-        **ids: likewise.
+        **ids: as for ``InferenceConfig``.
 
     Raises:
-        RefusedInputError: likewise.
+        RefusedInputError: as for ``InferenceConfig``.
     """
 
     def __init__(self, results: Path, received: Path, *, bundle_root: str | None = None, **ids: object) -> None:
@@ -106,7 +106,7 @@ class SeriesRestorer:
 def _items(job: int, study: StudyContents, remark: str) -> list[Item]:
     """The volumes of a job as entries of a datalist, named after the job."""
     if not study.series and not study.skipped:
-        raise RefusedInputError("there is nothing in it")
+        raise RefusedInputError("the job holds no object: send its series again")
     return [
         {
             IMAGE_KEY: [str(file) for file in series.files],

@@ -26,7 +26,7 @@ class ReceiverSilentError(Exception):
 
 
 class RejectedError(Exception):
-    """The receiver answers, and does not take an object; the message says why."""
+    """The receiver answers, and refuses an object; the message says why."""
 
 
 class Sender:
@@ -64,7 +64,7 @@ class Sender:
                     return
                 image = _read(path)
                 if str(image.SOPClassUID) not in accepted:
-                    raise RejectedError(f"the receiver does not take {_name(image.SOPClassUID)}")
+                    raise RejectedError(f"the receiver does not accept {_name(image.SOPClassUID)}")
                 _check(self._store(association, image))
                 on_sent(path)
         finally:
@@ -87,9 +87,11 @@ class Sender:
         if association.is_established:
             return association
         if association.rejected_contexts and not association.accepted_contexts:
-            raise RejectedError(f"the receiver takes none of {', '.join(sorted(map(_name, sop_classes)))}")
+            raise RejectedError(f"the receiver accepts none of {', '.join(sorted(map(_name, sop_classes)))}")
         if association.is_rejected:
-            raise ReceiverSilentError("the receiver does not accept the association: does it know our AE title?")
+            raise ReceiverSilentError(
+                f"the receiver does not accept the association: add the AE title {self._ae_title} and this host there"
+            )
         raise ReceiverSilentError("the receiver does not answer")
 
     def _store(self, association: Any, image: Any) -> int | None:
@@ -103,7 +105,7 @@ class Sender:
 
 
 def _check(status: int | None) -> None:
-    """Raise what an answer means, if it is no success."""
+    """Raise the error that an answer stands for, if it is no success."""
     if status is None:
         raise ReceiverSilentError("the receiver ended the association, or does not answer")
     if status in _OUT_OF_RESOURCES:
@@ -122,7 +124,7 @@ def _sop_class(path: Path) -> str:
 
 
 def _read(path: Path, only: list[str] | None = None) -> Dataset:
-    """A file of ours, or some of its elements; one that is damaged counts as one that is gone."""
+    """A file that the node has written, or some of its elements; a damaged file counts as missing."""
     try:
         return dcmread(path, stop_before_pixels=only is not None, specific_tags=only)
     except InvalidDicomError as error:

@@ -1,4 +1,4 @@
-"""The node as a whole: what is received is restored, what is restored is sent, what is old is removed."""
+"""The whole node: received series are restored, restored series are sent, and old ones are removed."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
 
-# A job whose objects the receiver refused so often has failed.
+# A job whose objects the receiver refused this number of times has failed.
 MAX_REJECTIONS: Final = 5
-# Threads look again after so long even if nothing has changed [s]: time itself may have made something due.
+# Threads look again after this time even if nothing has changed [s]: a pause may have ended.
 _LOOK_AGAIN: Final = 0.5
 _SECONDS_BETWEEN_METRICS: Final = 15.0
 _SECONDS_BETWEEN_REMOVALS: Final = 60.0
-# Series that an operator should look at stay so long at least [s], however short the others do.
+# Series that an operator should look at stay at least this time [s], even if others are kept for less.
 _SECONDS_TO_LOOK: Final = 86400.0
 # Loggers of libraries that quote values of a data set.
 _TALKATIVE: Final = ("pydicom", "pynetdicom")
 
 
 class Node:
-    """A node. Each step is a call of its own; ``run`` takes them in threads.
+    """A node. Each step is a call of its own; ``run`` repeats them in threads.
 
     Args:
         settings: of the node.
         files: of the node; ``files.owned()`` keeps other nodes out.
         restorer: makes derived objects.
-        metrics_file: gets counters for monitoring; ``None`` for none.
-        clock: tells the time.
-        free_bytes: tells what is free on the disk; ``None`` asks the system.
+        metrics_file: file for the counters for monitoring; ``None`` for none.
+        clock: gives the time.
+        free_bytes: gives the free space on the disk; ``None`` asks the system.
 
     Raises:
-        RefusedInputError: the folder cannot be used, or the address cannot be had.
+        RefusedInputError: the folder cannot be used, or the node cannot listen on the address.
     """
 
     def __init__(
@@ -81,30 +81,30 @@ class Node:
         self._pauses = {step.__name__: GrowingPause(self._clock) for step in (*steps, self._is_done)}
         self._stopped = Event()
         self._fault = ""
-        # What became of the jobs of this run, which the queue may have forgotten.
+        # Final states of the jobs of this run, which the queue may have forgotten.
         self._outcomes: dict[int, State] = {}
-        # The job whose restoration was begun, until the queue has noted what became of it.
+        # The job whose restoration was begun, until the queue has noted its result.
         self._begun: int | None = None
 
     def recover(self) -> None:
-        """Take up what an earlier process left."""
+        """Continue with the jobs of an earlier process, and remove its unrecorded files."""
         n_removed = self.files.sweep(self.queue.known_files(), self.queue.known_jobs())
         if n_removed:
-            logger.info("%d files and folders that an earlier run left unrecorded were removed", n_removed)
+            logger.info("%d files and folders of an earlier run that no job needs were removed", n_removed)
         for job in self.queue.recover():
-            logger.error("job %d: failed: it was begun %d times and never ended", job.id, job.n_starts)
+            logger.error("job %d: failed: its restoration was begun %d times and never ended", job.id, job.n_starts)
         waiting = [job for job in self.queue.jobs() if job.state not in FINAL]
         if waiting:
-            logger.info("%d series of an earlier run go on", len(waiting))
+            logger.info("%d series of an earlier run are continued", len(waiting))
 
     # The steps.
 
     def complete_series(self) -> None:
-        """Let series wait for their restoration that have come whole."""
+        """Put series that are complete into the queue for restoration."""
         for job in self.receiver.complete_series():
             came = f"{job.n_instances} objects, {job.n_bytes / 1e6:.1f} MB, from {job.calling_ae}"
             if job.state == "incomplete":
-                logger.warning("job %d: incomplete: %s came, but %s", job.id, came, job.reason)
+                logger.warning("job %d: incomplete: received %s, but %s", job.id, came, job.reason)
                 self._outcomes[job.id] = "incomplete"
             else:
                 doubt = f"; {job.remark}" if job.remark else ""
@@ -118,7 +118,7 @@ class Node:
         """
         if self._disk.remaining:
             return False
-        if self._begun is not None:  # the disk was too full to note what became of it
+        if self._begun is not None:  # the disk was too full to note its result
             self.queue.put_back(self._begun)
             self._begun = None
         if (job := self.queue.start_next()) is None:
@@ -129,7 +129,7 @@ class Node:
         return is_restored
 
     def _restore(self, job: Job) -> bool:
-        """Restore a job, and note what became of it; ``False`` if the disk is full."""
+        """Restore a job, and note its result; ``False`` if the disk is full."""
         began = self._clock.elapsed()
         try:
             files = [self.files.received / name for name in self.queue.files(job)]
@@ -188,14 +188,14 @@ class Node:
         return True
 
     def remove_old(self) -> None:
-        """Remove series that were done with so long ago as the settings say."""
+        """Remove series that were done longer ago than the settings keep them."""
         now, keep = self._clock.now(), self._settings.limits.keep_seconds
         for series, jobs in self.queue.remove_before(now - keep, now - max(keep, _SECONDS_TO_LOOK)):
             self.files.remove(series, jobs)
             logger.info("removed: %s", ", ".join(f"job {job}" for job in jobs))
 
     def write_metrics(self) -> None:
-        """Write the file for monitoring, if there is one; that it cannot be written ends nothing."""
+        """Write the file for monitoring, if there is one; the node goes on if it cannot be written."""
         if self._metrics_file is None:
             return
         gauges = {("jobs", f'state="{state}"'): float(count) for state, count in self.queue.counts().items()}
@@ -219,7 +219,7 @@ class Node:
             self._silence.reset()
             self._reject(job, str(error))
         except FileNotFoundError:
-            logger.warning("job %d: results of it are gone or damaged, it is restored again", job.id)
+            logger.warning("job %d: its results are missing or damaged, it is restored again", job.id)
             self.queue.put_back(job.id)
             self.files.remove_results([job.id])  # restoring keeps what is there
 
@@ -243,10 +243,10 @@ class Node:
         """Serve until ``stop`` is called.
 
         Args:
-            once: end when everything that came is done with.
+            once: end when no received series is in progress any more.
 
         Raises:
-            RefusedInputError: with ``once``, series are not done; or the program has failed.
+            RefusedInputError: with ``once``, some series are not done; or the program has failed.
         """
         with _quiet_libraries(), self._ending_on_signals():
             self.recover()
@@ -272,17 +272,19 @@ class Node:
                     thread.join()
                 self._guard(self.write_metrics)
         if self._fault:
-            raise RefusedInputError(f"the node has ended by an error of the program: {self._fault}")
+            raise RefusedInputError(
+                f"the node has ended by an error of the program, {self._fault}: report it and start the node again"
+            )
         if once:
             self._check_outcome()
 
     def stop(self) -> None:
-        """End ``run``: what is being restored now is restored to its end, and all else goes on at the next start."""
+        """End ``run``: the series in restoration is finished, and all others are continued at the next start."""
         self._stopped.set()
         self.queue.wake()
 
     def _keep_house(self, *, once: bool) -> None:
-        """What the main thread does."""
+        """The loop of the main thread."""
         metrics_due = removal_due = self._clock.elapsed()
         while not self._stopped.is_set():
             self._guard(self.complete_series)
@@ -297,13 +299,13 @@ class Node:
             self.queue.wait(_LOOK_AGAIN)
 
     def _loop(self, step: Callable[[], bool]) -> None:
-        """What a thread does: one step after the other."""
+        """The loop of a thread: one step after the other."""
         while not self._stopped.is_set():
             if not self._guard(step):
                 self.queue.wait(_LOOK_AGAIN)
 
     def _guard(self, step: Callable[[], bool | None]) -> bool:
-        """Take a step, unless it pauses since the disk was full; any other error of the program ends the node."""
+        """Take a step, unless it pauses after an error of the disk. Any other error of the program ends the node."""
         pause = self._pauses[step.__name__]
         if pause.remaining:
             return False
@@ -320,7 +322,7 @@ class Node:
         return False
 
     def _is_done(self) -> bool:
-        """Whether something came, and all that came is done with."""
+        """Whether something was received, and no job is in progress."""
         jobs = self.queue.jobs()
         return bool(self._outcomes) and not self.receiver.n_callers and all(job.state in FINAL for job in jobs)
 
@@ -328,7 +330,7 @@ class Node:
         n_bad = sum(outcome != "done" for outcome in self._outcomes.values())
         if n_bad:
             raise RefusedInputError(
-                f"{n_bad} of {len(self._outcomes)} series are not done: tat serve --status says why"
+                f"{n_bad} of {len(self._outcomes)} series are not done: tat serve --status gives the reasons"
             )
 
     @contextmanager
@@ -340,7 +342,7 @@ class Node:
 
         def end(number: int, _: FrameType | None) -> None:
             signal.signal(number, signal.SIG_DFL)
-            logger.info("ending, when the series that is being restored is done; a second signal ends at once")
+            logger.info("the node ends when the series in restoration is done; a second signal ends it at once")
             self._stopped.set()
 
         before: dict[int, Any] = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,4 +1,4 @@
-"""What a node is told: where it listens, whom it believes, where it sends, how much it takes."""
+"""The settings of a node: where it listens, which callers it accepts, where it sends, and its limits."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class TlsFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a node takes.
+    """The limits of a node.
 
     Args:
-        max_associations: associations at a time.
-        max_pdu: length of a protocol data unit [bytes], 0 for no limit.
-        max_instance: size of one object [bytes].
-        max_series: size of one series [bytes].
-        min_free: what must stay free on the disk [bytes]; objects are refused below it.
-        keep_seconds: how long series that are done with stay on the disk [s].
+        max_associations: most associations at a time.
+        max_pdu: largest protocol data unit [bytes], 0 for no limit.
+        max_instance: largest object [bytes].
+        max_series: largest series [bytes].
+        min_free: free disk space [bytes] below which objects are refused.
+        keep_seconds: how long series stay on the disk when they are done [s].
     """
 
     max_associations: int = 8
@@ -71,18 +71,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """What a node is told.
+    """The settings of a node.
 
     Args:
         folder: of the queue and the scans.
-        send_to: where derived series go.
-        ae_title: its own title; associations to another are refused.
+        send_to: where derived series are sent.
+        ae_title: AE title of the node; associations that call another title are refused.
         port: TCP port that it listens on; 0 lets the system choose one.
         bind: address that it listens on.
-        quiet: a series is complete when nothing of it came for so long [s], and nobody who sent of it is connected.
-        allow_ae: titles of callers; empty for any.
-        allow_address: networks of callers; empty for any.
-        limits: how much it takes.
+        quiet: time without an object after which a series is complete [s], if none of its callers is connected.
+        allow_ae: AE titles of accepted callers; empty for any.
+        allow_address: networks of accepted callers; empty for any.
+        limits: largest sizes and numbers.
         tls: for connections in both directions; ``None`` for plain ones.
     """
 
@@ -98,7 +98,7 @@ class NodeSettings:
     tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a node that anyone in a network may send to without being named."""
+        """Refuse a node that other computers reach, if its callers are not named."""
         if not ipaddress.ip_address(self.bind).is_loopback and not (self.allow_ae and self.allow_address):
             raise RefusedInputError(
                 f"bind is {self.bind}, which other computers reach: name the callers with --allow_ae and "
@@ -118,10 +118,10 @@ class NodeSettings:
 
 
 def node_folder(folder: str | None) -> Path:
-    """Where a node keeps its queue and scans.
+    """The folder where a node keeps its queue and scans.
 
     Args:
-        folder: what the user says; ``None`` takes the folder that systemd names, or one of this user.
+        folder: as the user gives it; ``None`` for the folder that systemd names, or else one of this user.
     """
     if folder is not None:
         return resolve_path(folder)
@@ -131,21 +131,22 @@ def node_folder(folder: str | None) -> Path:
 
 
 def read_destination(text: str | None) -> Destination:
-    """Read ``HOST:PORT:AE``, where an IPv6 address stands in brackets.
+    """Read ``HOST:PORT:AE``, where an IPv6 address is in brackets.
 
     Args:
-        text: what the user says.
+        text: as the user gives it.
 
     Raises:
-        RefusedInputError: it says nothing, or something else.
+        RefusedInputError: it is missing, or has another form.
     """
-    said = _DESTINATION.fullmatch(text or "")
-    if said is None:
+    parts = _DESTINATION.fullmatch(text or "")
+    if parts is None:
         raise RefusedInputError(
             f"send_to is {text!r}: name the receiver as HOST:PORT:AE, such as 127.0.0.1:4242:ARCHIVE"
         )
-    port = read_number("the port of send_to", said["port"], low=1, high=_MAX_PORT, whole=True)
-    return Destination(_read_host(said["host"]), int(port), read_ae_title("the AE title of send_to", said["ae_title"]))
+    port = read_number("the port of send_to", parts["port"], low=1, high=_MAX_PORT, whole=True)
+    ae_title = read_ae_title("the AE title of send_to", parts["ae_title"])
+    return Destination(_read_host(parts["host"]), int(port), ae_title)
 
 
 def _read_host(text: str) -> str:
@@ -169,8 +170,8 @@ def read_ae_title(name: str, text: str) -> str:
     """Read an application entity title.
 
     Args:
-        name: what messages call it.
-        text: what the user says.
+        name: of the option, for messages.
+        text: as the user gives it.
 
     Raises:
         RefusedInputError: it is longer than 16 characters, empty, or has characters that DICOM forbids.
@@ -188,14 +189,14 @@ def read_number(name: str, value: object, *, low: float, high: float, whole: boo
     """Read a number with bounds.
 
     Args:
-        name: what messages call it.
-        value: what the user says.
-        low: least that is taken.
-        high: most that is taken.
+        name: of the option, for messages.
+        value: as the user gives it.
+        low: smallest accepted value.
+        high: largest accepted value.
         whole: whether it must be a whole number.
 
     Raises:
-        RefusedInputError: it is no such number.
+        RefusedInputError: it is no number, out of bounds, or not whole.
     """
     try:
         number = float(str(value))
@@ -211,10 +212,10 @@ def read_address(text: str) -> str:
     """Read the address to listen on.
 
     Args:
-        text: what the user says; ``localhost`` is taken for 127.0.0.1.
+        text: as the user gives it; ``localhost`` stands for 127.0.0.1.
 
     Raises:
-        RefusedInputError: it is no address of this kind; names are not looked up.
+        RefusedInputError: it is no IP address; other names are not looked up.
     """
     word = "127.0.0.1" if text == "localhost" else text
     try:
@@ -227,7 +228,7 @@ def read_networks(text: str | None) -> tuple[Network, ...]:
     """Read the addresses of callers.
 
     Args:
-        text: addresses or networks with commas between them.
+        text: addresses or networks, separated by commas.
 
     Raises:
         RefusedInputError: one of them is neither.
@@ -237,15 +238,17 @@ def read_networks(text: str | None) -> tuple[Network, ...]:
         try:
             networks.append(ipaddress.ip_network(word))
         except ValueError as error:
-            raise RefusedInputError(f"allow_address names {word!r}: {error}; pass 192.0.2.7 or 192.0.2.0/24") from None
+            raise RefusedInputError(
+                f"allow_address names {word!r}: {error}; pass an address or network such as 192.0.2.0/24"
+            ) from None
     return tuple(networks)
 
 
 def read_ae_titles(text: str | None) -> tuple[str, ...]:
-    """Read the titles of callers.
+    """Read the AE titles of callers.
 
     Args:
-        text: titles with commas between them.
+        text: titles, separated by commas.
 
     Raises:
         RefusedInputError: one of them is no title.
@@ -254,7 +257,7 @@ def read_ae_titles(text: str | None) -> tuple[str, ...]:
 
 
 def read_tls(certificate: str | None, key: str | None, authority: str | None) -> TlsFiles | None:
-    """Read which files TLS takes.
+    """Read the files for TLS.
 
     Args:
         certificate: path.
@@ -272,7 +275,7 @@ def read_tls(certificate: str | None, key: str | None, authority: str | None) ->
         return None
     for name, path in named.items():
         if not path:
-            raise RefusedInputError(f"TLS needs three files, and {name} is not named: pass --{name} FILE")
+            raise RefusedInputError(f"TLS needs three files, and {name} is missing: pass --{name} FILE")
         if not Path(path).is_file():
             raise RefusedInputError(f"{name} {path} does not exist: pass a file in PEM")
     return TlsFiles(*map(Path, filter(None, named.values())))
@@ -287,10 +290,10 @@ def read_limits(
     min_free: object = 2000,
     keep: object = 7,
 ) -> Limits:
-    """Read how much a node takes.
+    """Read the limits of a node.
 
     Args:
-        max_associations: associations at a time.
+        max_associations: most associations at a time.
         max_pdu: [bytes].
         max_instance: [MB], millions of bytes.
         max_series: [MB].

@@ -1,4 +1,4 @@
-"""The queue of a node, for a person to read. Nothing of it tells who the patient is."""
+"""The queue of a node as a table for people. It contains nothing that names a patient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLUMNS: Final = ("job", "state", "since", "from", "objects", "MB", "results", 
 
 
 def describe_queue(folder: Path) -> str:
-    """Say what is in the queue of a node, which may be running.
+    """Describe the queue of a node, which may be running.
 
     Args:
         folder: of the node.

@@ -1,4 +1,4 @@
-"""What a run makes sure of before it starts: known ids, overlays that go together, and one line for a refusal."""
+"""Checks of a run before it starts: known ids and overlays that go together. A refusal is one line."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The command line ``python -m monai.bundle run``, as far as a config that it runs can make it friendlier."""
+"""Checks of the command line ``python -m monai.bundle run``, made by the config that it runs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _WORDS_OF_MONAI: Final = frozenset(
     name for call in (run, create_workflow, ConfigWorkflow.__init__) for name in inspect.signature(call).parameters
 )
 _WORDS_FOR_IDS: Final = frozenset({"config_file", "run_id", "init_id", "final_id", "tracking"})
-# Paths that configs join to others, which a number cannot be.
+# Paths that configs join to other paths, so that they must be read as text.
 _JOINED: Final = frozenset({"bundle_root", "ckpt_dir"})
 _QUOTES: Final = ("'", '"')
 
 
 def prepare_run(configs: Sequence[str], *, own_process: bool = False) -> None:
-    """First step of a config's ``run``: refuse what cannot be meant before anything is read or trained.
+    """First step of a config's ``run``: refuse unknown ids and wrong overlays before anything is read or trained.
 
-    Overlays are looked at however the run was started. MONAI shows a config nothing of what else it was merged from;
-    the words of a command can be read again, those of a Python program cannot: it calls ``check_ids`` itself. On the
-    command line, from here on, a refusal is one line. In other processes nothing of the kind stays behind.
+    Overlays are checked in every run. MONAI does not pass on to a config which files and overrides it was merged from.
+    The words of a command can be read again, so that ids are checked here too. A Python program calls ``check_ids``
+    itself. On the command line, a refusal is one line from here on. Other processes are left as they are.
 
     Args:
         configs: see ``check_overlays``.
-        own_process: whether a host has started this process for the run alone, as MONAI Label does to train. A refusal
-            is one line there, too.
+        own_process: whether a host has started this process only for the run, as MONAI Label does to train. A refusal
+            is one line in such a process too.
 
     Raises:
         RefusedInputError: overlays that do not go together, or an unknown id.
@@ -51,13 +51,13 @@ def prepare_run(configs: Sequence[str], *, own_process: bool = False) -> None:
 
 
 def check_typed_paths(words: Sequence[str]) -> None:
-    """Refuse a path that MONAI takes for a number, a list or the like, so that another folder would be meant.
+    """Refuse a path that MONAI reads as a number, a list or another value, so that another folder would be used.
 
     Args:
         words: of the command, as for ``read_command``.
 
     Raises:
-        RefusedInputError: there is one; the message says how to write it.
+        RefusedInputError: there is such a path; the message says how to write it.
     """
     for name, typed in _named_words(words):
         read = _as_python(typed)
@@ -73,7 +73,7 @@ def is_command_line() -> bool:
 
 
 def read_command(words: Sequence[str]) -> dict[str, Any]:
-    """What a command of MONAI's says about ids.
+    """The ids and values in a command of MONAI.
 
     Args:
         words: of the command, after ``python -m monai.bundle``: the verb, then ``--name value`` or ``--name=value``.
@@ -97,7 +97,7 @@ def _named_words(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def only_ids(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What the arguments of ``monai.bundle.run`` say about ids.
+    """The ids and values in the arguments of ``monai.bundle.run``.
 
     Args:
         said: arguments by name.
@@ -110,7 +110,7 @@ def only_ids(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_name(word: str) -> bool:
-    """Whether a word is a name and not a value, as Fire tells them apart: a negative number is a value."""
+    """Whether a word is a name and not a value, by Fire's rule: a negative number is a value."""
     return word.startswith("--") or re.match("-[a-zA-Z]", word) is not None
 
 

@@ -1,4 +1,4 @@
-"""Refusing an id that nothing knows: MONAI adds it to the config, where it changes nothing."""
+"""Refusing an unknown id: MONAI would add it to the config, where it changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bundle.tat.refusal import RefusedInputError
 
 Content = Mapping[str, Any]
 
-# Ids that MONAI and MONAI Label look at by themselves.
+# Ids that MONAI and MONAI Label read themselves.
 READ_BY_HOSTS: Final = frozenset({"imports", "_meta_", "displayable_configs"})
 
 
@@ -32,24 +32,24 @@ def check_ids(
 ) -> None:
     """Refuse ids that change nothing, before anything is read or trained.
 
-    The first file is the whole config: its ids are known. Each id that another file or an override brings along must
-    be one of these, or an argument of the component that it changes, or be referred to by one of the files or
-    overrides. So an overlay of one's own may define ids and use them.
+    The first file is the whole config: its ids are known. An id of another file or of an override must be one of them,
+    or an argument of the component that it changes. Otherwise one of the files or overrides must refer to it. So a
+    user's own overlay may define ids and use them.
 
     Args:
         config_file: as for ``monai.bundle.run``: the config, or the list of it and its overlays.
-        run_id: likewise: id that is run.
-        init_id: likewise: id that is run before.
-        final_id: likewise: id that is run after.
-        tracking: likewise; its settings bring ids along.
-        **overrides: likewise: ids, with ``#`` or ``::`` between their parts, and values.
+        run_id: as for ``monai.bundle.run``: id that is run.
+        init_id: as for ``monai.bundle.run``: id that is run before.
+        final_id: as for ``monai.bundle.run``: id that is run after.
+        tracking: as for ``monai.bundle.run``; its settings add ids.
+        **overrides: as for ``monai.bundle.run``: ids, with ``#`` or ``::`` between their parts, and values.
 
     Raises:
         RefusedInputError: ids that are unknown, each with the nearest known one.
     """
     files = ensure_tuple(config_file)
     whole, *overlays = (ConfigParser.load_config_file(file) for file in files)
-    # What refers to an id counts in whichever file it stands: a later overlay may have put something else in its place.
+    # References in all files count: a later overlay may have replaced the one that refers to an id.
     referred = {one for content in (whole, *overlays, overrides) for one in references(content)}
     more = {*referred, run_id, init_id, final_id, *_ids_of_tracking(tracking)}
     known = _KnownIds(whole, ConfigParser.load_config_files(files), more)
@@ -88,13 +88,13 @@ class _KnownIds:
         return parent in self._named or any(f"{one}{ID_SEP_KEY}".startswith(inside) for one in self._named)
 
     def advice(self, id_: str) -> str:
-        """What to say of an unknown id: the nearest one at the same place."""
+        """The remedy for an unknown id: the nearest known one at the same place."""
         parent, _, last = id_.rpartition(ID_SEP_KEY)
         while parent and parent not in self._merged:
             parent, _, last = parent.rpartition(ID_SEP_KEY)
         nearest = get_close_matches(last, self._neighbours(parent) - {last}, n=1)
         if not nearest:
-            return "docs/reference/config-ids.md lists them"
+            return "docs/reference/config-ids.md lists the ids"
         return f"did you mean {_typed(f'{parent}{ID_SEP_KEY}{nearest[0]}' if parent else nearest[0])}?"
 
     def _neighbours(self, parent: str) -> set[str]:
@@ -124,7 +124,7 @@ def references(content: object, id_: str = "") -> Iterator[str]:
 
 
 def takes(target: object, name: str) -> bool:
-    """Whether a component takes an argument, as far as can be told without making it."""
+    """Whether a component takes an argument, as far as its signature says."""
     arguments = arguments_of(target)
     return arguments is None or name in arguments
 
@@ -136,7 +136,7 @@ def arguments_of(target: object) -> set[str] | None:
         target: ``_target_`` of a component.
 
     Returns:
-        Their names; ``None`` if it takes any, or if that cannot be told.
+        Their names; ``None`` if it takes any, or if its signature is not known.
     """
     made: Any = target
     if isinstance(target, str):

@@ -22,7 +22,7 @@ SCORING: Final = frozenset({"evaluate.json", "multi_gpu_evaluate.json"})
 
 
 class _Rule(NamedTuple):
-    """Two sets of overlays, and what is said where one of each is given."""
+    """Two sets of overlays, and the reason of the refusal where one of each is given."""
 
     some: frozenset[str]
     others: frozenset[str]
@@ -32,7 +32,7 @@ class _Rule(NamedTuple):
 # One of each is too many.
 _APART: Final = (
     _Rule(LISTS, LISTS, "both say which scans to train on"),
-    _Rule(frozenset({"augmented.json"}), frozenset({SCANNERS}), "both say how pairs are varied"),
+    _Rule(frozenset({"augmented.json"}), frozenset({SCANNERS}), "both say how pairs are augmented"),
     _Rule(OTHER_NETWORKS, OTHER_NETWORKS | CHANGES_OF_TAT, "both say which network is trained"),
     _Rule(SCORING, frozenset({"multi_gpu_train.json", LABEL}), "one scores weights, the other trains"),
 )
@@ -43,16 +43,16 @@ _BEFORE: Final = (
 )
 # An overlay of the first set does nothing without one of the second.
 _WITH: Final = (
-    _Rule(frozenset({"multi_gpu_evaluate.json"}), frozenset({"evaluate.json"}), "shares out what is scored by"),
+    _Rule(frozenset({"multi_gpu_evaluate.json"}), frozenset({"evaluate.json"}), "only adds several processes to"),
 )
 
 
 def check_overlays(configs: Sequence[str]) -> None:
-    """Refuse overlays of which one would undo another without a word.
+    """Refuse overlays of which one would undo another without a message.
 
     Args:
-        configs: what the id ``configs`` holds: the names of the shipped configs that were merged, the whole one first,
-            each as it is called in ``configs/``. Overlays of one's own are not among them.
+        configs: the value of the id ``configs``: names of the shipped configs that were merged, the whole one first,
+            as in ``configs/``. Overlays that a user has written are not among them.
 
     Raises:
         RefusedInputError: two overlays do not go together, or not in this order; or one belongs to another config.
@@ -68,7 +68,7 @@ def check_overlays(configs: Sequence[str]) -> None:
         for name in rule.some.intersection(overlays):
             if not rule.others.intersection(overlays):
                 (missing,) = rule.others
-                raise RefusedInputError(f"{name} {rule.why} {missing}: give that, too")
+                raise RefusedInputError(f"{name} {rule.why} {missing}: also give {missing}")
 
 
 def _check_pair(first: str, second: str) -> None:

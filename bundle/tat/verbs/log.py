@@ -1,4 +1,4 @@
-"""What of the log a person sees."""
+"""The part of the log that is shown to a person."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-# Of these, each level is set for as long as a verb is at work.
+# The levels of these loggers are set while a verb runs.
 _OWN: Final = "bundle.tat"
 _ENGINES: Final = "ignite"
 _MONAI: Final = "monai"
-# It warns that our logging is left alone, as asked, and that overlays lie in other folders, as they do.
+# It warns that no logging file is used, which is intended, and that overlays are in other folders, which is so.
 _WORKFLOWS: Final = "monai.bundle.workflows"
-# It tells what became of each case, which a terminal sees on the bar.
+# It logs the status of each case, which a terminal shows on the bar.
 _CASES: Final = "bundle.tat.engines.restoration"
 
 
 @contextmanager
 def short_log(*, engines: bool) -> Iterator[None]:
-    """Send warnings, and what this package tells, to stderr, one line each, and leave out the rest.
+    """Send warnings, and what this package logs, to stderr, one line each, and leave out the rest.
 
     Args:
-        engines: show what Ignite's engines tell of epochs too.
+        engines: also show what Ignite's engines log of epochs.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))

@@ -22,7 +22,7 @@ from bundle.tat.verbs.log import short_log
 
 
 def perform(name: str, options: Mapping[str, Any]) -> int:
-    """Do what a verb is for, and print what it returns.
+    """Run a verb, and print what it returns.
 
     Args:
         name: the verb.
@@ -86,8 +86,8 @@ def _run(configs: Sequence[str], without_bar: Mapping[str, object], ids: Mapping
 
     Args:
         configs: paths; the user may name others.
-        without_bar: id and value that leave out the bar, unless the user says what they want.
-        ids: for MONAI, but for ``verbose``: to log as the bundle's ``logging.conf`` says.
+        without_bar: id and value that leave out the bar, unless the user sets this id.
+        ids: for MONAI. ``verbose`` is not passed on: it lets MONAI log by the bundle's ``logging.conf``.
     """
     given = dict(ids)
     defaults: dict[str, Any] = {"config_file": configs}

@@ -1,4 +1,4 @@
-"""Volumes in files that are not DICOM: their voxels, and where these lie. NIfTI is written here too."""
+"""Volumes in files that are not DICOM: their voxels and their geometry. NIfTI is also written here."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where voxels lie: what an affine must be, and how far two put the same voxels apart."""
+"""Where voxels lie: the check of an affine, and the distance between two affines."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from bundle.tat.refusal import RefusedInputError
 
-# Two affines are one when none of the corners that they give is apart by more than this part of a voxel's side.
+# Two affines are equal when no corner of the volume differs by more than this part of a voxel's side.
 GEOMETRY_TOLERANCE: Final = 0.1
 
 _N_AXES: Final = 3
 
 
 def corner_distance(affine: NDArray[np.float64], other: NDArray[np.float64], shape: Sequence[int]) -> float:
-    """How far two affines put a volume's corners apart, at most [mm].
+    """The largest distance between the corners of a volume under two affines [mm].
 
     Args:
         affine: array indices to RAS [mm], ``(4, 4)``.
-        other: likewise.
+        other: another such affine.
         shape: sizes of the array axes; those that are missing count as 1.
     """
     size = (*shape, 1, 1)[:_N_AXES]
@@ -37,7 +37,7 @@ def smallest_side(affine: NDArray[np.float64]) -> float:
 
 
 def check_affine(affine: NDArray[np.float64], shape: Sequence[int]) -> None:
-    """Refuse an affine that gives voxels no place of their own.
+    """Refuse an affine that is singular or not finite.
 
     Args:
         affine: array indices to RAS [mm], ``(4, 4)``.
@@ -50,5 +50,5 @@ def check_affine(affine: NDArray[np.float64], shape: Sequence[int]) -> None:
     steps = affine[:_N_AXES, axes]
     if not np.isfinite(affine).all() or np.linalg.matrix_rank(steps) < len(axes):
         raise RefusedInputError(
-            f"its affine {affine[:_N_AXES].tolist()} puts different voxels in one place: mend its header"
+            f"its affine {affine[:_N_AXES].tolist()} puts different voxels in one place: correct its header"
         )

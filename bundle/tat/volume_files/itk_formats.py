@@ -38,7 +38,7 @@ def open_itk(path: Path) -> VolumeFile:
         path: a file, or a header whose voxels lie beside it.
 
     Returns:
-        The volume, whose voxels are not read yet. A list axis of size 1 is left out.
+        The volume, whose voxels are not read yet.
 
     Raises:
         RefusedInputError: the header cannot be read, or names a unit of length or an encoding that is not known.
@@ -50,7 +50,9 @@ def open_itk(path: Path) -> VolumeFile:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise RefusedInputError(f"its header is missing or damaged{_reason(error)}") from error
+        raise RefusedInputError(
+            f"its header is missing or damaged{_reason(error)}: fetch or export it again"
+        ) from error
     unit = reader.GetMetaData("ITK_VoxelUnits") if reader.HasMetaDataKey("ITK_VoxelUnits") else ""
     to_mm = _millimetres(_nrrd_units(fields) or [unit])
     return VolumeFile(
@@ -81,12 +83,12 @@ def _values(reader: SimpleITK.ImageFileReader) -> NDArray[np.float32]:
     try:
         image = reader.Execute()
     except RuntimeError as error:
-        raise RefusedInputError("its voxels are missing, damaged or cut short") from error
+        raise RefusedInputError("its voxels are missing, damaged or cut short: fetch or export it again") from error
     return np.array(SimpleITK.GetArrayViewFromImage(image).T, dtype=np.float32, order="F")
 
 
 def _nrrd_fields(path: Path) -> dict[str, str]:
-    """Fields of an NRRD header, of which SimpleITK tells but some."""
+    """Fields of an NRRD header, of which SimpleITK gives only some."""
     with path.open("rb") as file:
         header = re.split(rb"\r?\n\r?\n", file.read(_NRRD_HEADER_SIZE), maxsplit=1)[0].decode("utf-8", "replace")
     lines = [line.partition(":") for line in header.splitlines() if ": " in line and not line.startswith("#")]
@@ -113,7 +115,7 @@ def _check_encoding(encoding: str) -> None:
 
 
 def _reason(error: RuntimeError) -> str:
-    """What the NRRD library says at last, in brackets, without the name of its function; nothing of ITK itself."""
+    """The last message of the NRRD library, in brackets, without the name of its function; empty for one of ITK."""
     last = str(error).strip().splitlines()[-1]
     found = re.fullmatch(r"\[nrrd\] \w+: (.+)", last)
     return f" ({found[1]})" if found else ""

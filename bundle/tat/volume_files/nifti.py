@@ -1,4 +1,4 @@
-"""NIfTI read and written, and what else nibabel reads: Analyze 7.5 and FreeSurfer."""
+"""NIfTI read and written, and the other formats that nibabel reads: Analyze 7.5 and FreeSurfer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _ROUNDING: Final = 1e-6
 def open_nibabel(path: Path) -> VolumeFile:
     """Read the header of a file that nibabel knows.
 
-    The affine is the one that nibabel gives: the sform where its code is above 0, else the qform where its code is,
-    else the voxel sizes alone. Nothing is made of a header whose forms disagree but a note.
+    The affine is the one that nibabel gives: the sform where its code is above 0, else the qform where its code is
+    above 0, else the voxel sizes alone. A header whose forms disagree is read, with a note.
 
     Args:
         path: NIfTI, Analyze 7.5, or FreeSurfer ``.mgz`` or ``.mgh``.
@@ -41,7 +41,7 @@ def open_nibabel(path: Path) -> VolumeFile:
     # Not mapped into memory: a file that is replaced later must not change a scan that was read.
     image = nibabel.load(path, mmap=False)
     if not isinstance(image, SpatialImage) or not isinstance(image.dataobj, ArrayProxy):
-        raise RefusedInputError("it holds no volume")
+        raise RefusedInputError("it holds no volume: pass an image file")
     _check_length(image, image.dataobj.offset)
     affine, forms, note = _geometry(image)
     dtype = image.get_data_dtype()
@@ -67,8 +67,8 @@ def write_nifti(
         values: ``(W, H[, D])``.
         affine: array indices to RAS [mm], ``(4, 4)``.
         path: file to write.
-        forms: of the header that the affine was read from; they are written as they stand, with their codes, as long as
-            they lead to ``affine``. Otherwise, and without them, both forms are made from it.
+        forms: of the header that the affine was read from. They are written unchanged, with their codes, if they lead
+            to ``affine``. Otherwise, and without them, both forms are made from ``affine``.
 
     Raises:
         OSError: the file system does not let us.
@@ -88,7 +88,7 @@ def _format(image: SpatialImage) -> str:
 
 
 def _geometry(image: SpatialImage) -> tuple[NDArray[np.float64], NiftiForms | None, str]:
-    """Affine in millimetres, forms of the result, and what is to be said of them."""
+    """Affine in millimetres, forms of the result, and a note about them."""
     header, affine = image.header, np.array(image.affine, dtype=np.float64)
     if isinstance(header, nibabel.Nifti1Header):
         to_mm = _TO_MM.get(int(header["xyzt_units"]) & _LENGTH_BITS, 1.0)
@@ -102,12 +102,12 @@ def _geometry(image: SpatialImage) -> tuple[NDArray[np.float64], NiftiForms | No
 
 
 _ANALYZE_NOTE: Final = (
-    "is Analyze 7.5, which does not tell left from right: its first axis is taken to run to the left, as nibabel does"
+    "is Analyze 7.5, whose header has no left and right: the first axis is assumed to run to the left, as nibabel does"
 )
 
 
 def _analyze_forms(image: SpatialImage, affine: NDArray[np.float64]) -> NiftiForms:
-    """Forms that claim no more than the file does: none, unless SPM has written an origin or a ``.mat``."""
+    """Forms that say no more than the file does: codes of 0, unless SPM has written an origin or a ``.mat``."""
     aligned = NiftiForms.of_affine(affine, "aligned")
     if not np.allclose(affine, image.header.get_base_affine()):
         return aligned
@@ -122,10 +122,10 @@ def _analyze_forms(image: SpatialImage, affine: NDArray[np.float64]) -> NiftiFor
 
 
 def _check_length(image: SpatialImage, offset: int) -> None:
-    """Refuse a file that was cut, where that can be told without decompression."""
+    """Refuse a file that was cut, if it is not compressed."""
     path = Path(image.file_map["image"].filename or "")
     if path.suffix.lower() not in (".nii", ".img", ".mgh"):
         return
     n_bytes = offset + int(np.prod(image.shape)) * image.get_data_dtype().itemsize
     if path.stat().st_size < n_bytes:
-        raise RefusedInputError(f"it has {path.stat().st_size} bytes of {n_bytes}")
+        raise RefusedInputError(f"it has {path.stat().st_size} bytes of {n_bytes}: fetch or export it again")

@@ -1,4 +1,4 @@
-"""The two forms in which a NIfTI header says where its voxels lie: read and written as they stand."""
+"""The sform and the qform, with which a NIfTI header says where its voxels lie: read and written unchanged."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class NiftiForms:
     """The elements of a NIfTI header that hold its sform and its qform, in millimetres.
 
     The qform is a rotation, the sform any affine. A reader takes the sform where its code is above 0, else the qform
-    where its code is, else the voxel sizes alone. Programs differ in which they take first, so that a result must keep
-    both.
+    where its code is above 0, else the voxel sizes alone. Programs differ in which they take first, so that a result
+    must keep both.
 
     Args:
-        pixdim: 1 or -1 for the hand of the qform's axes, then the voxel sizes [mm].
+        pixdim: 1 or -1 for the handedness of the qform's axes, then the voxel sizes [mm].
         quatern: b, c and d of the qform's rotation.
         qoffset: of the qform [mm].
-        qform_code: what the qform leads to, 0 to 5; 0 is nowhere.
+        qform_code: the space that the qform leads to, 0 to 5; 0 for none.
         srow: the three rows of the sform [mm].
-        sform_code: what the sform leads to, likewise.
+        sform_code: the space that the sform leads to, 0 to 5; 0 for none.
 
     Source:
         nifti1.h, https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h, methods 1 to 3.
@@ -63,15 +63,15 @@ class NiftiForms:
 
     @classmethod
     def of_affine(cls, affine: NDArray[np.float64], code: str = "scanner") -> NiftiForms:
-        """Say an affine in both forms.
+        """Write an affine as both forms.
 
         Args:
             affine: array indices to RAS [mm], ``(4, 4)``.
-            code: what it leads to: ``scanner``, ``aligned``, ``talairach``, ``mni`` or ``template``.
+            code: the space that it leads to: ``scanner``, ``aligned``, ``talairach``, ``mni`` or ``template``.
 
         Returns:
-            The forms. A quaternion cannot hold the shear of a tilted gantry; where it would tell another geometry, the
-            qform tells none (code 0).
+            The forms. A quaternion cannot hold the shear of a tilted gantry; where it would give another geometry, the
+            qform has code 0.
         """
         header = nibabel.Nifti1Header()
         header.set_sform(affine, code=code)
@@ -137,18 +137,16 @@ class NiftiForms:
         return header
 
     def note(self, shape: Sequence[int]) -> str:
-        """What a user is to know of these forms.
+        """A note for the user about these forms.
 
         Args:
             shape: sizes of the array axes.
 
         Returns:
-            One sentence that begins with a verb; empty where the forms agree, or where there is but one.
+            One sentence that begins with a verb; empty where the forms agree, or where there is only one.
         """
         if not self.qform_code and not self.sform_code:
-            return (
-                "tells no orientation (sform and qform codes are 0): left cannot be told from right; the codes are kept"
-            )
+            return "names no orientation (sform and qform codes are 0): left and right are unknown; the codes are kept"
         if not self.qform_code or not self.sform_code:
             return ""
         used = f"the sform (code {self.sform_code}) is used, the qform (code {self.qform_code}) is kept beside it"
@@ -163,7 +161,7 @@ class NiftiForms:
 
     @property
     def sform(self) -> NDArray[np.float64]:
-        """The sform, whatever its code, ``(4, 4)`` [mm]."""
+        """The sform, also with code 0, ``(4, 4)`` [mm]."""
         return np.array([*self.srow, (0.0, 0.0, 0.0, 1.0)])
 
 

@@ -1,4 +1,4 @@
-"""Opening a file that holds a volume and is not DICOM, whatever its format."""
+"""Opening a file that holds a volume and is not DICOM, in any of the formats that are read."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from bundle.tat.volume_files.volume_file import VolumeFile, refusing_unreadable
 
 
 def open_volume(path: Path) -> VolumeFile:
-    """Read the header of a volume; its name tells the format.
+    """Read the header of a volume, in the format that its name stands for.
 
     Args:
         path: NIfTI, an ``.hdr`` and ``.img`` pair, NRRD, MetaImage or FreeSurfer.
@@ -19,11 +19,11 @@ def open_volume(path: Path) -> VolumeFile:
         The volume, whose voxels are not read yet.
 
     Raises:
-        RefusedInputError: the path does not exist, is of another format, its header cannot be read, or its affine gives
-            voxels no place of their own.
+        RefusedInputError: the path does not exist, is of another format, its header cannot be read, or its affine is
+            singular.
     """
     if not path.exists():
-        raise RefusedInputError(f"{path} does not exist")
+        raise RefusedInputError(f"{path} does not exist: check the path")
     with refusing_unreadable(path):
         if is_nifti(path) or is_pair(path) or is_mgh(path):
             volume = open_nibabel(path)

@@ -1,4 +1,4 @@
-"""A volume in a file that is not DICOM: what its header says, and its voxels when they are asked for."""
+"""A volume in a file that is not DICOM: its header, and its voxels, which are read later."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class VolumeFile:
         path: its file; of a pair, either.
         format: ``NIfTI``, ``Analyze``, ``FreeSurfer``, ``NRRD`` or ``MetaImage``.
         stored_shape: sizes of the array axes in the file; colours are no axis.
-        affine: array indices to RAS [mm], ``(4, 4)``, whatever the file's unit of length is.
+        affine: array indices to RAS [mm], ``(4, 4)``, converted from the file's unit of length.
         dtype: type of the stored values.
         read: gives the stored values, physical ones where the file has a slope, of ``stored_shape``.
         n_values: values of a voxel; colours have three.
         forms: of a NIfTI header, in millimetres; ``None`` for other formats.
-        note: what a user is to know of its geometry, a sentence without a subject; mostly empty.
+        note: for the user, about its geometry: a sentence without a subject; mostly empty.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class VolumeFile:
             return self.read().reshape(self.shape, order="F")
 
     def check_real(self) -> None:
-        """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence.
+        """Refuse a complex image, whose imaginary part would be lost in float32 without a message.
 
         Raises:
             RefusedInputError: it is complex.
@@ -76,7 +76,7 @@ class VolumeFile:
 
 
 def check_real(path: Path, dtype: str) -> None:
-    """Refuse a complex image, whose imaginary part a cast to float32 would drop in silence.
+    """Refuse a complex image, whose imaginary part would be lost in float32 without a message.
 
     Args:
         path: of the image.
@@ -91,7 +91,7 @@ def check_real(path: Path, dtype: str) -> None:
 
 @contextmanager
 def refusing_unreadable(path: Path) -> Iterator[None]:
-    """Say in one sentence that a file cannot be read; decoders raise anything from EOFError to RuntimeError.
+    """Refuse a file in one sentence if it cannot be read; decoders raise anything from EOFError to RuntimeError.
 
     Args:
         path: the file.

@@ -45,7 +45,7 @@ def test_one_of_several_series(root):
     for patient in PATIENTS:
         for dose in ("full", "quarter"):
             write_series(root / f"{dose}_1mm" / patient / f"{dose}_1mm")
-    with pytest.raises(RefusedInputError, match="are both quarter dose of L067: name one series, such as 3mm"):
+    with pytest.raises(RefusedInputError, match="are both quarter dose of L067: name one with series, such as 3mm"):
         list_aapm(str(root), "training")
     assert all("_1mm/" in item["label"] for item in list_aapm(str(root), "training", series="1mm"))
 

@@ -78,7 +78,7 @@ def test_every_fault_is_named_at_once(tmp_path):
     (tmp_path / "broken.nrrd").write_bytes(b"NRRD0004\ntype: nonsense\n\n")
     (tmp_path / "empty").mkdir()
     labels = {
-        nifti(tmp_path, "thin.nii.gz", VOLUME[..., :3]): "differ in shape: 5 x 7 x 4 and 5 x 7 x 3",
+        nifti(tmp_path, "thin.nii.gz", VOLUME[..., :3]): "differ in shape, 5 x 7 x 4 and 5 x 7 x 3",
         nifti(tmp_path, "shifted.nii.gz", affine=shifted): "lie 0.5 mm apart",
         str(tmp_path / "nowhere.nii"): "nowhere.nii does not exist",
         str(tmp_path / "broken.nii.gz"): "cannot read .*broken.nii.gz",
@@ -90,13 +90,13 @@ def test_every_fault_is_named_at_once(tmp_path):
     }
     items = [{"image": good, "label": label, "modality": "CT"} for label in labels]
     items[-1] = {"image": items[-1]["label"], "label": items[-1]["label"], "modality": "CT"}
-    faults = [*[*labels.values()][:-1], "mr: its modality is said to be CT and MRI"]
+    faults = [*[*labels.values()][:-1], "mr: list and files name the modalities CT and MRI"]
     for entry, fault in (
-        ({"image": good, "modality": "CT"}, "a.nii.gz has no label: it is unpaired"),
-        ({"label": good, "modality": "CT"}, "a.nii.gz has no image: it is unpaired"),
-        ({"image": good, "label": good}, "its modality is said to be nothing"),
+        ({"image": good, "modality": "CT"}, "a.nii.gz has no label, it is unpaired"),
+        ({"label": good, "modality": "CT"}, "a.nii.gz has no image, it is unpaired"),
+        ({"image": good, "label": good}, "neither list nor file names its modality"),
         ({"image": good, "label": good, "modality": "US"}, "modality 'US' is not one"),
-        ({"image": good, "label": good, "modality": "CT", "n_slices": 5}, "has 4 slices: 5 are asked for"),
+        ({"image": good, "label": good, "modality": "CT", "n_slices": 5}, "has 4 slices: correct its n_slices"),
     ):
         items.append(entry)
         faults.append(fault)

@@ -63,5 +63,5 @@ def test_refusals(root, tmp_path_factory):
     with pytest.raises(RefusedInputError, match="section is 'test'"):
         list_ixi(str(root), "test")
     (empty / "IXI002-Guys-0828-T2.nii.gz").touch()
-    with pytest.raises(RefusedInputError, match="holds 1 subjects: none is left for validation"):
+    with pytest.raises(RefusedInputError, match="holds 1 subjects, and none is left for validation"):
         list_ixi(str(empty), "validation")

@@ -178,7 +178,7 @@ def test_parts_of_a_concatenation_stand_alone(tmp_path):
 
 def test_another_shape_is_refused(tmp_path):
     write_enhanced(tmp_path / "series", stored_values("CT", 3), "CT")
-    with pytest.raises(RefusedInputError, match="it is not of the volume's 12 columns and 12 rows"):
+    with pytest.raises(RefusedInputError, match="it has another size than the volume, 12 columns and 12 rows"):
         derive(tmp_path / "series", np.zeros((12, 12, 3), np.float32))
 
 

@@ -365,7 +365,7 @@ REFUSED = {
         "Patient's Weight (0010,1030) is above 500 kg (is it in another unit?): write it in kg",
     ),
     "weight in t": (pet_image(PatientWeight=0.0713), "Patient's Weight (0010,1030) is below 0.2 kg (is it"),
-    "two weights": (pet_image(PatientWeight=[71.3, 80]), "Patient's Weight (0010,1030) is no number: correct it"),
+    "two weights": (pet_image(PatientWeight=[71.3, 80]), "Patient's Weight (0010,1030) is not a number: correct it"),
     "no injection": (
         pet_image(RadiopharmaceuticalInformationSequence=Sequence([])),
         "Radiopharmaceutical Information Sequence (0054,0016) has 0 items instead of 1",
@@ -414,12 +414,12 @@ REFUSED = {
     "no acquisition date": (pet_image(AcquisitionDate=ABSENT), "Acquisition Date (0008,0022) is missing: pass files"),
     "a time of words": (
         pet_image(AcquisitionTime="morning"),
-        "Acquisition Date (0008,0022) or Acquisition Time (0008,0032) is no date and time "
+        "Acquisition Date (0008,0022) or Acquisition Time (0008,0032) is not a date and time "
         "(YYYYMMDD, HHMM[SS]): correct it",
     ),
     "a day that is none": (
         pet_image(SeriesDate="20190230"),
-        "Series Date (0008,0021) or Series Time (0008,0031) is no date",
+        "Series Date (0008,0021) or Series Time (0008,0031) is not a date",
     ),
     "the year 1": (
         pet_image(AcquisitionDate="00010101"),
@@ -433,7 +433,7 @@ REFUSED = {
     ),
     "a time zone of words": (
         pet_image(TimezoneOffsetFromUTC="CET"),
-        "Timezone Offset From UTC (0008,0201) is no time zone (+HHMM or -HHMM): correct it",
+        "Timezone Offset From UTC (0008,0201) is not a time zone (+HHMM or -HHMM): correct it",
     ),
     "no time of injection": (
         pet_image(RadiopharmaceuticalStartDateTime=ABSENT),
@@ -442,7 +442,7 @@ REFUSED = {
     ),
     "a date alone": (
         pet_image(RadiopharmaceuticalStartDateTime="20190307"),
-        "Radiopharmaceutical Start DateTime (0018,1078) is no date and time",
+        "Radiopharmaceutical Start DateTime (0018,1078) is not a date and time",
     ),
     "two times of injection": (
         pet_image(RadiopharmaceuticalStartTime="081530"),
@@ -470,9 +470,8 @@ REFUSED = {
     ),
     "injection on any day": (
         pet_image(RadionuclideHalfLife=45724.0, **without_date()),
-        "Radiopharmaceutical Start Time (0018,1072) has no date, and the nuclide lives long enough "
-        "to be seen days after the "
-        "injection: fill in Radiopharmaceutical Start DateTime (0018,1078)",
+        "Radiopharmaceutical Start Time (0018,1072) has no date, and the nuclide can be measured "
+        "days after the injection: fill in Radiopharmaceutical Start DateTime (0018,1078)",
     ),
     "processed later": (
         pet_image(SeriesTime="180000", ActualFrameDuration=180000),
@@ -500,7 +499,7 @@ REFUSED = {
     ),
     "a scan time of words": (
         private(pet_image(SeriesTime="180000"), 0x0009, "GEMS_PETD_01", (0x0D, "UN", b"noon")),
-        "GE's scan time (0009,xx0D) is no date and time",
+        "GE's scan time (0009,xx0D) is not a date and time",
     ),
 }
 

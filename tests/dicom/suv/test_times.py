@@ -99,7 +99,7 @@ def test_dates_that_were_removed_leave_the_times_of_one_day():
     image = pet_image(**NO_DATES, RadiopharmaceuticalStartTime=clock(INJECTION))
     assert suv_factor(image) == pytest.approx(AN_HOUR_LATER, rel=1e-9)
     assert suv_assumptions(image) == (
-        "the dates of the scan were removed: scan and injection were taken for those of one day",
+        "the dates of the scan were removed: scan and injection were assumed to be on one day",
     )
 
 
@@ -174,7 +174,7 @@ def test_a_time_zone_that_nothing_else_has_gives_way_to_two_equal_times_of_day()
     with_zone = {"RadiopharmaceuticalStartDateTime": day(INJECTION) + clock(INJECTION) + "+0100"}
     image = pet_image(**with_zone, RadiopharmaceuticalStartTime=clock(INJECTION))
     assert suv_factor(image) == pytest.approx(AN_HOUR_LATER, rel=1e-9)
-    assert suv_assumptions(image)[0].startswith("the time zone of the scan is not told")
+    assert suv_assumptions(image)[0].startswith("the time zone of the scan is unknown")
     with pytest.raises(RefusedInputError, match="has a time zone"):
         suv_factor(pet_image(**with_zone))
 

@@ -24,7 +24,7 @@ _PATIENT: Final = re.compile(r"L\d{3}", re.IGNORECASE)
 def list_aapm(root: str, section: str, *, series: str | None = None) -> list[Item]:
     """Pair the series of each patient, split 8/1/1 by patient.
 
-    A series is a folder with DICOM files under a folder whose name starts with ``full`` or ``quarter`` and a folder
+    A series is a folder with DICOM files. Above it are a folder whose name starts with ``full`` or ``quarter`` and one
     named after the patient, in either order: ``ROOT/full_3mm/L067/full_3mm/*.IMA`` and ``ROOT/quarter_3mm/L067/...``.
 
     Args:
@@ -51,7 +51,10 @@ def list_aapm(root: str, section: str, *, series: str | None = None) -> list[Ite
     refuse_orphans(find_orphans(quarter, full))
     quarter = {patient: folder for patient, folder in quarter.items() if section_of(patient) == section}
     if not quarter:
-        raise RefusedInputError(f"{base} holds no pair of full and quarter dose series for {section}")
+        raise RefusedInputError(
+            f"{base} holds no pair of full and quarter dose series for {section}: pass the folder above full_... and "
+            "quarter_..."
+        )
     return pair_by_name(quarter, full, Modality.CT.value)
 
 
@@ -77,7 +80,7 @@ def _series_by_patient(base: Path, dose: str, series: str | None) -> dict[str, P
             continue
         if patient in found:
             raise RefusedInputError(
-                f"{found[patient]} and {folder} are both {dose} dose of {patient}: name one series, such as 3mm"
+                f"{found[patient]} and {folder} are both {dose} dose of {patient}: name one with series, such as 3mm"
             )
         found[patient] = folder
     return found

@@ -55,7 +55,7 @@ def list_reference(
         root: folder.
         section: ``training`` (``.bin``), ``validation`` or ``testing`` (``.nii``).
         modalities: those to take.
-        n_each: take so many slices of each modality, evenly spaced in the order of their names; ``None`` takes all.
+        n_each: number of slices to take of each modality, evenly spaced in the order of their names; ``None`` for all.
 
     Returns:
         Items with ``image`` (degraded), ``label`` (clean), ``modality`` and ``n_slices``, which is 1.
@@ -124,7 +124,7 @@ class PickledSliceReader(ImageReader):
         path = Path(ensure_tuple(data)[0])
         values = load_array(path)
         if values.ndim != 3 or values.shape[0] != 1:
-            raise RefusedInputError(f"{path} holds an array of shape {values.shape}: a slice has shape (1, H, W)")
+            raise RefusedInputError(f"{path} holds an array of shape {values.shape}: pass a slice of shape (1, H, W)")
         return np.array(values[0].T, dtype=np.float32, order="C")
 
     def get_data(self, img: NDArray[np.float32]) -> tuple[NDArray[np.float32], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Finding out, before training starts and all at once, which files of a list cannot be used."""
+"""The check of a list before training starts: all files that cannot be used are named at once."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def check_pairs(
 ) -> list[Item]:
     """Open the header of every scan of a list, and refuse the list if one of them cannot be trained on.
 
-    Voxels are not read (a broken compressed file may show only later). A progress bar shows in lists that take more
-    than two seconds.
+    Voxels are not read, so that a damaged compressed file may be found only later. A progress bar shows for lists that
+    take more than two seconds.
 
     Args:
         items: from any of the listing functions.
-        keys: entries that every item must have; ``("label",)`` for clean scans that are degraded on the fly. An
-            ``image`` that an item has all the same is checked, too.
+        keys: entries that every item must have; ``("label",)`` for clean scans that are degraded on the fly. If an item
+            also has an ``image``, it is checked too.
         tasks: modalities to keep, one or several; ``None`` keeps all. A list of one is the task-specific setting.
 
     Returns:
-        The items, with ``modality`` as the training step needs it and with ``n_slices``, from which samples are drawn
-        in proportion. An ``n_slices`` that an item brings along (some central slices) is kept.
+        The items, with ``modality`` as the training step needs it and with ``n_slices``: samples are drawn in
+        proportion to it. An ``n_slices`` that an item already has (some central slices) is kept.
 
     Raises:
-        RefusedInputError: there are no items; unpaired, missing or unreadable files, pairs that differ in shape or
-            place, modalities that are unknown or contradict each other, fewer slices than the item says; one line for
-            each.
+        RefusedInputError: there are no items, or some cannot be used, with one line for each. Files are unpaired,
+            missing or unreadable. A pair differs in shape or place. Modalities are unknown or contradict each other. A
+            scan has fewer slices than the item says.
     """
     if not items:
-        raise RefusedInputError("there is no scan to train or validate on: the list of pairs is empty")
+        raise RefusedInputError("the list of pairs is empty: add scans to train or validate on")
     checked: list[Item] = []
     faults: list[str] = []
     for item in tqdm(items, desc="checking scans", unit="item", delay=_SECONDS_BEFORE_BAR, leave=False):
@@ -61,7 +61,9 @@ def _of_tasks(items: Sequence[Item], tasks: Sequence[str]) -> list[Item]:
     wanted = {parse_modality(task).value for task in tasks}
     kept = [item for item in items if item["modality"] in wanted]
     if not kept:
-        raise RefusedInputError(f"none of {len(items)} items is of the tasks {', '.join(sorted(wanted))}")
+        raise RefusedInputError(
+            f"none of {len(items)} items is of the tasks {', '.join(sorted(wanted))}: pass other --tasks, or add scans"
+        )
     return kept
 
 
@@ -69,14 +71,18 @@ def _check_item(item: Item, keys: Sequence[str]) -> Item:
     """Fill one item in, or refuse it."""
     missing = [key for key in keys if key not in item]
     if missing:
-        raise RefusedInputError(f"{_name(item)} has no {' and no '.join(missing)}: it is unpaired")
+        raise RefusedInputError(
+            f"{_name(item)} has no {' and no '.join(missing)}, it is unpaired: add the partner or remove the item"
+        )
     paths = [Path(item[key]) for key in dict.fromkeys((*keys, *({IMAGE_KEY} & item.keys())))]
     headers = [read_scan_info(path) for path in paths]
     for path, header in zip(paths[1:], headers[1:], strict=True):
         _check_grids(paths[0], headers[0], path, header)
     n_slices = int(item.get("n_slices", headers[0].n_slices))
     if not 1 <= n_slices <= headers[0].n_slices:
-        raise RefusedInputError(f"{paths[0]} has {headers[0].n_slices} slices: {n_slices} are asked for")
+        raise RefusedInputError(
+            f"{paths[0]} has {headers[0].n_slices} slices: correct its n_slices, which is {n_slices}"
+        )
     return {**item, "modality": _modality(item, headers), "n_slices": n_slices}
 
 
@@ -84,23 +90,30 @@ def _check_grids(first_path: Path, first: ScanInfo, second_path: Path, second: S
     """Refuse a pair whose voxels do not lie on each other."""
     if first.shape != second.shape:
         sizes = (" x ".join(str(size) for size in header.shape) for header in (first, second))
-        raise RefusedInputError(f"{first_path} and {second_path} differ in shape: {next(sizes)} and {next(sizes)}")
+        raise RefusedInputError(
+            f"{first_path} and {second_path} differ in shape, {next(sizes)} and {next(sizes)}: resample one to the "
+            "grid of the other"
+        )
     apart = corner_distance(first.affine, second.affine, first.shape)
     if not apart <= GEOMETRY_TOLERANCE * smallest_side(first.affine):
-        raise RefusedInputError(f"{first_path} and {second_path} lie {apart:.3g} mm apart: bring them to one grid")
+        raise RefusedInputError(
+            f"{first_path} and {second_path} lie {apart:.3g} mm apart: resample one to the grid of the other"
+        )
 
 
 def _modality(item: Item, headers: Sequence[ScanInfo]) -> str:
     """The modality that the item and the headers agree on."""
     try:
-        said = {parse_modality(str(item["modality"]))} if item.get("modality") else set()
+        named = {parse_modality(str(item["modality"]))} if item.get("modality") else set()
     except RefusedInputError as error:
         raise RefusedInputError(f"{_name(item)}: {error}") from error
-    said |= {header.modality for header in headers if header.modality}
-    if len(said) != 1:
-        words = " and ".join(sorted(modality.value for modality in said)) or "nothing"
-        raise RefusedInputError(f"{_name(item)}: its modality is said to be {words}; name it in the list")
-    return next(iter(said)).value
+    named |= {header.modality for header in headers if header.modality}
+    if len(named) > 1:
+        names = " and ".join(sorted(modality.value for modality in named))
+        raise RefusedInputError(f"{_name(item)}: list and files name the modalities {names}; correct the wrong one")
+    if not named:
+        raise RefusedInputError(f"{_name(item)}: neither list nor file names its modality; name it in the list")
+    return next(iter(named)).value
 
 
 def _name(item: Item) -> str:

@@ -10,18 +10,18 @@ def list_clean(root: str, modality: str | None = None, section: str | None = Non
 
     Args:
         root: folder with NIfTI or NRRD files or DICOM series.
-        modality: what the scans are where no folder is named after it; among folders that are, the only one to take.
+        modality: of the scans, where no folder is named after one; otherwise the only folder to take.
         section: subfolder, such as ``training`` and ``validation``.
-        n_draws: list each scan so many times, to be degraded with other dose, counts and noise each time.
+        n_draws: how often each scan is listed; each time it is degraded with other dose, counts and noise.
 
     Returns:
-        Items with ``label`` (clean), ``draw`` (0, 1, ...) and, if something tells it, ``modality``.
+        Items with ``label`` (clean), ``draw`` (0, 1, ...) and, if it is known, ``modality``.
 
     Raises:
         RefusedInputError: a folder is missing or holds no scan, or ``n_draws`` is not positive.
     """
     if n_draws < 1:
-        raise RefusedInputError(f"n_draws is {n_draws}: each scan must be listed at least once")
+        raise RefusedInputError(f"n_draws is {n_draws}: pass 1 or more")
     return [
         {"label": str(scan), "draw": draw, **({"modality": known} if known else {})}
         for folder, known in task_folders(root, modality, section)

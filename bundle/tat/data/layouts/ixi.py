@@ -23,7 +23,7 @@ def list_ixi(root: str, section: str, *, seed: int = 0, n_slices: int = CENTRAL_
     (exactly 405, 59 and 114 of 578 subjects). All volumes of a subject are in one section.
 
     Args:
-        root: folder; files that are no T2 volume are passed over.
+        root: folder; files that are no T2 volume are ignored.
         section: ``training``, ``validation`` or ``testing``.
         seed: of the split.
         n_slices: central slices that are used of each volume; ``CentralSlicesd`` crops to them.
@@ -43,10 +43,14 @@ def list_ixi(root: str, section: str, *, seed: int = 0, n_slices: int = CENTRAL_
     volumes = sorted(folder.glob("*.nii*")) if folder.is_dir() else []
     subjects = {path: match[1].upper() for path in volumes if (match := _T2_VOLUME.fullmatch(path.name))}
     if not subjects:
-        raise RefusedInputError(f"{folder} holds no volume named like IXI012-HH-1211-T2.nii.gz")
+        raise RefusedInputError(
+            f"{folder} holds no volume named like IXI012-HH-1211-T2.nii.gz: pass the folder of them"
+        )
     chosen = split_subjects(set(subjects.values()), seed=seed)[section]
     if not chosen:
-        raise RefusedInputError(f"{folder} holds {len(set(subjects.values()))} subjects: none is left for {section}")
+        raise RefusedInputError(
+            f"{folder} holds {len(set(subjects.values()))} subjects, and none is left for {section}: add subjects"
+        )
     return [
         {"label": str(path), "modality": Modality.MRI.value, "n_slices": n_slices}
         for path, subject in subjects.items()

@@ -20,12 +20,12 @@ def pair_folders(root: str, modality: str | None = None, section: str | None = N
     Args:
         root: folder. NIfTI and NRRD files and folders with one DICOM series each may be in ``LQ`` and ``HQ``; a pair
             has one name, up to the suffix.
-        modality: what the pairs are where no folder is named after it; among folders that are (``CT``, ``MR`` or
-            ``MRI``, ``PT`` or ``PET``), the only one to take.
+        modality: of the pairs, where no folder is named after one. Among folders that are (``CT``, ``MR`` or ``MRI``,
+            ``PT`` or ``PET``), the only one to take.
         section: subfolder, such as ``training`` and ``validation``.
 
     Returns:
-        Items with ``image`` (degraded), ``label`` (clean) and, if something tells it, ``modality``.
+        Items with ``image`` (degraded), ``label`` (clean) and, if it is known, ``modality``.
 
     Raises:
         RefusedInputError: a folder is missing or holds no scan, or scans have no partner (all listed).
@@ -61,7 +61,9 @@ def task_folders(root: str, modality: str | None, section: str | None) -> list[t
     named = [(folder, known) for folder in sorted(base.iterdir()) if (known := _modality_of(folder))]
     chosen = [(folder, known) for folder, known in named if wanted in (None, known)]
     if named and not chosen:
-        raise RefusedInputError(f"{base} has no folder for {wanted}, only {', '.join(known for _, known in named)}")
+        raise RefusedInputError(
+            f"{base} has no folder for {wanted}: pass one of {', '.join(known for _, known in named)}"
+        )
     return [*chosen] if named else [(base, wanted)]
 
 
@@ -103,7 +105,10 @@ def refuse_orphans(orphans: list[str]) -> None:
         RefusedInputError: there is one.
     """
     if orphans:
-        raise RefusedInputError(f"{len(orphans)} scans have no partner of the same name: {', '.join(orphans)}")
+        raise RefusedInputError(
+            f"{len(orphans)} scans have no partner of the same name: {', '.join(orphans)}; add the partners or remove "
+            "these scans"
+        )
 
 
 def _modality_of(folder: Path) -> str | None:

@@ -1,7 +1,7 @@
-"""Unpickling one array or tensor, and nothing else, from a file that nobody vouches for.
+"""Unpickling one array or tensor, and nothing else, from a file of unknown origin.
 
 A pickle is a program. Here it may call only the stand-ins below: they take the arguments that numpy's and torch's own
-rebuild functions take, check them, and make an array. No function that a file names is ever reached itself.
+rebuild functions take, check them, and make an array. A function that a file names is never called itself.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def load_array(path: Path) -> NDArray[Any]:
         The array; integers or floats. bfloat16 becomes float32.
 
     Raises:
-        RefusedInputError: the file cannot be read, is no pickle, names anything but an array or a tensor, is nested or
-            larger than one array is, or its sizes contradict each other.
+        RefusedInputError: the file cannot be read, is no pickle, or names anything but an array or a tensor. Also if it
+            is nested or larger than one array is, or its sizes contradict each other.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -56,11 +56,11 @@ def load_array(path: Path) -> NDArray[Any]:
         _check_steps(content)
         value = _ArrayUnpickler(io.BytesIO(content)).load()
     except Exception as error:
-        # A damaged pickle raises anything from EOFError to OverflowError; whichever it is, the file cannot be used.
+        # A damaged pickle raises anything from EOFError to OverflowError; after each of them the file cannot be used.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RefusedInputError(f"cannot read {path}: {reason}; only a pickled array or tensor is admitted") from error
+        raise RefusedInputError(f"cannot read {path}: {reason}; pass a pickled array or tensor") from error
     if not isinstance(value, _Array) or value.values is None:
-        raise RefusedInputError(f"cannot read {path}: it holds no array; only a pickled array or tensor is admitted")
+        raise RefusedInputError(f"cannot read {path}: it holds no array; pass a pickled array or tensor")
     return value.values
 
 
@@ -68,12 +68,12 @@ def _check_steps(content: bytes) -> None:
     """Read through the program without running it, and refuse steps that no array needs."""
     for n_steps, (step, argument, _) in enumerate(pickletools.genops(io.BytesIO(content)), start=1):
         if n_steps > MAX_STEPS:
-            raise pickle.UnpicklingError(f"it takes more than {MAX_STEPS} steps")
+            raise pickle.UnpicklingError(f"it takes more than {MAX_STEPS} pickle steps")
         if step.name not in _ADMITTED_STEPS:
-            raise pickle.UnpicklingError(f"it takes the step {step.name}")
+            raise pickle.UnpicklingError(f"it takes the pickle step {step.name}, which no array needs")
         # The unpickler sizes its memo by the largest index, so that a wild one would use up the memory.
         if step.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument not in range(MAX_STEPS):
-            raise pickle.UnpicklingError(f"it remembers as number {argument}")
+            raise pickle.UnpicklingError(f"its memo has the index {argument}, {MAX_STEPS - 1} at most")
 
 
 class _Array:
@@ -122,7 +122,7 @@ def _from_buffer(raw: bytes, kind: _Type, shape: tuple[int, ...], order: Any, ax
 def _rebuild_tensor(
     storage: _Storage, offset: SupportsIndex, size: tuple[int, ...], stride: tuple[int, ...], *_: object
 ) -> _Array:
-    """Stand-in of torch's ``_rebuild_tensor_v2``, which would grow a storage to whatever the size asks for."""
+    """Stand-in of torch's ``_rebuild_tensor_v2``, which would grow a storage to any size that the file names."""
     if not isinstance(storage, _Storage) or math.prod(size) > storage.values.numel():
         raise pickle.UnpicklingError(f"its tensor of size {size} is larger than its storage")
     return _Array(values=torch.as_strided(storage.values, size, stride, int(offset)).contiguous().numpy())

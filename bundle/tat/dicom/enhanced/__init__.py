@@ -1,4 +1,4 @@
-"""Enhanced and Legacy Converted objects: their frames seen as classic slices, and written as objects again."""
+"""Enhanced and Legacy Converted objects: their frames read as classic slices, and written as objects again."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A frame of an Enhanced object as a classic image of its own, complete for its kind."""
+"""A frame of an Enhanced object as a separate classic image, complete for its kind."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _N_TYPES: Final = MappingProxyType({"PT": 2})
 
 
 def refer_to_frame(image: Dataset, frame: int) -> None:
-    """Say which frame of the source a classic image is derived from.
+    """Name the frame of the source that a classic image is derived from.
 
     Args:
         image: derived data set, see ``describe``; changed in place.
@@ -59,7 +59,7 @@ def classic_slice(image: Dataset, index: int, n_slices: int) -> Dataset:
         n_slices: of the volume.
 
     Returns:
-        The same data set. What the source does not tell is empty where the standard lets it be.
+        The same data set. Values that the source does not have are empty where the standard allows it.
 
     Source:
         DICOM PS3.3 C.8.2.1 (CT), C.8.3.1 (MR), C.8.9 (PET).
@@ -81,7 +81,7 @@ def classic_slice(image: Dataset, index: int, n_slices: int) -> Dataset:
 
 
 def _image_type(image: Dataset, modality: str) -> list[str]:
-    """Image Type (0008,0008); what value 3 of an Enhanced frame says has another place in CT, and none in PET."""
+    """Image Type (0008,0008). Value 3 of an Enhanced frame has another meaning in classic CT, and PET has none."""
     types = list(image.ImageType)
     if modality == "CT":
         types[2:3] = ["AXIAL"]
@@ -89,7 +89,7 @@ def _image_type(image: Dataset, modality: str) -> list[str]:
 
 
 def _complete_mr(image: Dataset) -> None:
-    """Scanning Sequence (0018,0020) and Sequence Variant (0018,0021) from what Enhanced MR says."""
+    """Scanning Sequence (0018,0020) and Sequence Variant (0018,0021) from the elements of Enhanced MR."""
     if not image.get("ScanningSequence"):
         sequence = list(_ECHOES.get(str(image.get("EchoPulseSequence", "")), []))
         sequence += ["IR"] if image.get("InversionRecovery") == "YES" else []
@@ -106,7 +106,7 @@ def _complete_mr(image: Dataset) -> None:
 
 
 def _complete_pet(image: Dataset, n_slices: int) -> None:
-    """What every classic PET image says of its series and of its frame's time."""
+    """Elements that every classic PET image has about its series and its frame's time."""
     values: dict[str, Any] = {"SeriesType": ["STATIC", "IMAGE"], "CountsSource": "EMISSION"}
     values |= {"NumberOfSlices": n_slices, "ImageIndex": image.InstanceNumber}
     for name, value in values.items():

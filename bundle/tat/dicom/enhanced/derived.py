@@ -1,4 +1,4 @@
-"""The Enhanced object that is derived from another: its frames, what describes them, and the file."""
+"""The Enhanced object that is derived from another: its frames, their description, and the file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STORAGE: Final = (*_PIXEL_FORMAT, *_RESCALE, *_PLANE, "PixelPaddingValue", "Pix
 _FRAME_TYPES: Final = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
 # Rescale Type (0028,1054) where the source has none, PS3.3 C.7.6.16.2.9.
 _RESCALE_TYPES: Final = MappingProxyType({"CT": "HU"})
-# Enhanced MR may say these of an ORIGINAL or MIXED image only; the source, which is referred to, says them.
+# Enhanced MR may have these only in an ORIGINAL or MIXED image; the source, which is referred to, has them.
 # PS3.3 C.8.13.4 (pulse sequence) and C.7.6.18.2 (bulk motion).
 _OF_AN_ORIGINAL: Final = (
     "ArterialSpinLabelingContrast",
@@ -59,7 +59,7 @@ _OF_AN_ORIGINAL: Final = (
     "TimeOfFlightContrast",
 )
 _ENHANCED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.1"
-# The parts of a concatenation are one object in several files; each derived file stands for itself.
+# The parts of a concatenation are one object in several files; each derived file is a separate object.
 _CONCATENATION: Final = (
     "ConcatenationUID",
     "SOPInstanceUIDOfConcatenationSource",
@@ -91,7 +91,7 @@ def derive_object(
     pixels: BinaryIO,
     finer: tuple[FourierGrid, FourierGrid] | None = None,
 ) -> DerivedObject:
-    """Replace the frames of an object, in the order that they had, and what describes their storage.
+    """Replace the frames of an object, in their order, and the elements that describe their storage.
 
     Frames that are not of the volume are left out. Values are stored as ``set_pixels`` stores those of a slice.
 
@@ -103,7 +103,7 @@ def derive_object(
 
     Raises:
         RefusedInputError: the volume has another shape than the frames, or is too large for one file.
-        OSError: the file does not take them.
+        OSError: the file cannot be written.
 
     Source:
         DICOM PS3.3 C.7.6.16.2.9 (pixel value transformation), C.7.6.16.2.11 (real world value mapping).
@@ -113,9 +113,15 @@ def derive_object(
     shape = (finer[1].n_fine, finer[0].n_fine) if finer else (int(image.Rows), int(image.Columns))
     n_bytes = N_BITS // 8 * len(ordered) * shape[0] * shape[1]
     if volume.shape[1::-1] != shape:
-        raise RefusedInputError(f"it is not of the volume's {volume.shape[0]} columns and {volume.shape[1]} rows")
+        raise RefusedInputError(
+            f"it has another size than the volume, {volume.shape[0]} columns and {volume.shape[1]} rows: pass the "
+            "sources of this volume"
+        )
     if n_bytes > MAX_PIXEL_BYTES:
-        raise RefusedInputError("its frames are more than fit into one file: write slices with dicom=classic")
+        raise RefusedInputError(
+            f"its frames need {n_bytes} bytes, {MAX_PIXEL_BYTES} at most fit into one file: write slices with "
+            "--dicom classic"
+        )
     written, factors, n_clipped = [], {}, 0
     for frame, index in ordered:
         view = views.own(frame)
@@ -133,7 +139,7 @@ def derive_object(
 
 
 def _storage_of(view: Dataset) -> Dataset:
-    """What a frame says about its stored values, and nothing else."""
+    """Only the elements of a frame about its stored values."""
     from pydicom.dataset import Dataset as Storage
 
     return Storage({view[name].tag: view[name] for name in _STORAGE if name in view})
@@ -151,7 +157,7 @@ def _keep_frames(image: Dataset, frames: list[int]) -> None:
 
 
 def _set_storage(image: Dataset, written: list[Dataset]) -> None:
-    """Describe the pixels as the views of the frames do."""
+    """Describe the pixels by the elements of the frames' views."""
     for name in _PIXEL_FORMAT:
         image[name] = written[0][name]
     paddings = {stored_padding(view) for view in written}
@@ -191,7 +197,7 @@ def _set_transformation(image: Dataset, written: list[Dataset]) -> None:
 
 
 def _rescale_type(view: Dataset, image: Dataset, groups: Dataset) -> str:
-    """Unit of the rescale, Rescale Type (0028,1054), which a classic PET image has not."""
+    """Unit of the rescale, Rescale Type (0028,1054), which a classic PET image does not have."""
     for holder in (view, *(groups.get(_TRANSFORMATION) or ()), *_shared_transformation(image)):
         if holder.get("RescaleType"):
             return str(holder.RescaleType)
@@ -203,7 +209,7 @@ def _shared_transformation(image: Dataset) -> list[Dataset]:
 
 
 def _set_mapping(image: Dataset, written: list[Dataset]) -> None:
-    """Map the new stored values to the real world; of CT, whose rescale says it all, nothing is kept."""
+    """Map the new stored values to real world values. CT needs no mapping beside its rescale, so that none is kept."""
     from pydicom.sequence import Sequence
 
     shared, frames = _groups(image)
@@ -226,7 +232,7 @@ def _set_mapping(image: Dataset, written: list[Dataset]) -> None:
 
 
 def refer_to_frames(image: Dataset, frames: list[int], series_uid: str) -> None:
-    """Say of each frame which frame of the source it is derived from, as the object says it of the source.
+    """Name for each frame the frame of the source that it is derived from, as the object names its source.
 
     Args:
         image: derived data set, see ``describe``; changed in place.
@@ -256,7 +262,7 @@ def refer_to_frames(image: Dataset, frames: list[int], series_uid: str) -> None:
 
 
 def _evidence(study_uid: str, series_uid: str, source: Dataset) -> Any:
-    """Where the source image is to be found."""
+    """Study and series of the source image."""
     names = ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
     series = _one_item({"SeriesInstanceUID": series_uid})
     series[0].ReferencedSOPSequence = _one_item({name: source[name].value for name in names})

@@ -1,4 +1,4 @@
-"""The frames of an Enhanced object, each seen as the classic image that says the same."""
+"""The frames of an Enhanced object, each as a classic image with the same values."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CLASSIC_CLASSES: Final = MappingProxyType(
 )
 SHARED: Final = "SharedFunctionalGroupsSequence"
 PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"
-# Functional groups whose one item holds attributes that a classic image has by itself, or that tell frames apart. What
-# conversion could not assign comes first: the groups of the standard hold over it.
+# Functional groups whose one item holds attributes that a classic image has itself, or that distinguish frames.
+# Attributes that a conversion could not assign come first, so that the groups of the standard replace them.
 FLATTENED: Final = (
     "UnassignedSharedConvertedAttributesSequence",
     "UnassignedPerFrameConvertedAttributesSequence",
@@ -89,11 +89,11 @@ def has_frames(image: Dataset) -> bool:
 
 
 class FrameViews:
-    """The frames of an object as classic images, made when they are asked for.
+    """The frames of an object as classic images, made at their use.
 
     A view has the attributes of the object and of the frame's functional groups, shared ones first, without their
-    sequences. It has the object's SOP class and instance, and no pixels. It is to be looked at: its elements are the
-    object's own.
+    sequences. It has the object's SOP class and instance, and no pixels. It must not be changed: its elements are those
+    of the object.
 
     Args:
         image: Enhanced data set, see ``has_frames``.
@@ -132,7 +132,7 @@ class FrameViews:
         return view
 
     def own(self, index: int) -> Dataset:
-        """The view of a frame with elements of its own, which may be given other values.
+        """The view of a frame with copied elements, whose values may be changed.
 
         Args:
             index: of the frame, from 0.
@@ -143,7 +143,7 @@ class FrameViews:
 
 
 def _elements(image: Dataset) -> Iterator[tuple[Any, Any]]:
-    """The elements that can be decoded; what cannot is asked for by nobody here."""
+    """The elements that can be decoded; the others are not used here."""
     for tag in list(image.keys()):
         try:
             element = image[tag]
@@ -165,7 +165,7 @@ def _flatten(groups: Dataset, elements: dict[Any, Any]) -> None:
 
 @cache
 def _group_tags() -> tuple[Any, ...]:
-    """Tags of the groups that are looked for: finding them by name takes longer than all else."""
+    """Tags of the groups: looking them up by name takes longer than all other steps."""
     from pydicom.datadict import tag_for_keyword
     from pydicom.tag import Tag
 
@@ -173,7 +173,7 @@ def _group_tags() -> tuple[Any, ...]:
 
 
 def _name_classically(view: Dataset) -> None:
-    """Give attributes that classic images know by other names those names."""
+    """Give attributes the names that classic images have for them."""
     if view.get("FrameType"):
         set_new(view, "ImageType", list(view.FrameType))
     moment = str(view.get("FrameAcquisitionDateTime") or "")

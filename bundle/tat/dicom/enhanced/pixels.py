@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.uid import UID
 
-# pydicom 3 renamed what takes compressed frames apart, and no longer wants to be told the byte order.
+# pydicom 3 renamed the function that separates compressed frames, and no longer needs the byte order.
 _FIRST_WITH_NEW_NAMES: Final = 3
 _PIXEL_DATA: Final = (0x7FE0, 0x0010)
 # Tag, value representation and length of an element with much data, PS3.5 7.1.
@@ -60,7 +60,7 @@ class OpenedFrames:
 
 @contextmanager
 def open_frames(path: Path) -> Iterator[OpenedFrames]:
-    """Open an Enhanced file, whose header has been read, and so checked, before.
+    """Open an Enhanced file whose header has been read and checked before.
 
     Args:
         path: the file.
@@ -131,5 +131,5 @@ def _of_fragments(pixels: bytes, n_frames: int) -> Bytes:
     else:
         frames = list(encaps.generate_frames(pixels, number_of_frames=n_frames))
     if len(frames) != n_frames:
-        raise RefusedInputError(f"it has {len(frames)} compressed frames of {n_frames}: fetch it again")
+        raise RefusedInputError(f"it has {len(frames)} of {n_frames} compressed frames: fetch it again")
     return lambda index: encaps.encapsulate([frames[index]])

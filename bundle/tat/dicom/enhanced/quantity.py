@@ -1,4 +1,4 @@
-"""What Enhanced PET says about its unit, its corrections and its times, in the words of classic PET."""
+"""Unit, corrections and times of Enhanced PET, in the attributes of classic PET."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _CORRECTIONS: Final = MappingProxyType(
         "DetectorNormalizationCorrection": "NORM",
     }
 )
-# No injection is so weak in Bq, and none so strong in MBq.
+# No injection is weaker than this in Bq, and none is stronger than this in MBq.
 _LARGEST_DOSE_IN_MBQ: Final = 1e5
 _BQ_A_MBQ: Final = 1e6
 
 
 def complete_pet(view: Dataset) -> None:
-    """Say what SUV needs in the attributes of classic PET, where they are absent.
+    """Add the attributes of classic PET that SUV needs, where they are absent.
 
     Args:
         view: a frame as a classic image, with its Real World Value Mapping (0040,9096); changed in place.
@@ -57,7 +57,7 @@ def complete_pet(view: Dataset) -> None:
 
 
 def set_new(view: Dataset, keyword: str, value: object) -> None:
-    """Give a view a value in an element of its own: the one that it has may be the object's.
+    """Give a view a value in a new element: its present one may belong to the object.
 
     Args:
         view: a frame as a classic image; changed in place.
@@ -72,12 +72,12 @@ def set_new(view: Dataset, keyword: str, value: object) -> None:
 
 
 def set_date_and_time(view: Dataset, event: str, moment: str) -> None:
-    """Say when something was, in two elements as classic images have it.
+    """Set the date and time of an event, in two elements as classic images have them.
 
     Args:
         view: a frame as a classic image; changed in place.
         event: ``Series`` or ``Acquisition``.
-        moment: value of VR DT; its time zone, if it has one, is taken to be that of the object.
+        moment: value of VR DT; its time zone, if it has one, is assumed to be that of the object.
     """
     set_new(view, f"{event}Date", moment[:8])
     set_new(view, f"{event}Time", re.split("[+-]", moment[8:])[0])
@@ -117,7 +117,7 @@ def _take_decay_correction(view: Dataset) -> None:
 
 
 def _moment(value: object) -> datetime | str:
-    """A date and time that may be compared, whatever its number of digits."""
+    """A date and time that can be compared, also with other numbers of digits."""
     text = str(value or "")
     for form in ("%Y%m%d%H%M%S.%f%z", "%Y%m%d%H%M%S%z", "%Y%m%d%H%M%S.%f", "%Y%m%d%H%M%S"):
         try:

@@ -40,7 +40,7 @@ def keep_object(image: Dataset, frame: Dataset) -> Dataset:
 
     Args:
         image: data set without pixels; changed in place.
-        frame: any of its frames with its pixels as they are in the file: it tells about lossy compression.
+        frame: any of its frames with its pixels as they are in the file, for the marks of lossy compression.
 
     Returns:
         The same data set.

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 Group = list["DicomHeader"]
 
-# Dimension Index Pointers (0020,9165) to where a frame lies, not to what it shows.
+# Dimension Index Pointers (0020,9165) to the place of a frame, not to its content.
 _PLACES: Final = frozenset({0x00209057, 0x00200032, 0x00209056, 0x00201041, 0x00209113, 0x00209116, 0x00200037})
 
 
 def volume_of(view: Dataset) -> tuple[str, ...]:
-    """What tells the volume of a frame from others of its series: frames that differ in it are never of one volume.
+    """Values that frames of one volume share: frames that differ in one of them are never of one volume.
 
     Args:
         view: the frame as a classic image.
@@ -42,7 +42,7 @@ def volume_of(view: Dataset) -> tuple[str, ...]:
 
 
 def phase_of(view: Dataset, pointers: tuple[int, ...]) -> tuple[str, ...]:
-    """What may tell two frames at one place apart, most telling first.
+    """Values that may separate two frames at one place, the best ones first.
 
     Args:
         view: the frame as a classic image.
@@ -82,14 +82,14 @@ def _word(view: Dataset, name: str) -> str:
 
 
 def split_volumes(frames: Sequence[DicomHeader]) -> Iterator[list[DicomHeader]]:
-    """Tell frames at the same places apart, where the header does.
+    """Separate frames at the same places, where the header does.
 
     Args:
         frames: of one series, parallel and of one size.
 
     Yields:
         Volumes without two frames at one place: those of one file each, of one time point, of one phase of the heart,
-        or of one value of another dimension. What nothing tells apart stays together, to be refused.
+        or of one value of another dimension. Frames that cannot be separated stay together, and are refused.
     """
     if _has_one_each(frames):
         yield list(frames)
@@ -119,6 +119,6 @@ def _has_one_each(frames: Sequence[DicomHeader]) -> bool:
 
 
 def _are_volumes(parts: Sequence[Group], frames: Sequence[DicomHeader]) -> bool:
-    """Whether the parts are more than loose slices: a number of its own for each frame tells no volumes apart."""
+    """Whether the parts are more than single slices: a different number for each frame separates no volumes."""
     n_places = len({frame.position for frame in frames})
     return all(len(part) > 1 for part in parts) or n_places == 1

@@ -1,4 +1,4 @@
-"""Images that are of one volume: by the UIDs of their series where these tell, by other elements where they do not."""
+"""Which images are of one volume: by the UIDs of their series, or by other elements where UIDs are not enough."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bundle.tat.dicom.sorting.marks import MARKS, NUMBERS, TIMES
 
 logger = logging.getLogger(__name__)
 
-# Fewer images that each have a UID of their own are taken at its word: two localizers are no volume.
+# Fewer images with different UIDs are not joined: two localizers are no volume.
 LEAST_JOINED: Final = 3
-# Slices touch whose distance is no more than this part of their thickness: they make up a volume by themselves.
+# Slices touch if their distance is at most this part of their thickness: then they make up a volume by themselves.
 TOUCHING: Final = 1.5
 # Each of several volumes at one place has at least this part of the places: a repeated slice is no volume.
 LEAST_PART: Final = 0.5
@@ -37,8 +37,8 @@ class Volume:
 
     Args:
         headers: of its images.
-        label: what tells it from others of its series, for its name; empty where nothing must.
-        assumption: what was taken for granted where UIDs do not tell, as a sentence; empty where they do.
+        label: distinguishes it from others of its series, for its name; empty for the only one.
+        assumption: what was assumed where UIDs are not enough, as a sentence; empty where they are.
     """
 
     headers: tuple[DicomHeader, ...]
@@ -86,7 +86,7 @@ def _alike(images: Iterable[DicomHeader], key: Callable[[DicomHeader], Hashable]
 
 
 def _join(groups: Sequence[Group]) -> Iterator[tuple[str, Group]]:
-    """Put images together that have UIDs of their own each, and say so; the rest as it is."""
+    """Put images together that have different UIDs, with the assumption; other groups stay as they are."""
     waiting = list(groups)
     for name, key in (
         ("Frame of Reference UID (0020,0052)", _key_without_frame),
@@ -94,7 +94,7 @@ def _join(groups: Sequence[Group]) -> Iterator[tuple[str, Group]]:
     ):
         joined, waiting = _join_by(waiting, key)
         for group in joined:
-            yield f"each of {len(group)} images has a {name} of its own: they were taken for one series", group
+            yield f"each of {len(group)} images has a different {name}: they were assumed to be one series", group
     yield from (("", group) for group in waiting)
 
 
@@ -118,8 +118,8 @@ def _join_by(groups: Sequence[Group], key: Callable[[DicomHeader], Hashable]) ->
             joined.append(together)
         else:
             logger.warning(
-                "%d images in %s have UIDs of their own each and are no even stack, so each is taken for a series. If "
-                "they are of one, give them one Series Instance UID and Frame of Reference UID",
+                "%d images in %s have different UIDs and are not evenly spaced, so that each is read as a series. If "
+                "they are one series, give them one Series Instance UID and one Frame of Reference UID",
                 len(together),
                 together[0].path.parent,
             )
@@ -128,7 +128,7 @@ def _join_by(groups: Sequence[Group], key: Callable[[DicomHeader], Hashable]) ->
 
 
 def _split(group: Group) -> Iterator[tuple[str, Group]]:
-    """Volumes of one series, each with what tells it from the others."""
+    """Volumes of one series, each with a label that distinguishes it from the others."""
     if any(image.reason for image in group) or len(group) < 2:
         yield "", group
         return
@@ -156,7 +156,7 @@ def _places(group: Group) -> list[Group]:
 
 
 def _split_crowded(group: Group, places: Sequence[Group]) -> Iterator[tuple[str, Group]]:
-    """Tell images at one place apart: by their folders, by a mark, by several, or by their order in time."""
+    """Separate images at one place: by their folders, by a mark, by several, or by their order in time."""
     folders = _parts(group, lambda image: str(image.path.parent))
     if len(folders) > 1 and len({frozenset(image.position for image in part) for part in folders.values()}) == 1:
         for part in folders.values():
@@ -173,7 +173,7 @@ def _split_crowded(group: Group, places: Sequence[Group]) -> Iterator[tuple[str,
 
 
 def _helpful_marks(group: Group, places: Sequence[Group]) -> Iterator[tuple[str, dict[str, Group]]]:
-    """Marks that tell the images of every crowded place apart, and do not have more values than a place has images."""
+    """Marks that separate the images of every place with several, and have no more values than a place has images."""
     most = max(len(place) for place in places)
     for keyword in MARKS:
         parts = _parts_by_mark(group, keyword)
@@ -189,7 +189,7 @@ def _tells(parts: dict[str, Group], places: Sequence[Group]) -> bool:
 
 
 def _split_by_rank(group: Group, places: Sequence[Group]) -> Iterator[tuple[str, Group]]:
-    """Tell images apart that were measured one after the other at each place: each slice has its own times."""
+    """Separate images that were measured one after the other at each place: each slice has its own times."""
     n_times = len(places[0])
     for keyword in TIMES:
         times = [[_number(_mark(image, keyword)) for image in place] for place in places]
@@ -201,7 +201,7 @@ def _split_by_rank(group: Group, places: Sequence[Group]) -> Iterator[tuple[str,
 
 
 def _split_shifted(group: Group) -> Iterator[tuple[str, Group]]:
-    """Tell volumes apart that lie between each other's slices, as phases of a breathing patient do."""
+    """Separate volumes that lie between each other's slices, as phases of a breathing patient do."""
     for keyword in MARKS:
         parts = _parts_by_mark(group, keyword)
         if len(parts) > 1 and all(_is_volume(part) for part in parts.values()) and _overlap(list(parts.values())):
@@ -211,7 +211,7 @@ def _split_shifted(group: Group) -> Iterator[tuple[str, Group]]:
 
 
 def _is_volume(part: Group) -> bool:
-    """Whether images are an even stack of slices that touch, which the halves of an interleaved one do not."""
+    """Whether images are an even stack of slices that touch. The slices of half an interleaved stack do not."""
     if len(part) < LEAST_JOINED or not is_even(part):
         return False
     first, last = _span(part)
@@ -251,7 +251,7 @@ def _mark(image: DicomHeader, keyword: str) -> str:
 
 
 def _named(keyword: str, parts: dict[str, Group]) -> Iterator[tuple[str, Group]]:
-    """Parts in the order of one of ``MARKS``: each has its number in its label, or else its rank."""
+    """Parts in the order of one of ``MARKS``, each labelled with its number, or else with its rank."""
     values = sorted(parts, key=_order)
     are_numbers = keyword in NUMBERS and all(value.isdigit() for value in values)
     for rank, value in enumerate(values):
@@ -259,7 +259,7 @@ def _named(keyword: str, parts: dict[str, Group]) -> Iterator[tuple[str, Group]]
 
 
 def _order(value: str) -> tuple[bool, float, str]:
-    """Numbers by their size, and before all else."""
+    """Key that sorts numbers by their value, and before other texts."""
     number = _number(value)
     return math.isnan(number), 0.0 if math.isnan(number) else number, value
 

@@ -1,4 +1,4 @@
-"""What a DICOM image is instead of a slice of anatomy, by what its header says of its kind."""
+"""What a DICOM image is instead of a slice of anatomy, by the elements of its header about its kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bundle.tat.dicom.private_elements import PrivateElement, private_text
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Elements that are asked for, beside those of every header.
+# Elements that are read beside those of every header.
 KIND_TAGS: Final = (
     "AcquisitionMatrix",
     "ComplexImageComponent",
@@ -44,8 +44,8 @@ _VELOCITY: Final = f"a velocity image, {_NO_INTENSITY}"
 _PART: Final = f"the real or imaginary part of an image, {_NO_INTENSITY}"
 _MIXED: Final = f"a mixture of magnitude and phase, {_NO_INTENSITY}"
 
-# Parts of the values of Image Type (0008,0008), and of Frame Type (0008,9007), which tell that an image is no slice.
-# Manufacturers write blanks, hyphens or underscores, and words of their own around: `CSA MIP`, `MIP_SAG`, `MIP THIN`.
+# Parts of the values of Image Type (0008,0008), and of Frame Type (0008,9007), of images that are no slices.
+# Manufacturers write blanks, hyphens or underscores, and their own words around: `CSA MIP`, `MIP_SAG`, `MIP THIN`.
 # PS3.3 C.7.6.1.1.2, C.8.2.1.1.1 (CT), C.8.3.1.1.1 (MR), C.8.16.1 (Enhanced CT and MR).
 _KINDS: Final = MappingProxyType(
     {
@@ -66,7 +66,7 @@ _MR_KINDS: Final = MappingProxyType({_PHASE: r"P|PHASE", _VELOCITY: r"V|.*VELOCI
 _CT_KINDS: Final = MappingProxyType(
     {_SPECTRAL: (r"IODINE|Z ?EFF|EFF ATOMIC|ELECTRON DENSITY|MAT SPECIFIC|MAT FRACTIONAL|MAT VALUE BASED|RHO Z")}
 )
-# Derived pixel contrast, value 4 of Frame Type: words that mean so there alone. PS3.3 C.8.16.1.4, C.8.13.3.1.1.4 (MR).
+# Derived pixel contrast, value 4 of Frame Type: terms with this meaning only there. PS3.3 C.8.16.1.4, C.8.13.3.1.1.4.
 _CONTRASTS: Final = MappingProxyType(
     {
         _CALCULATED: r"DIVISION|MASKED|MAXIMUM|MINIMUM|MULTIPLICATION|SUBTRACTION",
@@ -92,13 +92,13 @@ _COMPONENTS: Final = MappingProxyType({"PHASE": _PHASE, "REAL": _PART, "IMAGINAR
 # programs write for Hounsfield units. PS3.3 C.11.1.1.2.
 _HOUNSFIELD: Final = frozenset({"", "HU", "HU_MOD", "US"})
 
-# Siemens puts all slices of a volume side by side into one image. Its scanners and others leave the word behind in
-# slices that were taken apart (rordenlab/dcm2niix issue 553), so the word alone tells nothing.
+# Siemens puts all slices of a volume side by side into one image. Its scanners and others also leave the word in
+# slices that were separated (rordenlab/dcm2niix issue 553), so the word alone is not enough.
 _MOSAIC_MATRICES: Final = 3
-# No scanner sees so far [mm]; sixteen tiles of a head do.
+# No scanner has a larger field of view [mm]; sixteen tiles of a head do.
 _LARGEST_FIELD_OF_VIEW: Final = 550.0
 N_IN_MOSAIC: Final = PrivateElement(0x0019, "SIEMENS MR HEADER", 0x0A)
-# What a header is read for, so that the private element is found in one of the usual two blocks.
+# Tags to read, so that the private element is found in one of the usual two blocks.
 PRIVATE_TAGS: Final = tuple(0x00190000 + element for block in (0x10, 0x11) for element in (block, (block << 8) + 0x0A))
 
 
@@ -111,13 +111,13 @@ def not_a_slice(image: Dataset, kind: str) -> str | None:
         kind: name of its SOP class.
 
     Returns:
-        What it is, for the end of a sentence; ``None`` for a slice, or what may be one.
+        What it is, for the end of a sentence; ``None`` for an image that is or may be a slice.
     """
     return next(_reasons(image, kind), None)
 
 
 def _reasons(image: Dataset, kind: str) -> Iterator[str]:
-    """All that tells against an image."""
+    """All reasons why an image is no slice."""
     values = [re.sub(r"[^A-Z0-9]+", " ", value.upper()).strip() for value in _texts(image.get("ImageType"))]
     modality = str(image.get("Modality") or "")
     yield from _matching(_KINDS, values, re.search)
@@ -136,7 +136,7 @@ def _reasons(image: Dataset, kind: str) -> Iterator[str]:
 
 
 def _reasons_of_frame(image: Dataset, values: Sequence[str]) -> Iterator[str]:
-    """What Enhanced objects say of their frames, and classic images do not."""
+    """Reasons from elements that only frames of Enhanced objects have."""
     if technique := _TECHNIQUES.get(str(image.get("VolumeBasedCalculationTechnique") or "").upper()):
         yield technique
     if image.get("VolumetricProperties") == "DISTORTED":
@@ -154,7 +154,7 @@ def _matching(
 
 def _reasons_of_mr(image: Dataset, values: Sequence[str]) -> Iterator[str]:
     """Images of MR that are no magnitudes, or many slices in one."""
-    # The first two values tell whether it is original and primary.
+    # The first two values say whether it is original and primary.
     yield from _matching(_MR_KINDS, values[2:], re.fullmatch)
     if component := _COMPONENTS.get(str(image.get("ComplexImageComponent") or "").upper()):
         yield component
@@ -171,7 +171,7 @@ def _reasons_of_ct(image: Dataset, values: Sequence[str]) -> Iterator[str]:
 
 
 def _is_mosaic(image: Dataset) -> bool:
-    """Whether an image with the word MOSAIC is one: wider than any scanner sees, or than what was acquired."""
+    """Whether an image with the word MOSAIC is one: wider than any field of view, or than what was acquired."""
     rows, columns = int(image.get("Rows") or 0), int(image.get("Columns") or 0)
     matrix = max((int(size) for size in image.get("AcquisitionMatrix") or ()), default=0)
     if matrix:

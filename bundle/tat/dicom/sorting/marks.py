@@ -1,4 +1,4 @@
-"""Elements by which images at one place are told apart where the UIDs of their series do not."""
+"""Elements that separate images at one place where the UIDs of their series do not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Keyword -> what the name of a volume has in front of a number. Numbers that say it outright stand before what differs
-# by the way; times stand last, since every slice of a volume may have its own.
+# Keyword -> word before the number in the name of a volume. Elements that number the volumes come first, then elements
+# that may differ between volumes; times come last, since every slice of a volume may have its own.
 MARKS: Final = MappingProxyType(
     {
         "TemporalPositionIdentifier": "time",
@@ -30,9 +30,9 @@ MARKS: Final = MappingProxyType(
         "ContentTime": "time",
     }
 )
-# Of them, those whose own number stands in the name; of others it is the rank, as a time of day may tell of a patient.
+# Those whose own number is in the name. For the others it is the rank, as a time of day may identify a patient.
 NUMBERS: Final = frozenset({"TemporalPositionIdentifier", "AcquisitionNumber", "EchoNumbers"})
-# Of them, those that order what was measured one after the other.
+# Those that order images that were measured one after the other.
 TIMES: Final = ("FrameReferenceTime", "TriggerTime", "AcquisitionTime", "ContentTime")
 
 

@@ -1,4 +1,4 @@
-"""PET in standardised uptake values, from what a DICOM header says."""
+"""PET in standardised uptake values, by the DICOM header."""
 
 from typing import TYPE_CHECKING
 

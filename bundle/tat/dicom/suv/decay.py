@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class Remaining(NamedTuple):
-    """What is left of an injected activity.
+    """The share of an injected activity that is left.
 
     Args:
         share: greater than 0; above 1 where the values refer to a time before the injection.
-        assumptions: what was taken for granted, a sentence each; empty where the header tells all.
+        assumptions: what was assumed, a sentence each; empty where the header is complete.
     """
 
     share: float
@@ -49,8 +49,8 @@ def remaining_activity(image: Dataset) -> Remaining:
 
     Returns:
         By Decay Correction (0054,1102). ``ADMIN``: 1, the values refer to the injection. ``START``: at the start of
-        the scan, see ``scan_start``. ``NONE``: at the average time of the frame. See ``time_since_injection`` for what
-        is believed of the injection.
+        the scan, see ``scan_start``. ``NONE``: at the average time of the frame. See ``time_since_injection`` for the
+        time of the injection.
 
     Raises:
         RefusedInputError: tags are missing, out of bounds, or contradict each other.
@@ -88,7 +88,7 @@ def decay_correction(image: Dataset) -> str:
         ``START``, ``ADMIN`` or ``NONE``.
 
     Raises:
-        RefusedInputError: it is none of them, or Corrected Image (0028,0051) says otherwise.
+        RefusedInputError: it is none of them, or contradicts Corrected Image (0028,0051).
     """
     correction = read_text(image, "DecayCorrection").upper()
     if correction not in ("START", "ADMIN", "NONE"):

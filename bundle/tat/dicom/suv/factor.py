@@ -24,7 +24,7 @@ GRAMS_A_KILOGRAM: Final = 1000.0
 # Weights [kg] of what is scanned: a rat to the heaviest patient that a table carries.
 LIGHTEST: Final = 0.2
 HEAVIEST: Final = 500.0
-# Injected activities [Bq]: a rat gets some 1e7, a patient 1e8 to 1e9. Written in MBq, all are below 1e5.
+# Injected activities [Bq]: a rat gets about 1e7, a patient 1e8 to 1e9. Written in MBq, all are below 1e5.
 LEAST_DOSE: Final = 1e5
 GREATEST_DOSE: Final = 1e11
 
@@ -44,7 +44,7 @@ def suv_factor(image: Dataset) -> float:
     Returns:
         By Units (0054,1001). ``GML``: 1. ``BQML``: weight [g] over the activity [Bq] that is left of the injected one
         at the time that the values refer to, see ``remaining_activity``. ``CNTS``: Philips' own factor to SUV, or its
-        factor to Bq/ml times that of ``BQML``. What remained in the syringe is not subtracted from the dose.
+        factor to Bq/ml times that of ``BQML``. The activity that remained in the syringe is not subtracted.
 
     Raises:
         RefusedInputError: another unit; not corrected for attenuation; or a tag that is missing, out of bounds or
@@ -57,7 +57,7 @@ def suv_factor(image: Dataset) -> float:
 
 
 def suv_assumptions(image: Dataset) -> tuple[str, ...]:
-    """What ``suv_factor`` takes for granted where a header does not tell, a sentence each.
+    """What ``suv_factor`` assumes where a header is not complete, a sentence each.
 
     Args:
         image: pydicom data set of one PET image.
@@ -138,7 +138,7 @@ def _factor_of_counts(image: Dataset) -> _Factor:
 
 
 def _philips_factor(image: Dataset, element: PrivateElement) -> float:
-    """A scale factor of Philips; 0 where there is none that can be used, Philips writes it so too."""
+    """A scale factor of Philips; 0 where it is missing or cannot be used, as Philips itself writes it."""
     try:
         factor = float(private_text(image, element))
     except ValueError:

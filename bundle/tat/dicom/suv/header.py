@@ -1,4 +1,4 @@
-"""Reading the header of a PET image as far as SUV needs it; what is missing or no number is refused by name."""
+"""Reading the header of a PET image as far as SUV needs it; elements that are missing or wrong are refused by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bundle.tat.refusal import RefusedInputError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Names and numbers as messages have them. Of the values, none that tells about the patient gets into a message.
+# Names and numbers for messages. Values that describe the patient are in no message.
 TAGS: Final = MappingProxyType(
     {
         "SeriesDate": "Series Date (0008,0021)",
@@ -49,7 +49,7 @@ def refused(sentence: str) -> RefusedInputError:
         sentence: what is wrong, and how to correct it.
 
     Returns:
-        An error that names the way out that is open to every header too.
+        An error whose message also names the remedy that works for every header.
     """
     return RefusedInputError(f"{sentence}, or pass the series in SUV (Units GML)")
 
@@ -71,7 +71,7 @@ def read_number(holder: Dataset, keyword: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if number is not None and not math.isfinite(number):
-        raise refused(f"{TAGS[keyword]} is no number: correct it")
+        raise refused(f"{TAGS[keyword]} is not a number: correct it")
     return number
 
 
@@ -136,7 +136,7 @@ def read_date_and_time(image: Dataset, event: str) -> datetime:
         event: ``Series`` or ``Acquisition``.
 
     Returns:
-        With the time zone if the data set names one. Where the dates were removed, on a day that stands for any.
+        With the time zone if the data set names one. Where the dates were removed, on an arbitrary day.
 
     Raises:
         RefusedInputError: one of the two is missing or unreadable.
@@ -187,7 +187,7 @@ def _parse(date: str, time: str, image: Dataset, name: str) -> datetime:
         moment = datetime.strptime(f"{day}{minutes}{seconds or '00'}{fraction or '.0'}", "%Y%m%d%H%M%S.%f")
     except ValueError:
         # The value stays out of the message and of the traceback: it is a date.
-        raise refused(f"{name} is no date and time (YYYYMMDD, HHMM[SS]): correct it") from None
+        raise refused(f"{name} is not a date and time (YYYYMMDD, HHMM[SS]): correct it") from None
     zone = _time_zone(read_text(image, "TimezoneOffsetFromUTC"), TAGS["TimezoneOffsetFromUTC"])
     if not offset:
         return moment.replace(tzinfo=zone)
@@ -204,4 +204,4 @@ def _time_zone(offset: str, name: str) -> tzinfo | None:
     try:
         return datetime.strptime(offset, "%z").tzinfo if offset else None
     except ValueError:
-        raise refused(f"{name} is no time zone (+HHMM or -HHMM): correct it") from None
+        raise refused(f"{name} is not a time zone (+HHMM or -HHMM): correct it") from None

@@ -1,4 +1,4 @@
-"""How long before the scan the tracer was injected, where dates were shifted, removed or forgotten."""
+"""How long before the scan the tracer was injected, also where dates were shifted, removed or missed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from bundle.tat.dicom.suv.scan_start import SAME_TIME, SECONDS_A_DAY
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Uptake takes one to three hours: a time of injection much further back over midnight is rather a wrong one.
+# Uptake takes one to three hours: a time of injection much earlier, before midnight, is probably wrong.
 MAX_SECONDS_OVER_MIDNIGHT: Final = 6 * 3600.0
-# A dynamic scan is started before the injection, so that it sees the arrival of the tracer; by minutes, not hours.
+# A dynamic scan is started before the injection, to record the arrival of the tracer: by minutes, not hours.
 MAX_SECONDS_BEFORE_INJECTION: Final = 3600.0
 
 
@@ -32,7 +32,7 @@ class Uptake(NamedTuple):
 
     Args:
         seconds: negative where a dynamic scan was started before the injection.
-        assumption: what was taken for granted, as a sentence; empty where the header tells all.
+        assumption: what was assumed, as a sentence; empty where the header is complete.
     """
 
     seconds: float
@@ -44,13 +44,13 @@ def time_since_injection(
 ) -> Uptake:
     """Time from the injection to a reference.
 
-    An injection without a date was on the day of the scan, or on the day before if it would be after the scan. So is
-    one whose date cannot be that of the scan, if both of its attributes tell the same time of day.
+    An injection without a date is placed on the day of the scan, or on the day before if it would be after the scan. So
+    is one whose date does not fit the scan, if both of its attributes have the same time of day.
 
     Args:
         image: one PET image.
-        item: what tells of its injection.
-        reference: when the values refer to.
+        item: item of its injection, see ``radiopharmaceutical``.
+        reference: time that the values refer to.
         half_life: of the nuclide [s].
         may_be_before: the reference may lie before the injection, if the series is dynamic.
 
@@ -75,18 +75,18 @@ def time_since_injection(
     return Uptake(seconds, _DATES_REMOVED if are_dates_removed(image) else "")
 
 
-_DATES_REMOVED: Final = "the dates of the scan were removed: scan and injection were taken for those of one day"
+_DATES_REMOVED: Final = "the dates of the scan were removed: scan and injection were assumed to be on one day"
 _DATE_OF_ANOTHER_DAY: Final = (
-    "the date of the injection is not that of the scan (dates in sequences are forgotten when dates are shifted): its "
-    "time of day was taken"
+    "the date of the injection is not that of the scan (programs that shift dates may miss those in sequences): only "
+    "its time of day was used"
 )
-_UNKNOWN_ZONE: Final = "the time zone of the scan is not told: the injection was taken for one in the same zone"
+_UNKNOWN_ZONE: Final = "the time zone of the scan is unknown: the injection was assumed to be in the same zone"
 
 
 def _by_both(
     image: Dataset, with_date: str, clock: str, reference: datetime, half_life: float, earliest: float
 ) -> Uptake:
-    """The time by both attributes, which must tell one time of day; the date is believed where it can be right."""
+    """The time by both attributes, which must have the same time of day; the date is used where it fits the scan."""
     by_clock = _by_clock(image, clock, reference)
     if are_dates_removed(image) or has_unknown_zone(with_date, image):
         _check_same_clock(by_clock, _by_clock(image, clock_of(with_date), reference), half_life)
@@ -114,7 +114,7 @@ def _by_clock(image: Dataset, clock: str, reference: datetime) -> float:
 
 
 def _checked(seconds: float, half_life: float, earliest: float) -> float:
-    """A time by a date, or refused if it cannot be right."""
+    """A time by a date, or a refusal if it is impossible."""
     if not earliest <= seconds <= MAX_HALF_LIVES * half_life:
         where = "after the scan" if seconds < 0 else f"more than {MAX_HALF_LIVES} half-lives before the scan"
         raise refused(
@@ -124,11 +124,11 @@ def _checked(seconds: float, half_life: float, earliest: float) -> float:
 
 
 def _over_midnight(seconds: float, half_life: float, earliest: float) -> float:
-    """Time [s] since an injection that may have been before midnight, or refused if it may have been days ago."""
+    """Time [s] since an injection that may have been before midnight, or a refusal if it may have been days ago."""
     name = TAGS["RadiopharmaceuticalStartTime"]
     if MAX_HALF_LIVES * half_life > SECONDS_A_DAY:
         raise refused(
-            f"{name} has no date, and the nuclide lives long enough to be seen days after the injection: fill in "
+            f"{name} has no date, and the nuclide can be measured days after the injection: fill in "
             f"{TAGS['RadiopharmaceuticalStartDateTime']}"
         )
     if seconds >= earliest:

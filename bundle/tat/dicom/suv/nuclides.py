@@ -10,7 +10,7 @@ SHORTEST_HALF_LIFE: Final = 60.0
 LONGEST_HALF_LIFE: Final = 1e6
 # Published half-lives differ by less than a hundredth; another nuclide or a half-life in minutes by far more.
 HALF_LIFE_TOLERANCE: Final = 0.03
-# A thousandth of the activity is left then, too little for an image: the times are wrong.
+# After them a thousandth of the activity is left, too little for an image: the times are wrong.
 MAX_HALF_LIVES: Final = 10
 
 

@@ -1,4 +1,4 @@
-"""The time that a PET series is decay corrected to under START, where its times tell it in several ways."""
+"""The time that a PET series is decay corrected to under START, which its header may give in several ways."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SECONDS_A_DAY: Final = 24 * 3600.0
-# Two times are one where the difference changes SUV by less than 1.4 %, which it does in this part of the half-life.
+# Two times are equal if their difference is at most this part of the half-life: it changes SUV by less than 1.4 %.
 SAME_TIME: Final = 0.02
-# Scanners round the two times differently: the series may seem to start so many seconds after its first acquisition.
+# Scanners round the two times differently: the series may seem to start this much after its first acquisition [s].
 SERIES_ROUNDING: Final = 2.0
-# No scan lasts longer, so a private time of its start that is farther back has another date.
+# No scan lasts longer [s]: a private time of its start that is earlier has another date.
 LONGEST_SCAN: Final = 6 * 3600.0
 # "PET scan_datetime" of GE.
 GE_SCAN_TIME: Final = PrivateElement(0x0009, "GEMS_PETD_01", 0x0D)
 
 
 class Moment(NamedTuple):
-    """A time that a header tells.
+    """A time from a header.
 
     Args:
         time: with a time zone if the header names one.
-        assumption: what was taken for granted, as a sentence; empty where the header tells all.
+        assumption: what was assumed, as a sentence; empty where the header is complete.
     """
 
     time: datetime
@@ -72,19 +72,19 @@ def scan_start(image: Dataset, half_life: float) -> Moment:
         half_life: of the nuclide [s].
 
     Returns:
-        Series Date and Time, where the frame's times lead from there, or where GE wrote the start of the scan as the
-        Acquisition Time of each bed. Where the series was processed later: GE's own scan time, or what the frame tells.
+        Series Date and Time, where the frame's times count from it, or where GE wrote the start of the scan as the
+        Acquisition Time of each bed. Where the series was processed later: GE's own scan time, or that of the frame.
 
     Raises:
-        RefusedInputError: the times do not tell it.
+        RefusedInputError: the times do not give it.
     """
     acquisition, series = read_acquisition(image), read_date_and_time(image, "Series")
     by_frame = _scan_start_by_frame(image, acquisition, half_life)
     if (series - acquisition).total_seconds() <= SERIES_ROUNDING:
         # Frame Reference Time counts from the series' time, to any moment of the frame.
         leeway = SAME_TIME * half_life + (read_duration(image) or 0.0) / 2
-        is_told = by_frame is None or abs((by_frame - series).total_seconds()) <= leeway
-        if not is_told and not _is_start_of_scan_in_every_bed(image, series, acquisition, half_life):
+        agrees = by_frame is None or abs((by_frame - series).total_seconds()) <= leeway
+        if not agrees and not _is_start_of_scan_in_every_bed(image, series, acquisition, half_life):
             raise refused(
                 f"{TAGS['FrameReferenceTime']} does not lead from {TAGS['SeriesTime']} to {TAGS['AcquisitionTime']}, "
                 "so the time of the decay correction is unknown: pass the series as the scanner made it"
@@ -102,7 +102,7 @@ def scan_start(image: Dataset, half_life: float) -> Moment:
 
 
 def _is_start_of_scan_in_every_bed(image: Dataset, series: datetime, acquisition: datetime, half_life: float) -> bool:
-    """Whether GE wrote the start of the scan for the start of the bed, and the decay factor bears it out."""
+    """Whether GE wrote the start of the scan for the start of the bed, and the decay factor confirms it."""
     if not _is_of_ge(image) or abs((acquisition - series).total_seconds()) > SERIES_ROUNDING:
         return False
     offset, decayed = read_number(image, "FrameReferenceTime"), frame_start_by_decay(image, half_life)
@@ -129,17 +129,20 @@ def frame_start_by_decay(image: Dataset, half_life: float) -> float | None:
 
 
 def _scan_time_of_ge(image: Dataset, acquisition: datetime) -> Moment:
-    """GE's private time of the scan; dates in private elements are forgotten when dates are shifted."""
+    """GE's private time of the scan; programs that shift dates may miss private elements."""
     start = parse_date_and_time(private_text(image, GE_SCAN_TIME), image, "GE's scan time (0009,xx0D)")
     seconds = (acquisition - start).total_seconds()
     if -SERIES_ROUNDING <= seconds <= LONGEST_SCAN:
         return Moment(start)
     same_day = seconds % SECONDS_A_DAY
     if same_day > LONGEST_SCAN:
-        raise refused("GE's scan time (0009,xx0D) does not lead to the acquisition: pass the series as it was made")
+        raise refused(
+            f"GE's scan time (0009,xx0D) is not within {LONGEST_SCAN / 3600:g} h before the acquisition: pass the "
+            "series as the scanner made it"
+        )
     return Moment(
         acquisition - timedelta(seconds=same_day),
-        "GE's scan time (0009,xx0D) has another date than the acquisition: its time of day was taken",
+        "GE's scan time (0009,xx0D) has another date than the acquisition: only its time of day was used",
     )
 
 
@@ -148,7 +151,7 @@ def _is_of_ge(image: Dataset) -> bool:
 
 
 def _scan_start_by_frame(image: Dataset, acquisition: datetime, half_life: float) -> datetime | None:
-    """Start of the scan as the frame tells it, or ``None`` if it does not."""
+    """Start of the scan by the times of the frame; ``None`` if they do not give it."""
     offset, duration = read_number(image, "FrameReferenceTime"), read_duration(image)
     if offset is None or not 0 <= offset <= 1000 * SECONDS_A_DAY:  # no scan lasts longer
         return None
