@@ -1,8 +1,8 @@
 """Plain English in pages, docstrings and messages: no long sentence or table cell, no `.4`, no word of the list below.
 
-``python scripts/docs/check_prose.py`` names what is wrong, by file and line, and exits with 1. What a script writes
-between ``<!-- name -->`` and ``<!-- /name -->`` is not judged, and code neither. proselint does not serve: it has no
-bound on sentences and cells, and the words it looks for are those of essays.
+``python scripts/docs/check_prose.py`` names the faults by file and line, and exits with 1 if there are any. It ignores
+code, and text that a script writes between two marks, ``<!-- name -->`` and ``<!-- /name -->``. proselint is no
+substitute: it does not limit the length of sentences and cells, and it looks for words of essays.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def long_cells(page: str) -> Iterator[Fault]:
 def wrong_words(page: str) -> Iterator[Fault]:
     """Numbers without their zero, and words of the list."""
     for number, line in enumerate(without_code(page).splitlines(), 1):
-        for match in re.finditer(r"(?<![\w.\\/])\.\d+", line):
+        for match in re.finditer(r"(?<![\w.\\/%])\.\d+", line):  # %.3g is a format
             yield Fault(number, f"{match[0]}: write 0{match[0]}")
         for word, instead in WORDS.items():
             for match in re.finditer(rf"\b(?:{word})\b", line, re.IGNORECASE):

@@ -19,7 +19,7 @@ def test_as_many_are_left_out_at_either_end_and_voxels_stay_in_place(depth, n_sl
     data = {"image": image, "label": image, "n_slices": n_slices}
     transform = CentralSlicesd(["image", "label"])
     if n_slices > depth:
-        with pytest.raises(RefusedInputError, match=f"of a volume of {depth}"):
+        with pytest.raises(RefusedInputError, match=f"for a volume of {depth} slices: pass 1 to {depth}"):
             transform(data)
         return
     kept = transform(data)["label"]

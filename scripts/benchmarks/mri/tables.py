@@ -97,7 +97,9 @@ def outcomes(objects: Rows) -> str:
 def _in_common(sentence: str) -> str:
     """A refusal without its figures and its last remedy, which all have."""
     plain = re.sub(r"holds [\d %x?]+ of k-space", "holds A x B of k-space", sentence)
-    return plain.removesuffix(", or pass --any_resolution True to have it changed as it is")
+    return plain.removesuffix(
+        ", or pass --any_resolution True to restore it all the same, with possible loss of detail"
+    )
 
 
 def _short(name: str) -> str:
