@@ -106,11 +106,12 @@ def test_all_files_are_written(options, tmp_path):
     counts = {row["features"]: row["n_recognised"] for row in read(out / "task_recognition.csv")}
     of_tasks = [
         *(
-            f"{names[0]}: the nearest centroid of {features} tells the task of {n_right} of 12 patches"
+            f"{names[0]}: the nearest centroid of {features} gives the right task for {n_right} of 12 patches"
             for features, n_right in counts.items()
         ),
-        f"{names[0]}: generated kernels weigh 0.0e+00 of the shared ones at most, what differs between tasks 0.0e+00",
-        f"{names[1]}: a static network has no task representation, passed over",
+        f"{names[0]}: the root mean square of generated kernels is at most 0.0e+00 of that of the shared kernels, for "
+        "their differences between tasks 0.0e+00",
+        f"{names[1]}: left out, since a static network has no task representation",
     ]
     start = sentences.index(of_tasks[0])
     assert sentences[start : start + 4] == of_tasks
@@ -124,7 +125,7 @@ def test_degradations_are_compared_and_read_out(options, tmp_path):
     told = {("all", "task"), ("CT", "quality"), ("CT", "strength")}
     assert {(row["task"], row["what"]) for row in read(out / "readout.csv")} == told
     assert sum(", CT: " in one and "agree least, mean cosine" in one for one in sentences) == 2
-    assert sum(": Z tells " in one for one in sentences) == 2
+    assert sum(": Z gives the right " in one for one in sentences) == 2
 
 
 def test_degradations_are_left_out_where_no_patch_is_asked_for(options, tmp_path):

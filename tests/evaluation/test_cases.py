@@ -93,7 +93,7 @@ def test_entries_are_checked(dataset):
     for testing, message in (
         ([], "section 'testing' .* is empty"),
         ([{"image": "scan.nrrd", "modality": "CT"}], r"lacks \['label'\]"),
-        ([{"image": "scan.png", "label": "scan.png", "modality": "CT"}], "is none of the formats that are scored"),
+        ([{"image": "scan.png", "label": "scan.png", "modality": "CT"}], "has a format that cannot be scored"),
         ([{"image": "scan.nrrd", "label": "scan.nrrd", "modality": "CT"}], "scan.nrrd: its header is missing"),
     ):
         (dataset / "datalist.json").write_text(json.dumps({"testing": testing}))

@@ -46,7 +46,7 @@ def test_without_a_number_all_are_kept_and_missing_keys_are_skipped():
 
 
 def test_none_is_refused():
-    with pytest.raises(RefusedInputError, match="0 central slices"):
+    with pytest.raises(RefusedInputError, match="n_slices is 0 for a volume of 3 slices"):
         CentralSlicesd("image")({"image": volume(3), "n_slices": 0})
 
 

@@ -588,6 +588,6 @@ def test_activity_is_no_suv(activity_a_suv):
 def test_what_was_scaled_is_no_suv(highest):
     scaled = sample() * (highest / sample().max())
     with pytest.raises(
-        RefusedInputError, match=r"voxels has [0-9.]+, and every scan in SUV exceeds 1: this PET was scaled"
+        RefusedInputError, match=r"voxels has [0-9.]+, but every scan in SUV exceeds 1: this PET was scaled"
     ):
         check_plausible_suv(scaled)
