@@ -22,8 +22,8 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.consistency import KspaceConsistencyd
 
-NOTE = """Biases are relative to the clean scan; input is the degraded scan, restored the result. Without --lesions, only
-the total activity of a PET scan is measured."""
+NOTE = """Biases are relative to the clean scan. Input is the degraded scan, restored the result. Without
+--lesions, only the total activity of a PET scan is measured."""
 Measure = Callable[[Case, "np.ndarray[Any, Any]", Path | None], dict[str, Any]]
 
 

@@ -69,7 +69,7 @@ def read_training_log(path: Path) -> dict[str, TaskCurve]:
     bad = [row for row in rows if not all(math.isfinite(value) and value > 0 for value in row[2:])]
     if bad or not rows:
         raise RefusedInputError(
-            f"{path}: {len(bad)} of {len(rows)} rows hold no positive error and weight: pass the unchanged log"
+            f"{path}: {len(bad)} of {len(rows)} rows hold no positive error and weight: pass the unchanged file"
         )
     curves = {}
     for task in sorted({row[0] for row in rows}):
@@ -97,12 +97,12 @@ def read_validation_log(path: Path) -> dict[str, dict[int, float]]:
         return {task: {int(row["epoch"]): float(row[VALIDATION_PSNR + task]) for row in rows} for task in tasks}
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         raise RefusedInputError(
-            f"{path} is no validation log ({type(error).__name__}: {error}): pass validation_log.csv as training wrote it"
+            f"{path} is no validation log ({type(error).__name__}: {error}): pass validation_log.csv"
         ) from error
 
 
 def draw_cosines(found: Mapping[str, Sequence[GradientCosine]], *, data: str) -> Figure:
-    """Draw a heat map of mean cosines for each network: pairs of tasks in rows, groups of parameters in columns.
+    """Draw a heat map of mean cosines for each network: rows are pairs of tasks, columns groups of parameters.
 
     Args:
         found: name of a network -> its cosines; all of the same tasks.

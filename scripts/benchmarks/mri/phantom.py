@@ -47,7 +47,7 @@ CUBIC_PARAMETER: Final = -0.5
 
 
 class Disc(NamedTuple):
-    """A disc: its centre relative to the phantom's (right, down) and radius [mm], and its intensity over that of water."""
+    """A disc: its centre relative to the phantom's (right, down), its radius [mm], and its intensity over water's."""
 
     x: float
     y: float
