@@ -118,9 +118,7 @@ def air(name: str, modality: str) -> dict[str, Any]:
 def test_a_case_without_contrast_gets_a_row_and_stops_nothing(tmp_path, caplog):
     scored = [volume("a", "CT", 0), volume("b", "PET", 1)]
     out = run(tmp_path / "all", [air("0", "CT"), *scored, air("c", "MRI")], baselines=["gaussian"])
-    assert (
-        caplog.messages[-1] == "2 more cases are not scored, since their label is constant in every slice: CT 0, MRI c"
-    )
+    assert "2 more cases are not scored, since their label is constant in every slice: CT 0, MRI c" in caplog.messages
     without = run(tmp_path / "scored", scored, baselines=["gaussian"])
     assert (out / "slices.csv").read_bytes() == (without / "slices.csv").read_bytes()
     for name in ("cases.csv", "volumes.csv"):

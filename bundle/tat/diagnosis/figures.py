@@ -198,7 +198,7 @@ def draw_readouts(found: Mapping[str, Sequence[Readout]], *, data: str) -> Figur
         for place, one in enumerate(asked):
             panel.plot([place - 0.42, place + 0.42], [chances[one]] * 2, "k--", linewidth=1.0)
         panel.set_xticks(range(len(asked)), [f"{task}\n{what}" for task, what in asked])
-        panel.set(ylim=(0.0, 1.0), ylabel="share told", title=name)
+        panel.set(ylim=(0.0, 1.0), ylabel="score", title=name)
         panel.legend(title="features")
     figure.suptitle(f"Scores of a linear read-out on persons that it was not fitted to; dashed: chance\n{data}")
     return figure

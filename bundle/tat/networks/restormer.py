@@ -69,7 +69,7 @@ class MDTA(nn.Module):
     def __init__(self, channels: int, n_heads: int, *, window: int, bias: bool, adaptive: bool) -> None:
         super().__init__()
         if channels % n_heads:
-            raise ValueError(f"width {channels} is not divisible by {n_heads} heads: pass dim or heads that divide it")
+            raise ValueError(f"width {channels} is not divisible by {n_heads} heads: change dim or heads")
         self.n_heads = n_heads
         self.window = window
         self.temperature = nn.Parameter(torch.ones(n_heads, 1, 1))

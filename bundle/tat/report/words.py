@@ -13,7 +13,7 @@ from bundle.tat.quality.verdict import Judgement, chance_in_words
 
 VERDICTS: Final = {
     "as trained": "No measure indicates a problem. This does not prove that the scan is right.",
-    "look closely": "Compare the restored scan with the input before you rely on it. The reasons are listed.",
+    "look closely": "Compare with the input before you rely on the restored scan. The reasons are listed.",
     "do not use": "Too many benchmark scans with similar measures came out worse than their input. Use the input.",
     "not calibrated": "There is no verdict: it was never tested for these weights and this kind of scan.",
 }
@@ -162,7 +162,7 @@ def _structure(measures: CaseMeasures) -> Iterator[Line]:
     yield Line(
         "Correlation of neighbouring pixels",
         f"{beside:.2f} (from -1 to +1, no unit)",
-        "How alike the change is in pixels side by side. Fine noise gives about 0, coarse noise up to 0.7.",
+        "How alike the change is in neighbouring pixels. Fine noise gives about 0, coarse noise up to 0.7.",
     )
     yield Line(
         "Mean frequency of the change",

@@ -153,7 +153,9 @@ def test_a_finished_run_is_not_done_again_elsewhere(scored, tmp_path):
 def test_a_result_of_another_budget_is_not_taken_for_this_one(scored, tmp_path):
     (run,) = chosen_runs(["tat"], [0])
     train.do(run, budget(tmp_path))
-    with pytest.raises(SystemExit, match=r"tat_0 holds a run with n_steps 300, not 600: go on with .* 0123456789"):
+    with pytest.raises(
+        SystemExit, match=r"tat_0 holds a run with n_steps 300, not 600: use the code of commit 0123456789"
+    ):
         train.do(run, replace(budget(tmp_path), n_steps=600))
 
 
