@@ -39,9 +39,8 @@ N_TRAINING: Final = 48
 
 LEVELS: Final = {VALIDATE: (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), TEST: (1.5, 6.0, 24.0)}  # HU
 SHARPENED_LEVELS: Final = {VALIDATE: (1.0, 4.0, 16.0), TEST: (1.5, 6.0, 24.0)}  # HU
-SHARPENING: Final = (
-    1.0  # share of the detail that a Gaussian of one pixel removes, as a kernel for lung or bone adds it
-)
+# Share of the detail that a Gaussian of one pixel removes; a kernel for lung or bone adds it.
+SHARPENING: Final = 1.0
 COUNT_LEVELS: Final = {VALIDATE: (0.02, 0.05, 0.1, 0.2, 0.4), TEST: (0.03, 0.08, 0.25)}  # over the uptake
 COUNT_WIDTHS: Final = (4.0, 8.0)  # mm
 # Shares of each axis; parts that the shipped weights refuse are left out.

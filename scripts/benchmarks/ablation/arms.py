@@ -100,7 +100,7 @@ CONTINUED_STATIC: Final = Arm(
     reference="continue_tat",
 )
 
-# The most informative runs come first: if time runs out, only the twin of equal operations is missing.
+# The most informative runs come first, so that the last ones are missing if time runs out.
 SEEDED: Final = (TAT, STATIC, UNBALANCED)
 RUNS: Final = (
     *(Run(arm) for arm in SEEDED),

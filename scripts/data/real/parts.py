@@ -130,7 +130,7 @@ PET_GRIDS: Final = (
 )
 HELD_OUT_PET_GRIDS: Final = (("axial", (3.4, 3.4, 3.3)), ("coronal", (4.0, 5.5, 3.3)), ("sagittal", (5.5, 5.5, 3.3)))
 
-# More patches are drawn from a scan whose voxels are fine in other planes, too.
+# Scans with fine voxels in other planes give slices in these planes, too.
 MRI_PLANES: Final = {
     "breast_before_mri": ("sagittal", "coronal"),
     "breast_after_mri": ("sagittal", "axial"),
