@@ -1,7 +1,7 @@
 """Time of restoring slices on this computer's CPU while other programs compute, for this build and for another one.
 
-Builds take turns within each repetition, so that both meet the same load. A figure is a median; the range stands beside
-it. The other build is a work tree of the same repository:
+Builds take turns within each repetition, so both run under the same load. A figure is a median, with its range. The
+other build is a work tree of the same repository:
 
     git worktree add ../base COMMIT
     python -m scripts.benchmarks.busy --base ../base
@@ -31,14 +31,14 @@ CASE: Final = Path(__file__).with_name("busy_case.py")
 # A program with one thread that multiplies matrices, as simulations and other networks do.
 COMPUTING: Final = "import numpy as np\na = np.random.rand(512, 512)\nwhile True: a @ a"
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-# Leaves out what newer processors offer, for PyTorch's own kernels, those of oneDNN, and those of MKL.
+# Limits the instructions of PyTorch's own kernels, of oneDNN and of MKL to those of AVX2.
 AVX2: Final = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 
 Figures = dict[str, float]
 
 
 def processor() -> str:
-    """What the operating system calls the processor, and how many of its cores are at hand."""
+    """Name of the processor, and the number of cores that this process may use."""
     named = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     name = named[0].split(":", 1)[1].strip() if named else platform.machine()
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
@@ -46,7 +46,7 @@ def processor() -> str:
 
 @contextmanager
 def computing(n_programs: int) -> Iterator[None]:
-    """Keep other programs computing for as long as the block runs."""
+    """Run other computing programs as long as the block runs."""
     programs = [
         subprocess.Popen([sys.executable, "-c", COMPUTING], env=os.environ | ONE_THREAD) for _ in range(n_programs)
     ]
@@ -76,11 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure each build beside each number of other programs; print the table and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, help="work tree of the other build (default: this build with --workers 1)")
-    parser.add_argument("--busy", type=int, nargs="+", default=[0, 2, 4], help="other programs (default: 0 2 4)")
+    parser.add_argument(
+        "--busy", type=int, nargs="+", default=[0, 2, 4], help="numbers of other computing programs (default: 0 2 4)"
+    )
     parser.add_argument("--n_slices", type=int, default=16, help="slices to restore (default: %(default)s)")
     parser.add_argument("--size", type=int, default=256, help="side of a slice in pixels (default: %(default)s)")
-    parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default: %(default)s)")
-    parser.add_argument("--avx2", action="store_true", help="keep the libraries from using more than AVX2")
+    parser.add_argument("--repetitions", type=int, default=5, help="runs of each build (default: %(default)s)")
+    parser.add_argument("--avx2", action="store_true", help="use no instructions newer than AVX2")
     parser.add_argument("--out", type=Path, default=Path("eval/speed_busy.json"), help="default: %(default)s")
     options = parser.parse_args(arguments)
     base, settings = (options.base.resolve(), {}) if options.base else (ROOT, {"workers": 1})

@@ -1,7 +1,7 @@
 """Restore slices with the network and inferer of one build's inference.json, and print time and memory as JSON.
 
-Called by busy.py, in a process of its own whose working folder is the build. Linux only: the most memory that the
-process has held is read from /proc.
+busy.py starts it in a separate process, whose working folder is that of the build. It runs on Linux only, since the
+peak memory of the process is read from /proc.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SEED = 0
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """Peak memory of this process so far [bytes]."""
     return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 
@@ -29,8 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n_slices", type=int, required=True)
     parser.add_argument("--size", type=int, required=True, help="side of a slice in pixels")
-    parser.add_argument("--restored", type=Path, required=True, help="where the restored slices are written (.npy)")
-    parser.add_argument("--settings", type=json.loads, default={}, help="ids of inference.json as a JSON object")
+    parser.add_argument("--restored", type=Path, required=True, help="file for the restored slices (.npy)")
+    parser.add_argument(
+        "--settings", type=json.loads, default={}, help="config ids and values for inference.json, as a JSON object"
+    )
     options = parser.parse_args(arguments)
     config = ConfigParser()
     config.read_config("configs/inference.json")

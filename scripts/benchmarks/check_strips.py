@@ -1,4 +1,4 @@
-"""How far evaluation in strips is from that of whole maps, for the shipped weights: a table in the page on speed."""
+"""Differences between evaluation in strips and of whole maps, for the shipped weights: a table in the page on speed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEMORY: Final = (0.01, 8.0)  # MiB: single rows, and the default
 
 @torch.inference_mode()
 def measure(size: tuple[int, int], batch: int, networks: Sequence[TAT]) -> list[float]:
-    """Largest difference of each of the other networks to the first, over the deviation of what it changes."""
+    """Largest difference of each other network to the first, over the standard deviation of the first one's change."""
     torch.manual_seed(0)
     image = torch.rand(batch, networks[0].embed.in_channels, *size)
     whole, *others = (network(image) for network in networks)

@@ -1,4 +1,4 @@
-"""Tables in the documents: laid out in Markdown, put between <!-- name --> and <!-- /name -->, nowhere else."""
+"""Tables in the documents: made in Markdown, and put between <!-- name --> and <!-- /name --> only."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ REAL_PAGES: Final = (ROOT / "docs" / "benchmark.md", ROOT / "docs" / "README.md"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay a table out."""
+    """Make a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def fill(documents: Sequence[Path], sections: Mapping[str, str]) -> None:
-    """Replace what stands between the marks of each section; other text stays.
+    """Replace the text between the marks of each section; other text stays.
 
-    A section that none of the documents has marks for ends the script: figures are not to get lost.
+    If no document has the marks of a section, the script ends, so that no figures are lost.
     """
     found = set()
     for document in documents:
@@ -36,4 +36,4 @@ def fill(documents: Sequence[Path], sections: Mapping[str, str]) -> None:
                 found.add(name)
         write_text(document, text)
     if missing := ", ".join(name for name in sections if name not in found):
-        sys.exit(f"no marks for {missing} in {', '.join(document.name for document in documents)}")
+        sys.exit(f"there are no marks for {missing}: add them to {', '.join(document.name for document in documents)}")

@@ -1,4 +1,4 @@
-"""Draw for each modality the test slice of the median gain and that of the worst: what is usual, and where it fails."""
+"""Draw two test slices of each modality: one with the median gain and one with the worst gain."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from bundle.tat.visualize.restored import SIMULATION_NOTES
 from bundle.tat.visualize.slices import draw_case
 from scripts.benchmarks.weights import check_restored_by
 
-# Noise hardly compresses: with a palette of these, which are all that a picture holds, it takes less than half.
+# Noise compresses badly. With a palette of the colours in use, a picture has less than half the size.
 N_GREYS: Final = 160
 N_DIFFERENCES: Final = 256 - N_GREYS
 
 
 class Choice(NamedTuple):
-    """A slice and why it is shown: ``rank`` is ``median`` or ``worst``, ``gain`` in dB of PSNR over the input."""
+    """A slice and its choice: ``rank`` is ``median`` or ``worst``, ``gain`` is that of PSNR over the input [dB]."""
 
     modality: Modality
     rank: str
@@ -41,7 +41,7 @@ class Choice(NamedTuple):
 
 
 def choose(rows: Iterable[SliceRow]) -> list[Choice]:
-    """Find the two slices of each modality; of an even number the lower of the two middle ones is the median."""
+    """Find the two slices of each modality; for an even number, the lower of the two middle gains is the median."""
     by_method: dict[str, dict[tuple[str, str, int], float]] = defaultdict(dict)
     for row in rows:
         by_method[row.method][row.modality, row.case, row.slice] = row.psnr
@@ -70,7 +70,7 @@ def draw_choices(choices: Iterable[Choice], cases: Iterable[Case]) -> Iterator[t
 
 
 def write_picture(figure: Figure, path: Path) -> None:
-    """Write a PNG of greys and of the colours of differences, whole or not at all."""
+    """Write a PNG with a palette, completely or not at all."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slices", type=Path, required=True, help="slices.csv of the evaluation")
     parser.add_argument("--datalist", type=Path, required=True, help="JSON datalist that was scored")
-    parser.add_argument("--restored", type=Path, required=True, help="folder that the inference wrote to")
+    parser.add_argument("--restored", type=Path, required=True, help="output folder of the inference")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     options = parser.parse_args(arguments)
     try:
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_restored_by(
             table.record.provenance.weights_sha256,
             {options.restored / choice.case for choice in choices},
-            message="is not of the weights that the table scores: restore it anew",
+            message="was not made with the weights of the table: restore it again",
         )
         cases = read_cases(options.datalist, table.record.section, options.restored)
     except RefusedInputError as refusal:

@@ -1,4 +1,4 @@
-"""Show what size_search.py found: a table in the benchmark's page, and parameters against gain as a picture."""
+"""Show the results of size_search.py: a table in the benchmark's page, and a picture of gain against parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scripts.benchmarks.documents import ROOT, fill, markdown
 from scripts.benchmarks.size_search import SIZE_NAME, TrainedSize, read_size
 
 TASKS = ("CT", "MRI", "PET")
-# Of one task: case and index of a slice -> PSNR [dB].
+# One task: case and index of a slice -> PSNR [dB].
 Scores = Mapping[tuple[str, int], float]
 
 with exit_if_missing("matplotlib", extra="report"):
@@ -29,10 +29,10 @@ with exit_if_missing("matplotlib", extra="report"):
 
 @dataclass(frozen=True)
 class ScoredSize:
-    """A width with what it reached.
+    """A width with its gains.
 
     Args:
-        size: what was trained, with the first of its seeds.
+        size: the trained network, with the first of its seeds.
         gains: task -> for each seed the mean over slices of PSNR minus that of the input [dB].
     """
 
@@ -41,7 +41,7 @@ class ScoredSize:
 
     @property
     def mean_gains(self) -> list[float]:
-        """For each seed the mean over tasks [dB]: every task counts the same, however many slices it has."""
+        """For each seed the mean over tasks [dB]; every task has the same weight, for any number of slices."""
         return [float(np.mean(of_tasks)) for of_tasks in zip(*self.gains.values(), strict=True)]
 
 
@@ -77,7 +77,7 @@ def in_words(gains: Sequence[float]) -> str:
 
 
 def table(scored: Sequence[ScoredSize]) -> str:
-    """Lay the sizes out in Markdown."""
+    """Make a table of the sizes in Markdown."""
     head = [
         "dim",
         "parameters",
@@ -127,7 +127,7 @@ def draw(scored: Sequence[ScoredSize]) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the finished runs, draw them, and put the table with the picture into the document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="folder that size_search.py wrote to")
+    parser.add_argument("out", type=Path, help="output folder of size_search.py")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs/pictures/sizes.png", help="default: %(default)s")
     parser.add_argument("--document", type=Path, default=ROOT / "docs/benchmark.md", help="default: %(default)s")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Draw the noise power spectrum of a CT scan, degraded and restored, from what fidelity.py measured."""
+"""Draw the noise power spectrum of a CT scan, degraded and restored, from the results of fidelity.py."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw(noise: Mapping[str, Mapping[str, Any]], case: str) -> Figure:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the measurements and draw those of the first CT scan."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("measured", type=Path, help="JSON file that fidelity.py wrote")
+    parser.add_argument("measured", type=Path, help="JSON file of fidelity.py")
     parser.add_argument(
         "--picture", type=Path, default=ROOT / "docs/pictures/noise_spectrum.png", help="default: %(default)s"
     )
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             save_figure(draw({name: volumes[name]["noise"] for name in LABELS}, case), options.picture)
             print(options.picture)
             return
-    sys.exit(f"{options.measured} holds no CT scan")
+    sys.exit(f"{options.measured} holds no CT scan: run fidelity.py on a datalist with CT")
 
 
 if __name__ == "__main__":

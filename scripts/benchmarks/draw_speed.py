@@ -1,4 +1,4 @@
-"""Show what speed.py and speed_series.py measured: tables in the page on speed, and a picture."""
+"""Show the results of speed.py and speed_series.py: tables in the page on speed, and a picture."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 
 
 def beside_restormer(row: Row, rows: Sequence[Row]) -> str:
-    """Time and memory of a row over those of Restormer on the same images; nothing where it was not measured."""
+    """Time and memory of a row over those of Restormer on the same images; empty where it was not measured."""
     same = [
         other
         for other in rows
@@ -49,7 +49,7 @@ def beside_restormer(row: Row, rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Lay the measurements out in Markdown; what was left out says why."""
+    """Make a table of the measurements in Markdown, with the reason where one is missing."""
     lines = []
     for row in rows:
         place = [row["preset"], f"{row['size']} x {row['size']}, {row['batch']}", LABELS[row["network"]]]
@@ -63,13 +63,13 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def of_one_image(rows: Sequence[Row], preset: str, network: str) -> list[Row]:
-    """What was measured of a network with one image at a time."""
+    """Measurements of a network with one image at a time."""
     case = (preset, network, 1)
     return [row for row in rows if (row["preset"], row["network"], row["batch"]) == case and not row.get("left_out")]
 
 
 def growth(rows: Sequence[Row]) -> str:
-    """Seconds a pixel of each size over those of 256 x 256, one image at a time."""
+    """Seconds per pixel of each size over those of 256 x 256, one image at a time."""
     lines = []
     for preset in dict.fromkeys(row["preset"] for row in rows):
         for network in NETWORKS:
@@ -81,7 +81,7 @@ def growth(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], preset: str) -> Figure:
-    """Plot time a megapixel and memory against the side of the image, one image at a time."""
+    """Plot time per megapixel and memory against the side of the image, one image at a time."""
     figure = Figure(figsize=(11.0, 4.0), dpi=100, layout="constrained")
     panels = figure.subplots(1, 2)
     for network in NETWORKS:

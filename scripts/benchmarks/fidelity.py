@@ -1,4 +1,4 @@
-"""Measure what restored scans keep and invent: k-space, CT numbers and noise, PET uptake; writes one JSON file."""
+"""Measure what restored scans keep and add: k-space, CT numbers, noise, PET uptake; writes one JSON file."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.consistency import KspaceConsistencyd
 
-NOTE = """Biases are against the clean scan; input is the degraded scan, restored the result. Without --lesions a PET
-scan has its total activity only."""
+NOTE = """Biases are relative to the clean scan. Input is the degraded scan, restored the result. Without
+--lesions, only the total activity of a PET scan is measured."""
 Measure = Callable[[Case, "np.ndarray[Any, Any]", Path | None], dict[str, Any]]
 
 
@@ -61,7 +61,7 @@ def measure_mri(case: Case, volume: np.ndarray, _: Path | None) -> dict[str, Any
 
 
 def volumes_of(case: Case) -> dict[str, np.ndarray]:
-    """What is measured; of an MRI also the result with its measured k-space put back, as ``data_consistency`` does."""
+    """The measured volumes; for MRI also the result with its measured k-space, as ``data_consistency`` makes it."""
     volumes = {"input": case.image, "restored": case.restored}
     if case.modality is Modality.MRI:
         images = {"pred": case.restored, "image": case.image}
@@ -86,9 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, epilog=NOTE)
     parser.add_argument("--datalist", type=Path, required=True, help="JSON datalist; paths in it are relative to it")
     parser.add_argument("--section", default="testing", help="section of the datalist (default: %(default)s)")
-    parser.add_argument("--restored", type=Path, required=True, help="folder that the inference wrote to")
+    parser.add_argument("--restored", type=Path, required=True, help="output folder of the inference")
     parser.add_argument(
-        "--lesions", type=Path, help="tumour mask of the PET scan's subject, in its patient coordinates"
+        "--lesions", type=Path, help="tumour mask of the PET scan's subject, in the same patient coordinates"
     )
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)

@@ -1,7 +1,7 @@
 """Train networks with one recipe for a fixed number of steps, and score them.
 
-A training that was stopped goes on where it was. A folder whose run had another budget, other configs or other data is
-refused: its figures are not to stand beside the new ones.
+A stopped training continues. A folder whose run had another budget, other configs or other data is refused, since its
+figures cannot be compared.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What is trained, for how long, and where its files go.
+    """A training: its network, its budget and its files.
 
     Args:
-        folder: gets ``checkpoint.pt`` and ``model.pt``.
+        folder: folder for ``checkpoint.pt`` and ``model.pt``.
         data: folder of the prepared data.
-        n_steps: optimiser steps, a multiple of ``epoch_length``; 0 takes ``pretrained`` as it is.
+        n_steps: optimiser steps, a multiple of ``epoch_length``; 0 takes ``pretrained`` unchanged.
         epoch_length: steps between two checkpoints.
-        seed: of the start and of the batches.
+        seed: of the initial weights and of the batches.
         recipe: one of ``RECIPES``.
         overlays: names of configs that change the small network or its loss.
-        options: command line of training and scoring alike.
-        pretrained: weights to start from; ``None`` starts from random ones.
+        options: options of training and of scoring.
+        pretrained: initial weights; ``None`` starts from random weights.
     """
 
     folder: Path
@@ -71,12 +71,12 @@ class Training:
 
     @property
     def weights(self) -> Path:
-        """What it leaves: averaged over its steps as all trainings are."""
+        """Path of the trained weights, which are averaged over the steps as in all trainings."""
         return self.folder / "model.pt"
 
 
 def describe(training: Training) -> dict[str, object]:
-    """What the result rests on, apart from the code and the weights it starts from: budget, seed, configs and data.
+    """Everything that the result depends on, apart from code and initial weights: budget, seed, configs and data.
 
     Raises:
         RefusedInputError: one of these files cannot be read.
@@ -93,14 +93,14 @@ def describe(training: Training) -> dict[str, object]:
 
 
 def refuse_other(found: Mapping[str, object], described: Mapping[str, object], place: Path, *, advice: str) -> None:
-    """End the script where a run is another one than the one that is described, naming the first difference."""
+    """End the script where a run differs from its description; the message names the first difference."""
     for name in {**described, **found}:
         if found.get(name) != described.get(name):
             sys.exit(f"{place} holds a run with {name} {found.get(name)}, not {described.get(name)}: {advice}")
 
 
 def claim(training: Training, described: Mapping[str, object]) -> None:
-    """Write what is trained beside it; a folder in which something else was trained ends the script."""
+    """Write the description of a training into its folder; a folder of another training ends the script."""
     path = training.folder / RUN_NAME
     if not path.exists():
         write_json(path, described)
@@ -116,7 +116,7 @@ def call(overlays: Sequence[str], options: Sequence[object]) -> None:
 
 
 def run_module(name: str, words: Sequence[object]) -> None:
-    """Run a module in a process of its own, on one core; a failure ends the script, and it ends with the script."""
+    """Run a module in a separate process on one core; it ends with the script, and its failure ends the script."""
     command = [sys.executable, "-m", name, *map(str, words)]
     done = subprocess.run(command, env={**ENVIRONMENT, **os.environ}, check=False, preexec_fn=_end_with_parent)
     if done.returncode:
@@ -124,13 +124,13 @@ def run_module(name: str, words: Sequence[object]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Let the system kill this process when its parent ends, even by ``kill -9``: no two are to train in one folder."""
+    """End this process with its parent, even after ``kill -9``, so that no two processes train in one folder."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def train(training: Training) -> None:
-    """Bring a training to its last step, and leave its averaged weights; nothing is validated on the way."""
+    """Finish a training and write its averaged weights, without validation."""
     if training.weights.exists():
         return
     if training.n_steps == 0 and training.pretrained:
@@ -141,17 +141,17 @@ def train(training: Training) -> None:
     n_epochs = training.n_steps // training.epoch_length
     budget = ["--epochs", n_epochs, "--epoch_length", training.epoch_length, "--seed", training.seed, "--amp", True]
     start = ["--pretrained", training.pretrained.absolute()] if training.pretrained else []
-    # The epoch of the first validation never comes, and nothing is read for it.
+    # The first validation is after the last epoch, so no validation data are read.
     unvalidated = ["--val_interval", n_epochs + 1, "--validate#dataset#cache_num", 0]
     places = ["--dataset_dir", training.data.absolute(), "--ckpt_dir", folder]
-    # A loader process would be work of another core.
+    # A loader process would use another core.
     call([training.recipe, *training.overlays], [*places, *budget, *start, *unvalidated, *training.options])
     state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     save_whole(state["objects"]["average"], training.weights)
 
 
 def score(training: Training, datalist: Path, section: str, output_dir: Path) -> None:
-    """Score what was trained on a section of a list; no plain filter is tried."""
+    """Score a training on a section of a list, without plain filters."""
     where = ["--dataset_dir", training.data.absolute(), "--datalist_file", datalist.absolute(), "--section", section]
     results = ["--ckpt_path", training.weights.absolute(), "--output_dir", output_dir.absolute(), "--baselines", "[]"]
     call([*training.overlays, "evaluate"], [*where, *results, *training.options])

@@ -1,4 +1,4 @@
-"""Where programs put the voxels of NIfTI files with all kinds of headers, and of what the bundle writes of them.
+"""Positions of voxels in several programs, for NIfTI files with all kinds of headers and for the bundle's results.
 
 ``python -m scripts.benchmarks.geometry`` writes the table of docs/concepts/geometry.md.
 """
@@ -25,7 +25,7 @@ from scripts.benchmarks.documents import ROOT, fill, markdown
 SHAPE: Final = (24, 20, 12)
 DOCUMENT: Final = ROOT / "docs" / "concepts" / "geometry.md"
 _TO_MM: Final = MappingProxyType({"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001})
-# Corners that are closer lie in one place, whatever the rounding [mm].
+# Corners that are closer than this are at the same position [mm].
 _SAME: Final = 0.005
 
 
@@ -57,9 +57,9 @@ class Kind:
 
     Args:
         sform: array indices to RAS [mm], ``(4, 4)``.
-        qform: likewise; a shear in it is dropped, as the quaternion cannot hold it.
+        qform: array indices to RAS [mm], ``(4, 4)``; a shear in it is dropped, since a quaternion cannot store it.
         codes: of the sform and of the qform.
-        unit: of the file, which both forms are told in.
+        unit: of the file, in which both forms are stored.
     """
 
     sform: NDArray[np.float64]
@@ -130,7 +130,7 @@ def bundle_affine(path: Path) -> NDArray[np.float64]:
 
 
 def write_result(path: Path, folder: Path) -> Path:
-    """What the bundle writes of a file that it has read.
+    """Write the bundle's result of a file.
 
     Args:
         path: the file.
@@ -141,7 +141,7 @@ def write_result(path: Path, folder: Path) -> Path:
 
 
 def measure(kind: Kind, folder: Path) -> dict[str, float | None]:
-    """How far each program puts the corners from where nibabel puts those of the source [mm].
+    """Distance of the corners in each program from those of the source in nibabel [mm].
 
     Args:
         kind: of header.

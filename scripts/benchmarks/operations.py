@@ -1,4 +1,4 @@
-"""What a step of training costs: floating-point operations of a network, forward and backward."""
+"""Cost of a training step: floating-point operations of a network, forward and backward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 def count_flop(network: nn.Module, image: torch.Tensor) -> int:
     """Operations of one forward and backward pass; nothing is computed where both are made in ``FakeTensorMode``."""
-    # PyTorch's own count for gradients of convolutions takes no notice of groups: it is C times too large for C groups.
+    # PyTorch's own count for gradients of convolutions ignores groups: it is C times too large for C groups.
     backward = {torch.ops.aten.convolution_backward: count_convolution_backward}
     with FlopCounterMode(display=False, custom_mapping=backward) as counter:
         network(image).sum().backward()
@@ -19,7 +19,7 @@ def count_flop(network: nn.Module, image: torch.Tensor) -> int:
 
 
 def count_convolution_backward(grad_out: Size, image: Size, weight: Size, *more: Any, **_: object) -> int:
-    """Operations of a convolution's gradients: each that is asked for takes as many as the convolution did.
+    """Operations of a convolution's gradients: each requested gradient takes as many as the convolution.
 
     Args:
         grad_out: shape of the output.

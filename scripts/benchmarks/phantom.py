@@ -1,8 +1,8 @@
-"""A CT phantom with known edges: write it in full and quarter dose, or measure how sharp its edges came back.
+"""A CT phantom with known edges: write it in full and quarter dose, or measure its edges after a restoration.
 
-A water cylinder of 200 mm holds discs of several contrasts. Written are a datalist and pairs of volumes whose slices
-differ by their noise only; after a restoration, the rise of each disc's edge from a tenth to nine tenths is measured
-over all slices, and how much of the contrast is left. All of it is simulated.
+A water cylinder of 200 mm holds discs of several contrasts. The script writes a datalist and pairs of volumes, whose
+slices differ only by their noise. After a restoration it measures each disc over all slices: the rise of its edge from
+a tenth to nine tenths, and its remaining contrast. All of it is simulated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EDGE_WIDTH: Final = 6.0  # mm on either side that an edge is measured over
 
 
 class Disc(NamedTuple):
-    """A disc: its centre, right and down of the phantom's, its radius [mm], and its contrast to water [HU]."""
+    """A disc: its centre relative to the phantom's (right, down) and radius [mm], and its contrast to water [HU]."""
 
     x: float
     y: float
@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, and write or measure."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the phantom")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
-    parser.add_argument("--restored", type=Path, help="folder that the inference wrote to: measure instead of writing")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: %(default)s)")
+    parser.add_argument("--restored", type=Path, help="output folder of the inference: measure it instead of writing")
     parser.add_argument("--table", type=Path, help="with --restored: JSON file to write the measures to")
     options = parser.parse_args(arguments)
     if options.restored is None:

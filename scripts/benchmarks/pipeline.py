@@ -1,4 +1,4 @@
-"""Restoring volumes in memory, as ``configs/inference.json`` does it with files."""
+"""Restoring volumes in memory, as ``configs/inference.json`` does with files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pipeline:
 
     Args:
         modality: of the volumes.
-        weights: file of the weights; what they were trained on stands beside it.
+        weights: file of the weights; the file beside it says what they were trained on.
     """
 
     def __init__(self, modality: Modality, weights: Path = WEIGHTS) -> None:

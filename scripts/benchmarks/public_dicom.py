@@ -1,8 +1,8 @@
-"""Restore every CT, MR and PET object that public packages ship, each by itself, and tabulate what became of them.
+"""Restore every CT, MR and PET object that public packages ship, each separately, and tabulate the results.
 
-The packages are unpacked source distributions, wheels or npm packages, a folder each. Each object is restored by the
-`inference.json` of the folder that this is started in, so that two builds can be compared with `--before`. With
-`--identity` the network gives back what it gets: what becomes of an object does not depend on it.
+The packages are unpacked source distributions, wheels or npm packages, each in one folder. Each object is restored with
+the `inference.json` of the working folder, so two builds can be compared with `--before`. With `--identity` the network
+returns its input, since the result of an object does not depend on it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from bundle.tat.networks.tat import TAT
 MODALITIES = ("CT", "MR", "PT")
 # A row of the table of cases, with its message.
 FAILED = re.compile(r" failed  (.*)")
-# What varies from object to object in sentences that say the same.
+# Parts of sentences that differ from object to object.
 NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one object.
+    """Result of one object.
 
     Args:
-        package: folder that holds it.
-        file: its path in there.
+        package: folder of its package.
+        file: its path in that folder.
         kind: name of its SOP class.
-        modality: (0008,0060).
-        n_results: volumes that were restored.
+        modality: Modality (0008,0060).
+        n_results: number of restored volumes.
         sentence: why it was refused or skipped; empty if it was restored.
     """
 
@@ -62,7 +62,7 @@ def restore_all(packages: Sequence[Path]) -> Iterator[Outcome]:
         packages: folders.
 
     Yields:
-        What became of each.
+        The result of each object.
     """
     for package in packages:
         for path in sorted(package.rglob("*")):
@@ -84,7 +84,7 @@ def _kind(path: Path) -> tuple[str, str] | None:
 
 
 def _restore(path: Path) -> tuple[int, str]:
-    """Restore one file in a folder of its own; how many results it has, and why it has none."""
+    """Restore one file in a separate folder; gives the number of results, and the reason if there is none."""
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "given", Path(folder) / "out"
         given.mkdir()
@@ -105,7 +105,7 @@ def _restore(path: Path) -> tuple[int, str]:
 
 
 def _innermost(error: BaseException) -> str:
-    """What was raised first; MONAI wraps it."""
+    """Message of the first error; MONAI wraps it in others."""
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{error}" if type(error).__name__ == "RefusedInputError" else f"{type(error).__name__}: {error}"
@@ -115,8 +115,8 @@ def tabulate(now: Sequence[Outcome], before: Sequence[Outcome] = ()) -> str:
     """A table in Markdown: a row for each package and SOP class.
 
     Args:
-        now: what became of the objects.
-        before: the same of another build.
+        now: results of the objects.
+        before: results of another build.
     """
     restored_before = {(one.package, one.file): one.n_results for one in before}
     groups: defaultdict[tuple[str, str], list[Outcome]] = defaultdict(list)
@@ -143,12 +143,14 @@ def read_outcomes(file: Path) -> list[Outcome]:
 
 
 def main() -> None:
-    """Restore, or read what was restored before, and print the table."""
+    """Restore objects or read earlier results, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", type=Path, help="folders of unpacked packages")
-    parser.add_argument("--out", type=Path, required=True, help="JSON of outcomes; read if no package is named")
-    parser.add_argument("--before", type=Path, help="JSON of outcomes of another build")
-    parser.add_argument("--identity", action="store_true", help="let the network give back what it gets")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON file of results; it is read if no package is named"
+    )
+    parser.add_argument("--before", type=Path, help="JSON file of another build's results")
+    parser.add_argument("--identity", action="store_true", help="replace the network by one that returns its input")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE

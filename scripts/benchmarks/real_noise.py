@@ -1,7 +1,7 @@
-"""What becomes of the noise, the edges and the CT numbers of real CT as it is: a table in the pages.
+"""Noise, edges and CT numbers of restored real CT: a table in the pages.
 
-Nothing is added to these scans, and nothing is known of them without noise. So noise is measured in flat tissue, the
-sharpness of edges at the surfaces of body and lung, and CT numbers as means by tissue.
+No noise is added to these scans, and there are no clean scans of them. So noise is measured in flat tissue, sharpness
+at the surfaces of body and lung, and CT numbers as means by tissue.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HEAD: Final = (
 
 @dataclass(frozen=True)
 class RealNoise:
-    """What restoring did to a scan.
+    """Changes of a scan by its restoration.
 
     Args:
         name: of the scan.
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scans", type=Path, help="folder of the real scans (default: DATA/sources/scans)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="default: models/model.pt")
     parser.add_argument("--table", type=Path, default=Path("eval/real_noise.json"), help="default: %(default)s")
-    parser.add_argument("--page", type=Path, nargs="+", default=REAL_PAGES, help="pages with the marks")
+    parser.add_argument("--page", type=Path, nargs="+", default=REAL_PAGES, help="pages with marks for the table")
     options = parser.parse_args(arguments)
     names = [scan.name for scan in real_scans().values() if scan.split == TEST and scan.modality is Modality.CT]
     scans = options.scans or options.data / "sources" / "scans"

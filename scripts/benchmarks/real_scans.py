@@ -1,9 +1,9 @@
-"""What restoring is worth on pairs made of real scans, by texture, level, grid and person: tables in the pages.
+"""Gains on pairs made from real scans, by texture, level, grid and person: tables in the pages.
 
 Its input is the evaluation that ``make benchmark-real`` runs.
 
-A gain is a difference of PSNR [dB]. It is taken over the image as it was, and over the better of the Gaussian filters,
-in the plane or in space. Those have their best width for each case, which nobody knows in use.
+A gain is a difference of PSNR [dB]: over the input image, and over the better of two Gaussian filters, in the plane or
+in space. The filters have their best width for each case, which is not known in clinical use.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ HEAD_OF_RANGES: Final = ("pairs of real scans", "cases", "gain", "over the best 
 
 @dataclass(frozen=True)
 class Gain:
-    """What restoring one case is worth.
+    """Gains of one restored case.
 
     Args:
-        part: what the case is made of.
-        psnr: of the degraded image [dB].
-        over_input: gain of PSNR over it [dB], and of SSIM.
-        over_gaussian: the same over the better of the Gaussian filters.
+        part: part of a scan that the case is made from.
+        psnr: PSNR of the degraded image [dB].
+        over_input: gain of PSNR over the degraded image [dB], and of SSIM.
+        over_gaussian: the same gains over the better of the Gaussian filters.
     """
 
     part: RealPart
@@ -44,7 +44,7 @@ class Gain:
 
 
 def condition(part: RealPart) -> str:
-    """What degrades a part, in the words of the table."""
+    """Degradation of a part, in the words of the table."""
     match part.degradation:
         case TexturedNoise(_, deviation):
             texture = part.variant.split("_")[-1].removesuffix(f"{deviation:g}hu")
@@ -69,7 +69,7 @@ def strength(part: RealPart) -> str:
 
 
 def gains(table: SliceTable) -> Iterator[Gain]:
-    """What each case of an evaluation gained, as means over its slices."""
+    """Gains of each case of an evaluation, as means over its slices."""
     parts = {Path(part.path("low")).name.removesuffix(".nii.gz"): part for part in REAL_PARTS}
     scores: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for row in table.rows:
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slices", type=Path, help="slices.csv of an evaluation of data/real.json")
     parser.add_argument("--out", type=Path, default=Path("eval/real_scans.json"), help="default: %(default)s")
-    parser.add_argument("--page", type=Path, nargs="+", default=REAL_PAGES, help="pages with the marks")
+    parser.add_argument("--page", type=Path, nargs="+", default=REAL_PAGES, help="pages with marks for the tables")
     options = parser.parse_args(arguments)
     groups = by_condition(list(gains(read_slices(options.slices))))
     conditions, persons = table_of_conditions(groups), table_of_persons(groups)

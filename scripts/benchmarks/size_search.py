@@ -1,9 +1,9 @@
-"""Train the small network in several widths with equal compute, and score each: how many parameters pay.
+"""Train the small network in several widths with equal compute, and score each, to choose its size.
 
-Compute is the number of floating-point operations of training. The reference width gets the steps that are asked for,
-a narrower one more and a wider one fewer. Scores are those of the validation split: what is chosen by them must not
-have seen the test split. A run that was stopped goes on where it was, one that is scored is left alone: start the
-script again as often as you like. draw_sizes.py makes the table and the picture.
+Compute is the number of floating-point operations of training. The reference width gets the requested number of steps,
+a narrower width more, and a wider width fewer. Scores are of the validation split, since a choice by them must not use
+the test split. You can stop the script and start it again: a stopped run continues, and a scored run is not repeated.
+draw_sizes.py makes the table and the picture.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ SIZE_NAME: Final = "size.json"
 
 @dataclass(frozen=True)
 class TrainedSize:
-    """A width with what it costs, as ``size.json`` in the folder of its run has it.
+    """A width with its cost, as in ``size.json`` in the folder of its run.
 
     Args:
         dim: width of level 1.
         n_parameters: of the network.
         gflop_per_step: floating-point operations of the network, forward and backward, on one training batch [1e9].
         n_steps: optimiser steps.
-        seed: of the start and of the batches.
+        seed: of the initial weights and of the batches.
     """
 
     dim: int
@@ -59,7 +59,7 @@ class TrainedSize:
 
 
 def n_steps_for(flop: float, reference_flop: float, reference_steps: int) -> int:
-    """Steps that take the reference's operations, to a whole number of epochs and one at least."""
+    """Number of steps that take the reference's operations, rounded to whole epochs, at least one."""
     return max(round(reference_steps * reference_flop / flop / EPOCH_LENGTH), 1) * EPOCH_LENGTH
 
 
@@ -82,17 +82,17 @@ def measure_sizes(reference_steps: int, seed: int = 0) -> list[TrainedSize]:
 
 
 def read_size(folder: Path) -> TrainedSize:
-    """What a run was trained as."""
+    """Size that a run was trained with."""
     return TrainedSize(**json.loads((folder / SIZE_NAME).read_text(encoding="utf-8")))
 
 
 def write_size(size: TrainedSize, folder: Path) -> None:
-    """Write what was trained beside it."""
+    """Write the size into the folder of its run."""
     write_json(folder / SIZE_NAME, asdict(size))
 
 
 def train_and_score(size: TrainedSize, data: Path, folder: Path) -> None:
-    """Bring one width to its scores; the summary of the scoring is written last."""
+    """Train and score one width; the summary of the scores is written last."""
     training = Training(
         folder=folder,
         data=data,
@@ -117,12 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/sizes"), help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=2000, help=f"of dim {REFERENCE_DIM} (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=2000, help=f"steps of dim {REFERENCE_DIM} (default: %(default)s)")
     parser.add_argument("--only", nargs="+", type=int, choices=DIMS, default=DIMS, metavar="DIM", help=str(DIMS)[1:-1])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
     options = parser.parse_args(arguments)
     if options.steps < EPOCH_LENGTH or options.steps % EPOCH_LENGTH:
-        parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
+        parser.error(f"--steps is {options.steps}: pass a multiple of {EPOCH_LENGTH}")
     for size in (size for seed in options.seeds for size in measure_sizes(options.steps, seed)):
         if size.dim in options.only:
             train_and_score(size, options.data, options.out / size.name)

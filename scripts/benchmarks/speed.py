@@ -1,6 +1,6 @@
 """Time and memory of inference on this computer's CPU: TAT on whole maps and in strips, and MONAI's Restormer.
 
-The networks take turns, each run in a process of its own, and a figure is the median of its runs. Linux only.
+The networks take turns, with a separate process for each run. A figure is the median of its runs. Linux only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNITS = {
 
 
 def run(case: Sequence[object], limit: float) -> dict[str, float] | str:
-    """The figures of one run, or in words why there are none."""
+    """The figures of one run, or the reason why there are none."""
     command = [sys.executable, str(Path(__file__).with_name("speed_case.py")), *map(str, case)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=True)
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--sizes", nargs="+", type=int, default=[128, 256, 512, 1024], help="sides in pixels")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="images in a batch")
-    parser.add_argument("--repetitions", type=int, default=3, help="runs of each (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="runs of each case (default: %(default)s)")
     parser.add_argument("--limit", type=float, default=600, help="seconds that a process may take (default: 600)")
     parser.add_argument("--out", type=Path, default=Path("eval/speed.json"), help="default: %(default)s")
     options = parser.parse_args(arguments)
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             shown = row.get("left_out") or "".join(f"{row[name]:10.4g}" for name in UNITS)
             print(f"{preset:<7}{row['network']:<13}{row['size']:6d}{row['batch']:6d} {shown}", flush=True)
             rows.append(row)
-            # After every row, so that a run that is ended early leaves what it has measured.
+            # After every row, so that a run that is stopped keeps its measurements.
             write_json(options.out, {"torch": version("torch"), "threads": threads, "rows": rows})
 
 

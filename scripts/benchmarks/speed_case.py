@@ -1,6 +1,6 @@
-"""Measure one network on images of one size, in a process of its own, and print the figures as JSON.
+"""Measure one network on images of one size, in a separate process, and print the figures as JSON.
 
-Called by speed.py. Linux only: the most memory that the process has held is read from /proc.
+speed.py starts it. It runs on Linux only, since the peak memory of the process is read from /proc.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from bundle.tat.networks import TAT
 
 # Short runs are repeated until this many seconds have been measured.
 MIN_SECONDS = 1.0
-# Side of the matrices whose product shows what the computer is capable of.
+# Side of the matrices whose product measures the speed of the computer.
 MATMUL_SIDE = 1024
 INFERENCE = Path(__file__).parents[2] / "configs" / "inference.json"
-# What both networks are given, and its values for the paper's network.
+# Arguments of both networks, with the values of the paper's network.
 SHAPE = {"dim": 48, "num_blocks": (4, 6, 6, 8), "num_refinement_blocks": 4}
 
 
@@ -41,7 +41,7 @@ def build(network: str, preset: str) -> nn.Module:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """Peak memory of this process so far [bytes]."""
     return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 
@@ -53,7 +53,7 @@ def count_gflop(network: nn.Module, image: torch.Tensor) -> float:
 
 
 def matmul_rate() -> float:
-    """What the computer reaches in products of large matrices in single precision [GFLOP/s]."""
+    """Speed of the computer in products of large matrices in single precision [GFLOP/s]."""
     matrix, seconds = torch.rand(MATMUL_SIDE, MATMUL_SIDE), []
     for _ in range(9):
         start = time.perf_counter()
@@ -64,7 +64,7 @@ def matmul_rate() -> float:
 
 @torch.inference_mode()
 def measure(network: nn.Module, image: torch.Tensor, *, bf16: bool) -> dict[str, float]:
-    """Wall-clock and CPU seconds of a run, what it adds to the memory of the process [MiB], and its arithmetic."""
+    """Wall-clock and CPU seconds of a run, its memory [MiB], and its arithmetic."""
     seconds, cpu_seconds = [], []
     with torch.autocast("cpu", dtype=torch.bfloat16) if bf16 else nullcontext():
         network(image[:1, :, :64, :64])
@@ -86,7 +86,7 @@ def measure(network: nn.Module, image: torch.Tensor, *, bf16: bool) -> dict[str,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read what to measure from the command line."""
+    """Read the command line, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("network", choices=("plain", "strips", "strips-bf16", "restormer"))
     parser.add_argument("preset", choices=("full", "small"))

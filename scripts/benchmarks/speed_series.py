@@ -1,6 +1,6 @@
 """Time of a whole run, DICOM series in and DICOM series out: a CT of 20 slices of 512 x 512 pixels.
 
-The series is made of the sample scan, tiled. Evaluation in strips and on whole maps take turns.
+The series is made by tiling the sample scan. Evaluation in strips and evaluation of whole maps take turns.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def write_series(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the inference on the series, in turns; print the seconds and write them as JSON."""
+    """Run the inference on the series in turns, print the seconds and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=3, help="runs of each (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="runs of each evaluation (default: %(default)s)")
     parser.add_argument("--shape", type=int, nargs=3, default=SHAPE, help="rows, columns, slices (default: 512 512 20)")
     parser.add_argument("--out", type=Path, default=Path("eval/speed_series.json"), help="default: %(default)s")
     options = parser.parse_args(arguments)

@@ -1,7 +1,7 @@
-"""Compare the factors to SUV of real PET slices with those of z-rad and pysuv, and with what the decay factors say.
+"""Compare the factors to SUV of real PET slices with those of z-rad and pysuv, and with the decay factors.
 
-The slices come from a source distribution of pysuv (its `tests/data`), or from any folder. Both programs must be
-installed; where one refuses a slice or is not there, its column has a dash.
+The slices come from a source distribution of pysuv (its `tests/data`), or from any folder. Where a program is missing
+or refuses a slice, its column has a dash.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from bundle.tat.dicom.suv.header import radiopharmaceutical
 from bundle.tat.dicom.suv.scan_start import frame_start_by_decay, read_acquisition, scan_start
 from bundle.tat.refusal import RefusedInputError
 
-# Factors are equal that differ by less than this part.
+# Factors count as equal if their relative difference is below this.
 AGREEMENT = 1e-3
 
 
 class Row(NamedTuple):
-    """What is known of one slice.
+    """Factors of one slice.
 
     Args:
         name: of its file, without its folder.
-        factor: ours, from the values of the file to SUV; ``None`` where the slice is refused.
-        others: part by which those of z-rad and pysuv differ from ours, or the factor itself where ours is not there.
-        decay: how far [s] our time of the decay correction is from the one that the decay factor tells.
-        remark: why it is refused, or what was assumed.
+        factor: the bundle's factor from the values of the file to SUV; ``None`` where the slice is refused.
+        others: relative differences of the factors of z-rad and pysuv, or their factors where the bundle has none.
+        decay: difference between the bundle's time of the decay correction and that of the decay factor [s].
+        remark: reason of a refusal, or an assumption.
     """
 
     name: str
@@ -69,7 +69,7 @@ def _compare_one(path: Path, reason: str | None) -> Row:
 
 
 def _attempt(compute: Callable[[], float | None]) -> float | None:
-    """A number, or ``None`` where a program refuses the slice with whatever it raises."""
+    """A number, or ``None`` where a program refuses the slice with any error."""
     try:
         return compute()
     except Exception:
@@ -99,7 +99,7 @@ def _factor_of_pysuv(image: Dataset) -> float | None:
 
 
 def _beside_decay_factor(image: Dataset) -> float | None:
-    """Frame start less scan start, as the times tell it, less the same as the decay factor tells it [s]."""
+    """Time from scan start to frame start by the header's times, minus the same by the decay factor [s]."""
     half_life = float(radiopharmaceutical(image).RadionuclideHalfLife)
     told = frame_start_by_decay(image, half_life)
     if told is None or float(image.DecayFactor) == 1.0:  # Philips writes 1 for all

@@ -24,11 +24,11 @@ from scripts.data.robustness_parts import ANATOMY, ROBUSTNESS
 DOCUMENTS: Final = ("README.md", "docs/README.md", "docs/benchmark.md", "docs/concepts/mri.md")
 METHODS: Final = {"input": "degraded", "restored": "**restored**"}
 DIGITS: Final = {"CT": 2, "MRI": 2, "PET": 3}
-# Folders of the benchmarks' restored scans and scores; whatever else lies beside them belongs to no table.
+# Folders of the benchmarks' restored scans and scores; other folders beside them belong to no table.
 MEASURED: Final = ("quality", "testing", "phantom", "robustness", "wrong_modality")
 SHARES: Final = {Modality.CT: "dose", Modality.PET: "counts", Modality.MRI: "part of each k-space axis kept"}
 
-# Files of the MRI benchmarks that say which weights they are of, and the tables that are made of each.
+# Files of the MRI benchmarks that name their weights, and the tables that are made from each.
 MRI_FILES: Final = {
     "gain.json": lambda found: {
         "mri_gain": mri_tables.gain_by_scan(found["rows"]),
@@ -70,19 +70,19 @@ def quality(summary: Mapping[str, Any], methods: Sequence[str] | None = None) ->
 
 
 def provenance(summary: Mapping[str, Any]) -> str:
-    """Which protocol, weights and code the scores are of."""
+    """Protocol, weights and version of the scores."""
     protocol, weights, code = (summary[key] for key in ("protocol", "weights_sha256", "bundle_version"))
     return f"Protocol `{protocol}`; weights `{weights[:16]}` (SHA-256); version {code}."
 
 
 def share_kept(part: Part) -> float:
-    """What the degraded scan has of the clean one's dose, counts or lines of k-space."""
+    """Share of dose, counts or k-space lines in the degraded scan, relative to the clean scan."""
     shares = {Modality.CT: part.dose_fraction, Modality.PET: part.count_fraction, Modality.MRI: 1 / part.kspace_factor}
     return shares[part.modality]
 
 
 def psnr_by_case(path: Path) -> PsnrByCase:
-    """Read case -> method -> PSNR [dB] from the table of ``score_restored``; what is not scored is left out."""
+    """Read case -> method -> PSNR [dB] from the table of ``score_restored``, without cases that are not scored."""
     psnr: dict[str, dict[str, float]] = defaultdict(dict)
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -92,7 +92,7 @@ def psnr_by_case(path: Path) -> PsnrByCase:
 
 
 def condition(part: Part) -> str:
-    """What tells a row of the table from the others: pixel size, plane of PET, or contrast of MRI."""
+    """Condition of a row of the table: pixel size, plane of PET, or contrast of MRI."""
     if part.modality is Modality.PET:
         return f"{part.pixel_size or TORSO_VOXEL:g} mm, {PLANES[part.axis]}"
     return f"{part.pixel_size:g} mm" if part.pixel_size else part.variant
@@ -117,7 +117,7 @@ def robustness(psnr: PsnrByCase) -> str:
 
 
 def anatomy(psnr: PsnrByCase) -> str:
-    """Gain on what no training has seen; scans that are not scored yet are left out."""
+    """Gain on anatomy that no training has seen; scans that are not scored yet are left out."""
     rows: Table = []
     for part, what in ANATOMY.items():
         if found := psnr.get(f"{part.name}_low"):
@@ -127,11 +127,11 @@ def anatomy(psnr: PsnrByCase) -> str:
 
 
 def wrong_modality(found: Iterable[Mapping[str, Any]]) -> str:
-    """What becomes of scans by what they are declared as; the right word for comparison."""
+    """Results of scans by their declared modality, with the right modality for comparison."""
     rows: Table = []
     for row in found:
         gain = "" if row["refused_again"] else f"{row['restored'] - row['input']:+.2f} dB"
-        # Behind the reason stands a remedy.
+        # The remedy follows the reason.
         first, second = (
             f"refused: {reason.partition(': ')[0]}" if reason else gain
             for reason in (row["refused"], row["refused_again"])
@@ -142,7 +142,7 @@ def wrong_modality(found: Iterable[Mapping[str, Any]]) -> str:
 
 
 def fidelity(measured: Mapping[str, Any]) -> str:
-    """What was kept: CT numbers, noise, k-space, uptake."""
+    """What the restoration kept: CT numbers, noise, k-space, uptake."""
     rows: Table = []
     for case, volumes in measured.items():
         pair = [volumes["input"], volumes["restored"]]
@@ -194,13 +194,13 @@ def mri(folder: Path) -> dict[str, str]:
 
 
 def check_weights(folder: Path, weights: Path) -> None:
-    """Refuse results that are of other weights: a page's tables are of one file.
+    """Refuse results of other weights, since all tables of a page are of one file of weights.
 
-    The measures of robustness, of fidelity and of the phantom lie in files that do not name their weights; the restored
-    scans that they were taken from do.
+    The files with the measures of robustness, fidelity and phantom do not name their weights. The restored scans that
+    were measured do.
     """
     expected = file_sha256(weights)
-    message = f"is not of {weights}: make it anew, delete it, or name its --weights"
+    message = f"was not made with {weights}: make it again, delete it, or pass its --weights"
     parts = [folder / name for name in MEASURED]
     for summary in (*(part / "summary.json" for part in parts), *(folder / "mri" / name for name in MRI_FILES)):
         if summary.exists() and json.loads(summary.read_text())["weights_sha256"] != expected:
@@ -211,13 +211,16 @@ def check_weights(folder: Path, weights: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read what the benchmarks wrote, and fill the documents."""
+    """Read the results of the benchmarks, and fill the documents."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--eval", type=Path, default=Path("eval"), help="folder of the benchmarks (default: %(default)s)"
     )
     parser.add_argument(
-        "--weights", type=Path, default=ROOT / "models" / "model.pt", help="what was measured (default: %(default)s)"
+        "--weights",
+        type=Path,
+        default=ROOT / "models" / "model.pt",
+        help="weights that were measured (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     folder = options.eval

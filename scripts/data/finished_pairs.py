@@ -1,4 +1,4 @@
-"""Which pairs are finished and what they depend on, kept on disk so that an interrupted run can go on."""
+"""A list on disk of the finished pairs and what they depend on, so that an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Entries = dict[str, dict[str, Any]]  # by the path of the clean volume
 
 
 class Listed(Protocol):
-    """What is listed: a part of prepared pairs, or of a real scan."""
+    """An item of the list: a part of prepared pairs, or of a real scan."""
 
     @property
     def split(self) -> str:
@@ -26,7 +26,7 @@ class Listed(Protocol):
 
 
 def describe_run(sources: Path, seed: int, packages: Sequence[Source]) -> dict[str, Any]:
-    """Say what the data depend on."""
+    """Everything that the data depend on."""
     programs = {name: version(name) for name in ("numpy", "scipy", "astra-toolbox")}
     archives = {next(sources.glob(source.archive)).name: source.sha256 for source in packages}
     return {"seed": seed, "packages": programs, "sources": archives}
@@ -46,7 +46,7 @@ def read_finished(path: Path, provenance: dict[str, Any]) -> Entries:
 
 
 def write_finished(path: Path, parts: Sequence[Listed], entries: Entries, provenance: dict[str, Any]) -> None:
-    """Write the pairs as a datalist, by split and in the order of ``parts``, whole or not at all."""
+    """Write the pairs as a datalist, by split and in the order of ``parts``, completely or not at all."""
     listed: dict[str, Any] = {"training": [], "validation": [], "testing": []}
     for part in parts:
         if (label := part.path("full")) in entries:

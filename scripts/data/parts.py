@@ -1,4 +1,4 @@
-"""Which part of which subject goes to which split: by subject, one rule for all modalities."""
+"""The parts of subjects in each split: by subject, with one rule for all modalities."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Part:
     """A part of a subject, in one modality and one split.
 
     Args:
-        modality: what is simulated.
+        modality: modality that is simulated.
         split: ``training``, ``validation`` or ``testing``.
-        subject: person (or template) that the scan shows; in one split only but for the slices of ``lung1``.
-        first: first slice, after the empty ends are gone.
+        subject: person (or template) that the scan shows; in one split only, except for the slices of ``lung1``.
+        first: first slice, after the empty ends are removed.
         last: slice after the last one; ``None`` for the end.
-        step: every so many slices are kept.
+        step: distance between kept slices; 1 keeps all.
         variant: realisation, contrast, orientation or pixel size of the same subject.
-        pixel_size: side that pixels, in PET voxels, are brought to before they are degraded [mm]; ``None`` keeps that
-            of CT and MRI, and is ``TORSO_VOXEL`` or ``BRAIN_VOXEL`` of PET.
+        pixel_size: side of pixels (voxels in PET) before the degradation [mm]. ``None`` keeps the side of CT and MRI,
+            and is ``TORSO_VOXEL`` or ``BRAIN_VOXEL`` for PET.
         axis: array axis that the slices of MRI and PET are stacked along, see ``PLANES``.
-        n_made_up: lesions that are put into a torso, before PET is simulated.
-        stretch: factors on the subject's size along the array axes, before PET is simulated: a person of other build.
-        dose_fraction: dose of CT over that of the scan; 1 leaves the scan as it is.
-        count_fraction: counts of PET over those of the standard scan; 1 likewise.
-        kspace_factor: MRI keeps one of so many k-space lines along each axis; 1 likewise.
+        n_made_up: number of lesions that are put into a torso before PET is simulated.
+        stretch: factors on the subject's size along the array axes before PET is simulated, for another body size.
+        dose_fraction: dose of CT over that of the scan; 1 leaves the scan unchanged.
+        count_fraction: counts of PET over those of the standard scan; 1 leaves the scan unchanged.
+        kspace_factor: reduction factor of MRI's k-space along each axis; 1 leaves the scan unchanged.
     """
 
     modality: Modality
@@ -62,12 +62,12 @@ class Part:
         return f"{self.modality.value}/{self.split}/{self.name}_{kind}.nii.gz"
 
     def slice_seed(self, seed: int, index: int) -> int:
-        """Give every slice its own noise, the same whichever part of the subject is made."""
+        """Seed of a slice's noise, which does not depend on the part of the subject that is made."""
         return zlib.crc32(f"{seed}/{self.name}/{index}".encode())
 
 
 TRAIN, VALIDATE, TEST = "training", "validation", "testing"
-# A network that saw one pixel size and one count level ruins scans of others.
+# A network that was trained with one pixel size and one count level makes other scans worse.
 # The slowest come first, so that workers finish together.
 PARTS = (
     Part(Modality.CT, TRAIN, "lung2", 1, None, 8, "0.45mm", 0.45),

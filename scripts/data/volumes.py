@@ -21,30 +21,30 @@ class Volume(NamedTuple):
     affine: NDArray[np.float64]
 
     def keep(self, first: int, last: int | None, step: int = 1) -> Volume:
-        """Cut every ``step``-th of a run of slices out along the last axis, and move the origin along."""
+        """Keep every ``step``-th slice of a range along the last axis, and move the origin accordingly."""
         cut = np.diag([1.0, 1.0, step, 1.0])
         cut[2, 3] = first
         return Volume(self.values[:, :, first:last:step], self.affine @ cut)
 
     def keep_centre(self, side: int) -> Volume:
-        """Cut the middle out of slices that are larger than ``side`` by ``side``, and move the origin along."""
+        """Crop slices that are larger than ``side`` by ``side`` to their middle, and move the origin accordingly."""
         first = [max(length - side, 0) // 2 for length in self.values.shape[:2]]
         shift = np.eye(4)
         shift[:2, 3] = first
         return Volume(self.values[first[0] :, first[1] :][:side, :side], self.affine @ shift)
 
     def stretch(self, factors: Sequence[float]) -> Volume:
-        """Make what is shown larger along the array axes by the factors, about the first voxel."""
+        """Enlarge the content along the array axes by the factors, about the first voxel."""
         return self._replace(affine=self.affine @ np.diag([*factors, 1.0]))
 
     def stack_along(self, axis: int) -> Volume:
-        """Put an array axis last, and the affine's columns alike."""
+        """Move an array axis to the end, and the affine's column with it."""
         order = [*(other for other in range(3) if other != axis), axis]
         return Volume(self.values.transpose(order), self.affine[:, [*order, 3]])
 
 
 def resample_slices(volume: Volume, pixel_size: float) -> Volume:
-    """Sample each axial slice at square pixels of another size over the same field of view [mm]."""
+    """Resample each axial slice to square pixels of another size [mm] over the same field of view."""
     values, affine = volume
     step = pixel_size / np.linalg.norm(affine[:3, :2], axis=0)
     sides = tuple(int(length / s) for length, s in zip(values.shape, step, strict=False))
@@ -57,9 +57,9 @@ def resample_slices(volume: Volume, pixel_size: float) -> Volume:
 
 
 def resample(volume: Volume, voxel_size: float, side: int) -> Volume:
-    """Sample a volume at cubic voxels, ``side`` by ``side`` in each axial slice, about the same centre.
+    """Resample a volume to cubic voxels, ``side`` by ``side`` in each axial slice, about the same centre.
 
-    What lies outside the volume repeats its border's darkest value: the air of a CT, the zero of a map.
+    Voxels outside the volume get the darkest value of its border, such as air in a CT, or 0 in a map.
     """
     values, affine = volume
     step = voxel_size / np.linalg.norm(affine[:3, :3], axis=0)
@@ -77,9 +77,9 @@ def resample(volume: Volume, voxel_size: float, side: int) -> Volume:
 
 
 def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64], *, slope: float | None = None) -> None:
-    """Write a volume under a temporary name, so that an interrupted run leaves no half a file.
+    """Write a volume under a temporary name first, so that an interrupted run leaves no incomplete file.
 
-    ``slope`` is what a reader multiplies stored integers by.
+    ``slope`` is the factor by which a reader multiplies stored integers.
     """
     image = nibabel.Nifti1Image(values, affine)
     image.header.set_xyzt_units("mm")

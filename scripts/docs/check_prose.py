@@ -1,8 +1,8 @@
 """Plain English in pages, docstrings and messages: no long sentence or table cell, no `.4`, no word of the list below.
 
-``python scripts/docs/check_prose.py`` names what is wrong, by file and line, and exits with 1. What a script writes
-between ``<!-- name -->`` and ``<!-- /name -->`` is not judged, and code neither. proselint does not serve: it has no
-bound on sentences and cells, and the words it looks for are those of essays.
+``python scripts/docs/check_prose.py`` names the faults by file and line. It exits with 1 if there are any. It ignores
+code, and text that a script writes between two marks (``<!-- name -->`` and ``<!-- /name -->``). proselint is no
+substitute. It does not limit the length of sentences and cells, and its words are those of essays.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ WORDS: Final = {
 
 
 class Fault(NamedTuple):
-    """One thing to mend."""
+    """A fault to mend."""
 
     line: int
     says: str
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Nothing, on as many lines."""
+    """Empty lines, as many as the match has."""
     return "\n" * match[0].count("\n")
 
 
@@ -108,7 +108,7 @@ def long_cells(page: str) -> Iterator[Fault]:
 def wrong_words(page: str) -> Iterator[Fault]:
     """Numbers without their zero, and words of the list."""
     for number, line in enumerate(without_code(page).splitlines(), 1):
-        for match in re.finditer(r"(?<![\w.\\/%])\.\d+", line):
+        for match in re.finditer(r"(?<![\w.\\/%])\.\d+", line):  # %.3g is a format
             yield Fault(number, f"{match[0]}: write 0{match[0]}")
         for word, instead in WORDS.items():
             for match in re.finditer(rf"\b(?:{word})\b", line, re.IGNORECASE):
@@ -116,7 +116,7 @@ def wrong_words(page: str) -> Iterator[Fault]:
 
 
 def faults(page: str) -> list[Fault]:
-    """All that is wrong with a page, by line."""
+    """All faults of a page, by line."""
     text = shown(page)
     return sorted([*long_sentences(text), *long_cells(text), *wrong_words(text)])
 
@@ -131,7 +131,7 @@ def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
 
 
 def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """What a module may say to a user, with its line: strings that are no docstrings; a value in them is one word."""
+    """Strings that a module may show to a user, with their line: no docstrings; a value in a string is one word."""
     known = {id(docstring) for docstring in docstrings(tree)}
     for node in ast.walk(tree):  # an f-string comes before its pieces
         if isinstance(node, ast.JoinedStr):
@@ -159,13 +159,15 @@ def without_markup(docstring: str) -> str:
 
 
 def faults_of_code(module: str) -> list[Fault]:
-    """What is wrong with the docstrings and messages of a module, by line."""
+    """Faults of the docstrings and messages of a module, by line."""
     tree = ast.parse(module)
     texts = [(node.lineno, without_markup(str(node.value))) for node in docstrings(tree)]
     texts += [
         (line, text)
         for line, text in messages(tree)
-        if len(text.split()) >= MIN_MESSAGE and not re.match(r"\s*(CREATE|SELECT|INSERT|UPDATE|DELETE|PRAGMA) ", text)
+        if len(text.split()) >= MIN_MESSAGE
+        and re.search(r"(?<!\S)[a-z]+\b", text)  # a list of names has no such word
+        and not re.match(r"\s*(CREATE|SELECT|INSERT|UPDATE|DELETE|PRAGMA) ", text)
     ]
     return sorted(
         Fault(first + fault.line - 1, fault.says)
@@ -175,7 +177,7 @@ def faults_of_code(module: str) -> list[Fault]:
 
 
 def check(root: Path) -> list[str]:
-    """Lines that say what is wrong with the pages and modules below a folder."""
+    """Faults of the pages and modules below a folder, one line each."""
     return [
         f"{path.relative_to(root).as_posix()}:{fault.line}: {fault.says}"
         for patterns, judge in ((PAGES, faults), (MODULES, faults_of_code))

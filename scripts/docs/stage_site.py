@@ -1,7 +1,7 @@
-"""Lay out the pages of the site: the repository's Markdown as it lies, so that links hold, and the API's pages.
+"""Write the pages of the site: copies of the repository's Markdown in the same folders, and pages of the API.
 
-It writes ``build/pages``, from which ``zensical build`` makes the site (``mkdocs.yml``). It imports nothing of the
-product: docstrings are read from the sources.
+It writes ``build/pages``, from which ``zensical build`` makes the site (``mkdocs.yml``). Links between pages stay
+valid. The bundle is not imported: docstrings are read from the sources.
 """
 
 import argparse
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-# What the site shows beside docs/; files that are no Markdown are there to be linked.
+# Files of the site besides docs/; files that are no Markdown are linked from pages.
 BESIDE: Final = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff", "LICENSE", "NOTICE"),
     *("models/README.md", "tests/samples/README.md"),
 )
-# Packages that other programs import, in the order of the walk of a scan.
+# Packages that other programs import, in the order of docs/concepts/walk.md.
 API: Final = (
     *("networks", "losses", "inferers", "data", "dicom", "transforms", "engines", "handlers"),
     *("metrics", "evaluation", "quality", "simulation", "deploy"),
@@ -24,7 +24,7 @@ API: Final = (
 
 
 def public_names(package: Path) -> dict[str, str]:
-    """Names that a package offers, and the module of each: the imports under ``if TYPE_CHECKING:`` of its source."""
+    """Public names of a package, and the module of each: the imports under ``if TYPE_CHECKING:`` of its source."""
     body = ast.parse((package / "__init__.py").read_text(encoding="utf-8")).body
     blocks = [block.body for block in body if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"]
     imports = [line for block in blocks for line in block if isinstance(line, ast.ImportFrom)]
@@ -32,7 +32,7 @@ def public_names(package: Path) -> dict[str, str]:
 
 
 def api_page(room: str) -> str:
-    """Markdown of one package: its docstring, and a mark that mkdocstrings fills for each of its names."""
+    """Markdown of one package: its docstring, and for each name a mark that mkdocstrings replaces."""
     package = ROOT / "bundle" / "tat" / room
     says = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
     marks = "\n".join(f"::: {home}.{name}\n" for name, home in public_names(package).items())
@@ -40,7 +40,7 @@ def api_page(room: str) -> str:
 
 
 def api_index() -> str:
-    """Markdown of the page that leads to the packages."""
+    """Markdown of the page with the list of packages."""
     rows = "\n".join(
         f"| [`bundle.tat.{room}`]({room}.md) | {len(public_names(ROOT / 'bundle/tat' / room))} |" for room in API
     )
@@ -48,7 +48,7 @@ def api_index() -> str:
 
 
 def stage(out: Path) -> None:
-    """Write the pages anew."""
+    """Write all pages, after removing older ones."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(ROOT / "docs", out / "docs")
     for name in BESIDE:
@@ -63,7 +63,9 @@ def stage(out: Path) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "pages", help="folder that is written anew")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "pages", help="folder for the pages; it is replaced"
+    )
     stage(parser.parse_args().out)
 
 

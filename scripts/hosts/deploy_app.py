@@ -1,7 +1,7 @@
 """Restore the DICOM series of a study with MONAI Deploy: each CT, MR and PET series gives a derived series.
 
-What cannot be restored is skipped or refused with the reason, as by `monai.bundle run`; the others go on, and the exit
-code is 1 if a series failed. In a MONAI Application Package the folders come from the environment.
+A series that cannot be restored is skipped or refused with the reason, as by `monai.bundle run`. The others continue,
+and the exit code is 1 if a series failed. In a MONAI Application Package the folders come from the environment.
 """
 
 from __future__ import annotations
@@ -44,13 +44,15 @@ def read_command_line(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     folders = {word: os.environ.get(f"HOLOSCAN_{word.upper()}_PATH") for word in ("input", "output", "model")}
     parser.add_argument("-i", "--input", default=folders["input"] or "input", help="folder with DICOM (default: input)")
-    parser.add_argument("-o", "--output", default=folders["output"] or "output", help="for results (default: output)")
+    parser.add_argument(
+        "-o", "--output", default=folders["output"] or "output", help="folder for results (default: output)"
+    )
     parser.add_argument("-m", "--model", default=folders["model"], help="bundle (default: the one that is installed)")
     parser.add_argument(
-        "-l", "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARN", "ERROR"), help="how much to tell"
+        "-l", "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARN", "ERROR"), help="level of the log"
     )
-    parser.add_argument("--uid_seed", help="text that new UIDs are computed from, so that a rerun gives the same")
-    parser.add_argument("--overwrite", action="store_true", help="restore again what an earlier run finished")
+    parser.add_argument("--uid_seed", help="text for computing new UIDs, so that a repeated run gives the same UIDs")
+    parser.add_argument("--overwrite", action="store_true", help="restore scans again that an earlier run finished")
     return parser.parse_args(arguments)
 
 
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = read_command_line(arguments)
     show_in_one_line()
     set_up_logging(options.log_level)
-    os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "WARN")  # else it tells every step of its scheduler
+    os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "WARN")  # otherwise it logs every step of its scheduler
     config = InferenceConfig(
         options.model,
         dataset_dir=options.input,

@@ -1,6 +1,6 @@
-"""Make an app for MONAI Label out of this bundle: restores scans, and trains the small network further.
+"""Make an app for MONAI Label from this bundle: it restores scans, and trains the small network further.
 
-Run it with the Python of MONAI Label's environment:
+Run the script with the Python of MONAI Label's environment:
 ``.venv-label/bin/python scripts/hosts/label_app.py --out ~/label/app``.
 """
 
@@ -15,10 +15,9 @@ from monai.bundle import ConfigParser
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "tat_medical_image_restoration"
-# MONAI Label's own app for bundles, which its wheel puts here.
+# MONAI Label's own app for bundles, in the folder in which its wheel installs it.
 APP = Path(sys.prefix) / "monailabel" / "sample-apps" / "monaibundle"
-# MONAI Label reads one file for each task: the overlays must be in it. The shipped weights are those of the small
-# network.
+# MONAI Label reads one file for each task, so the overlays must be in it. The shipped weights are of the small network.
 MERGED = {
     "train.json": ("small.json", "monai_label.json"),
     "inference.json": ("monai_label_inference.json",),
@@ -34,7 +33,7 @@ def main() -> None:
     if not APP.is_dir():
         sys.exit(f"{APP} does not exist: run this with the Python of MONAI Label's environment, see make setup-label")
     if out.exists():
-        sys.exit(f"{out} exists: training keeps its weights there; name another folder, or delete this one")
+        sys.exit(f"{out} exists, and may hold weights of a training: pass another folder, or delete this one")
     shutil.copytree(APP, out)
     bundle = out / "model" / NAME
     for part in PARTS:
@@ -44,11 +43,11 @@ def main() -> None:
     for name, overlays in MERGED.items():
         merged = ConfigParser.load_config_files([str(ROOT / "configs" / file) for file in (name, *overlays)])
         ConfigParser.export_config_file(merged, str(bundle / "configs" / name), indent=4)
-    print(f"{out} is made; docs/how-to/monai-label.md says how to start it")
+    print(f"{out} is ready: docs/how-to/monai-label.md says how to start it")
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, or a folder without what Python left in it."""
+    """Copy a file, or a folder without Python's caches."""
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:

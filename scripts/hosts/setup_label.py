@@ -10,11 +10,11 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent / "requirements" / "label.txt"
 
-# MONAI Label imports torchvision, whose wheel on PyPI is built for CUDA. Beside a torch without CUDA its compiled part
-# cannot be loaded, and its Python part then stops at an operator that nobody has declared. Two declarations are all
-# that its functions for pictures need. They are made when torchvision is first imported and not at once, because
-# importing torch would cost every start of this Python some seconds.
-SHIM = '''"""Declares the operators of torchvision that its compiled part would, where that part cannot be loaded."""
+# MONAI Label imports torchvision, whose wheel on PyPI is built for CUDA. With a torch without CUDA its compiled part
+# cannot be loaded, and its Python part then stops at an undeclared operator. Its functions for pictures need only two
+# declarations. They are made when torchvision is first imported and not earlier, because importing torch would delay
+# every start of this Python by some seconds.
+SHIM = '''"""Declares the operators of torchvision where its compiled part, which declares them, cannot be loaded."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -31,7 +31,7 @@ class BeforeTorchvision(MetaPathFinder):
             libraries.append(torch.library.Library("torchvision", "DEF"))
             for operator in ("nms", "qnms"):
                 libraries[0].define(operator + SCHEMA)
-        return None  # the module itself is found as ever
+        return None  # the module itself is found as usual
 
 
 sys.meta_path.insert(0, BeforeTorchvision())
@@ -39,7 +39,7 @@ sys.meta_path.insert(0, BeforeTorchvision())
 
 
 def main() -> None:
-    """Make the environment, or bring it up to date."""
+    """Make the environment, or update it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of the environment, such as .venv-label")
     folder = parser.parse_args().folder

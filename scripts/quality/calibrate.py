@@ -1,7 +1,7 @@
 """Calibrate the verdict of weights on held-out cases of known gain: writes calibration.json beside the weights.
 
-Thresholds are chosen on the section validation, and graded on testing. Run it anew for every new model.pt; it needs
-what make data wrote, and takes what make data-real wrote where it is there.
+Thresholds are chosen on the section validation, and graded on testing. Run it again for every new model.pt. It needs
+the data of make data. It also uses the data of make data-real, if they exist.
 """
 
 from __future__ import annotations
@@ -40,19 +40,26 @@ from scripts.quality.fit import fit_modality
 from scripts.quality.measured import MeasuredCase, measure_cases
 
 ROOT = Path(__file__).resolve().parents[2]
-# Numbers are stored with so many significant digits.
+# Significant digits of stored numbers.
 DIGITS = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT / "data", help="folder of make data (default: data)")
-    parser.add_argument("--weights", type=Path, default=ROOT / "models" / "model.pt", help="default: models/model.pt")
-    parser.add_argument("--table", type=Path, default=ROOT / "eval" / "calibration.csv", help="CSV with every case")
+    parser.add_argument("--data", type=Path, default=ROOT / "data", help="output folder of make data (default: data)")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=ROOT / "models" / "model.pt",
+        help="weights to calibrate (default: models/model.pt)",
+    )
+    parser.add_argument(
+        "--table", type=Path, default=ROOT / "eval" / "calibration.csv", help="CSV file for a table of all cases"
+    )
     options = parser.parse_args(arguments)
     if not (options.data / LISTS[0]).is_file():
-        sys.exit(f"{options.data / LISTS[0]} does not exist: make data makes it")
+        sys.exit(f"{options.data / LISTS[0]} does not exist: run make data, or pass --data")
     start = time.monotonic()
     network = read_network(options.weights)
     cases = {section: measured(network, options.data, section) for section in (VALIDATE, TEST)}
@@ -74,12 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def read_network(weights: Path) -> TAT:
     """The network of inference.json with the weights, on the CPU; ends where they need neighbouring slices."""
     if not weights.is_file():
-        sys.exit(f"{weights} does not exist: pass weights that do")
+        sys.exit(f"{weights} does not exist: pass the path of a model.pt as --weights")
     n_channels = count_input_channels(torch.load(weights, map_location="cpu", weights_only=True))
     if n_channels is not None and n_channels > 1:
         sys.exit(
-            f"{weights} take {n_channels} slices at once, and a benchmark case is one slice: weights that see "
-            'neighbouring slices cannot be calibrated yet, their verdict is "not calibrated"'
+            f"{weights} take {n_channels} slices together, but a benchmark case is one slice: weights that use "
+            'neighbouring slices cannot be calibrated yet, and their verdict is "not calibrated"'
         )
     config = ConfigParser()
     config.read_config(str(ROOT / "configs" / "inference.json"))
@@ -97,19 +104,19 @@ def measured(network: TAT, data: Path, section: str) -> list[MeasuredCase]:
 def fit(
     network: TAT, modality: Modality, cases: dict[str, list[MeasuredCase]], data: Path
 ) -> ModalityCalibration | None:
-    """Calibrate one modality; says so where its cases are too few."""
+    """Calibrate one modality; prints a message where it has too few cases."""
     fitted = fit_modality(
         modality, *of_modality(cases, modality), represent(network, training_slices(data, modality), modality)
     )
     if fitted is None:
-        print(f"{modality.value}: too few harmful or harmless cases, no verdict is given", file=sys.stderr)
+        print(f"{modality.value}: there is no verdict, since harmful or harmless cases are too few", file=sys.stderr)
     return fitted
 
 
 def of_modality(
     cases: dict[str, list[MeasuredCase]], modality: Modality
 ) -> tuple[list[MeasuredCase], list[MeasuredCase]]:
-    """Those of a modality: of validation, and of the test."""
+    """Validation cases and test cases of a modality."""
     validation, test = ([one for one in cases[of] if one.case.modality is modality] for of in (VALIDATE, TEST))
     return validation, test
 
@@ -125,7 +132,7 @@ def represent(network: TAT, slices: NDArray[np.float32], modality: Modality) -> 
 
 
 def write_table(path: Path, cases: dict[str, list[MeasuredCase]], calibration: Calibration) -> None:
-    """Write what is known and measured of every case, and the verdict on it."""
+    """Write the gain, the measures and the verdict of every case."""
     rows = []
     for section, listed in cases.items():
         for one in listed:
@@ -154,7 +161,7 @@ def write_table(path: Path, cases: dict[str, list[MeasuredCase]], calibration: C
 
 
 def to_json(calibration: Calibration, data: Path) -> dict[str, Any]:
-    """The JSON form of a calibration, and what it was made from."""
+    """The JSON form of a calibration, with its origin."""
     made_of = {name: file_sha256(data / name) for name in LISTS if (data / name).is_file()}
     modalities = {modality.value: rounded(asdict(entry)) for modality, entry in calibration.modalities.items()}
     errors = {modality.value: rounded(asdict(interval)) for modality, interval in calibration.errors.items()}
@@ -167,7 +174,7 @@ def to_json(calibration: Calibration, data: Path) -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """The same with few digits, at any depth."""
+    """The same content with few digits, at any depth."""
     if isinstance(value, dict):
         return {name: rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -176,7 +183,7 @@ def rounded(value: Any) -> Any:
 
 
 def tabulate(cases: dict[str, list[MeasuredCase]], calibration: Calibration) -> str:
-    """Verdicts by what became of the test cases, as a table in Markdown."""
+    """Verdicts by the outcome of the test cases, as a table in Markdown."""
     lines = ["| test cases | outcome | as trained | look closely | do not use |", "| --- | --- | --- | --- | --- |"]
     for modality in calibration.modalities:
         counts: Counter[tuple[str, str]] = Counter(
@@ -191,8 +198,8 @@ def tabulate(cases: dict[str, list[MeasuredCase]], calibration: Calibration) -> 
             for name in ("worse", "worse at edges", "no change", "better")
         ]
     lines += [
-        f"{modality.value}: {one.level:.0%} of pixels claimed to be within the interval of the error, "
-        f"{one.coverage[0]:.1%} are over {one.n_cases} test cases, {one.coverage[1]:.1%} in the worst: "
+        f"{modality.value}: the interval of the error claims {one.level:.0%} of pixels. It holds {one.coverage[0]:.1%} "
+        f"over {one.n_cases} test cases and {one.coverage[1]:.1%} in the worst case: "
         f"{'shown' if one.holds else 'not shown'} in the report"
         for modality, one in calibration.errors.items()
     ]
@@ -201,7 +208,7 @@ def tabulate(cases: dict[str, list[MeasuredCase]], calibration: Calibration) -> 
 
 
 def outcome(one: MeasuredCase) -> str:
-    """What became of a case, in words."""
+    """Outcome of a case, in words."""
     if one.is_harmed:
         return "worse"
     if one.has_harmed_edges:

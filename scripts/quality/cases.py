@@ -1,8 +1,8 @@
 """Scans of known gain: held-out slices under many conditions, with the clean slice of each.
 
-Pairs of ``make data`` and ``make data-real`` are taken as they are. Beside them, each clean slice is degraded anew,
-also so little that a restoration can only do harm. A clean slice of CT or PET still holds some noise of its own, which
-would count as structure: it is taken away first, so that the truth is exact.
+Pairs of ``make data`` and ``make data-real`` are used unchanged. In addition, each clean slice is degraded in other
+ways, some so weak that a restoration can only do harm. A clean slice of CT or PET still holds some noise, which would
+count as structure. It is removed first, so that the clean slice is exact.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ from scripts.data.real.parts import VALIDATION_TEXTURES
 Slices = NDArray[np.float32]
 
 LISTS: Final = ("datalist.json", "real.json")
-# Of each case, and the side that slices are cut to about their middle [pixels]: a case has to cost less than a second.
+# Slices of each case, and the side to which they are cropped about their middle [pixels], so that a case takes less
+# than a second.
 N_SLICES: Final = 1
 SIDE: Final = 128
 MULTIPLE: Final = 8  # of the network's sides
-# Slices of training that the task representation is learnt from, of each modality and list.
+# Training slices of each modality and list for the distribution of the task representation.
 N_TRAINING: Final = 48
 
 LEVELS: Final = {VALIDATE: (1.0, 2.0, 4.0, 8.0, 16.0, 32.0), TEST: (1.5, 6.0, 24.0)}  # HU
 SHARPENED_LEVELS: Final = {VALIDATE: (1.0, 4.0, 16.0), TEST: (1.5, 6.0, 24.0)}  # HU
-SHARPENING: Final = 1.0  # of what a Gaussian of a pixel takes away, as a kernel for lung or bone adds it
+# Share of the detail that a Gaussian of one pixel removes; a kernel for lung or bone adds it.
+SHARPENING: Final = 1.0
 COUNT_LEVELS: Final = {VALIDATE: (0.02, 0.05, 0.1, 0.2, 0.4), TEST: (0.03, 0.08, 0.25)}  # over the uptake
 COUNT_WIDTHS: Final = (4.0, 8.0)  # mm
-# Of each axis; what the shipped weights refuse is no case of a run.
+# Shares of each axis; parts that the shipped weights refuse are left out.
 KEPT: Final = ((0.25, 0.25), (0.35, 0.35), (0.5, 0.5), (0.25, 0.5), (0.25, 1.0), (0.4, 1.0))
 KSPACE_NOISE: Final = {VALIDATE: (0.0, 0.02), TEST: (0.0, 0.015)}  # of the brightest pixel
 # Deviations that training draws from, see ``bundle.tat.transforms.scanner_noise``.
@@ -52,17 +54,17 @@ TRAINED_KEPT: Final = (0.2, 0.8)
 
 @dataclass(frozen=True)
 class KnownCase:
-    """Slices before restoration, and what they should be.
+    """Slices before restoration, with their clean slices.
 
     Args:
         name: of the case.
-        condition: what was done to the clean slices.
+        condition: degradation of the clean slices.
         modality: of the scan.
-        subject: who was scanned.
+        subject: name of the person.
         image: degraded slices ``(N, H, W)``, in the modality's unit.
-        label: clean slices, likewise.
-        pixel_side: of a pixel [mm].
-        kspace_kept: of MRI, share of k-space that each axis of a slice holds.
+        label: clean slices ``(N, H, W)``, in the modality's unit.
+        pixel_side: side of a pixel [mm].
+        kspace_kept: share of k-space that each axis of a slice holds, for MRI.
     """
 
     name: str
@@ -79,8 +81,8 @@ def held_out_cases(folder: Path, section: str) -> Iterator[KnownCase]:
     """All cases of a section, validation or testing.
 
     Args:
-        folder: that ``make data`` and ``make data-real`` wrote to.
-        section: of their lists.
+        folder: output folder of ``make data`` and ``make data-real``.
+        section: section of their lists.
 
     Yields:
         The cases, in the order of the lists.
@@ -89,7 +91,7 @@ def held_out_cases(folder: Path, section: str) -> Iterator[KnownCase]:
     for entry in _entries(folder, section):
         case = _pair(folder, entry)
         yield case
-        # Names of real pairs end in what was done to them: one scan under many conditions is one clean scan.
+        # Names of real pairs end in their degradation: a scan under many conditions is one clean scan.
         clean = (case.subject, case.name.rsplit("_", 1)[0] if entry["label"].startswith("real/") else case.name)
         if clean not in seen:
             seen.add(clean)
@@ -97,7 +99,7 @@ def held_out_cases(folder: Path, section: str) -> Iterator[KnownCase]:
 
 
 def training_slices(folder: Path, modality: Modality) -> Slices:
-    """Slices as training saw them, all of one size.
+    """Slices as in training, all of one size.
 
     Args:
         folder: as for ``held_out_cases``.
@@ -134,7 +136,7 @@ def _read_list(file: Path, section: str) -> list[dict[str, str]]:
 
 
 def _pair(folder: Path, entry: dict[str, str]) -> KnownCase:
-    """A pair as it is listed."""
+    """A pair of the list."""
     modality = Modality(entry["modality"])
     (image, side), (label, _) = (_read(folder / entry[kind]) for kind in ("image", "label"))
     # The middle of equal parts: the ends of a scan show little.
@@ -197,17 +199,17 @@ def _with_less_kspace(case: KnownCase, section: str) -> Iterator[KnownCase]:
 
 
 def without_noise(label: Slices) -> Slices:
-    """Take the noise from clean slices that they still have; edges stay as they were.
+    """Remove the remaining noise of clean slices; edges stay unchanged.
 
     Args:
         label: ``(N, H, W)``.
 
     Returns:
-        The same without noise.
+        The same slices without noise.
     """
     cleaned = []
     for image in label:
-        # Differences of neighbours hold the noise and little else, and twice its variance.
+        # Differences of neighbours hold little but noise, with twice its variance.
         differences = np.diff(image, axis=0)
         deviation = 1.4826 * float(np.median(np.abs(differences - np.median(differences)))) / np.sqrt(2.0)
         scale = max(deviation, 1e-6)
@@ -227,7 +229,7 @@ def _anew(
 
 
 def _as_training_draws(image: Slices, modality: Modality, side: float, random: np.random.Generator) -> Slices:
-    """Degrade a clean slice of training with what training draws."""
+    """Degrade a clean training slice with random parameters, as training does."""
     seed = int(random.integers(2**31))
     if modality is Modality.CT:
         texture = list(TEXTURES.values())[int(random.integers(len(TEXTURES)))]
@@ -248,7 +250,7 @@ def _read(path: Path) -> tuple[Slices, float]:
 
 
 def _cut(volume: Slices, chosen: list[int]) -> Slices:
-    """Slices of a volume, cut to the middle, with sides that the network takes."""
+    """Slices of a volume, cropped to the middle, with sides that the network accepts."""
     first = [max(0, (side - SIDE) // 2) for side in volume.shape[:2]]
     cut = volume[first[0] :, first[1] :][:SIDE, :SIDE]
     n_down, n_right = (side // MULTIPLE * MULTIPLE for side in cut.shape[:2])

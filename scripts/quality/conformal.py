@@ -22,7 +22,7 @@ def fit_interval(validation: Sequence[MeasuredCase], test: Sequence[MeasuredCase
 
     Args:
         validation: cases of one modality.
-        test: cases that nothing is chosen on.
+        test: cases that are not used for any choice.
 
     Returns:
         The interval; ``None`` where validation has fewer than two people.
@@ -65,7 +65,7 @@ def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
 
 
 def half_width(interval: ErrorInterval, one: MeasuredCase) -> float:
-    """Half the interval of a measured case, which has something measured by definition."""
+    """Half the width of the interval of a measured case, which always has a measured slice."""
     width = interval.half_width(one.measures)
     if width is None:
         raise AssertionError(f"{one.case.name} has no measured slice")

@@ -22,10 +22,10 @@ from bundle.tat.quality.features import USED, case_features
 from bundle.tat.quality.verdict import AS_TRAINED, DO_NOT_USE, judge
 from scripts.quality.measured import MeasuredCase
 
-# Weight of the ridge: a case pulls as hard as it. Few people are among the cases, so that features must not be fitted
-# to them one by one.
+# Weight of the ridge, equal to that of one case. The cases show few people, so features must not be fitted to single
+# persons.
 RIDGE: Final = 1.0
-# Of the harmful cases of validation, the share that must be flagged; of the others, that which may not be refused.
+# Share of harmful validation cases that must be flagged, and share of the others that must not be refused.
 SENSITIVITY: Final = 0.95
 SPECIFICITY: Final = 0.98
 # Share of the covariance that is replaced by a multiple of the identity.
@@ -46,9 +46,9 @@ def fit_modality(
 
     Args:
         modality: of all cases.
-        validation: cases that everything is chosen on.
-        test: cases that nothing is chosen on.
-        trained: task representations of training ``(N, 4F)``; empty for a network without.
+        validation: cases for all choices.
+        test: cases that are not used for any choice.
+        trained: task representations of training ``(N, 4F)``; empty for a network without them.
 
     Returns:
         The calibration; ``None`` where validation holds too few harmful or too few harmless cases.
@@ -63,7 +63,7 @@ def fit_modality(
     models = [fit_logistic(features, outcome, names) for outcome in (harmed, edges)]
     harm_chance, edge_chance = (np.array([model.chance(one) for one in features]) for model in models)
     look = _flagging_threshold(harm_chance[harmed])
-    # What the first threshold flags need not be flagged again.
+    # Cases that the first threshold flags need no second flag.
     missed = worse & (harm_chance < look)
     draft = ModalityCalibration(
         harm=models[0],
@@ -148,7 +148,7 @@ def exact_interval(n_successes: int, n_trials: int) -> tuple[float, float]:
 
 
 def _graded(modality: Modality, draft: ModalityCalibration, test: Sequence[MeasuredCase]) -> ModalityCalibration:
-    """The same, with what it does on the test cases."""
+    """The same calibration, with its grades on the test cases."""
     verdicts = [judge(one.measures, Calibration("", {modality: draft})).verdict for one in test]
     features = [case_features(one.measures) for one in test]
     harmed = np.array([one.is_harmed for one in test], dtype=bool)
@@ -183,7 +183,7 @@ def grade(
 
 
 def _flagging_threshold(chances: NDArray[np.float64]) -> float:
-    """The largest chance from which as many harmful cases are flagged as must be."""
+    """The largest threshold that flags the required share of harmful cases."""
     return float(np.sort(chances)[int(np.floor((1.0 - SENSITIVITY) * len(chances)))])
 
 
@@ -193,7 +193,7 @@ def _range(values: Sequence[float | None]) -> tuple[float, float] | None:
 
 
 def _band(cases: Sequence[MeasuredCase]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Where the spectra of the change lie, of the cases that gained; of all, where none did."""
+    """Band of the spectra of the change over the cases that came out better, or over all cases if none did."""
     of_cases = [one for one in cases if one.gains] or list(cases)
     spectra = np.array([one.spectrum for case in of_cases for one in case.measures.slices])
     low, high = np.percentile(spectra, BAND_PERCENTILES, axis=0)

@@ -1,4 +1,4 @@
-"""What is known and measured of each case: its gain, which needs the clean slices, and what is told without them."""
+"""Gain and measures of each case: the gain needs the clean slices, the measures do not."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bundle.tat.modality import EVALUATION_WINDOWS, INTENSITY_RANGES, Modality
 from bundle.tat.quality.measures import CaseMeasures, SliceMeasures, measure_slice
 from scripts.quality.cases import KnownCase, Slices
 
-# Below this nobody sees a difference [dB]: such cases neither gain nor lose.
+# Smaller differences are not visible [dB]: such cases are neither better nor worse.
 TOLERANCE: Final = 0.05
 EDGE_TOLERANCE: Final = 0.2
-# Pixels of a case whose error is kept, about.
+# Approximate number of pixels of a case whose error is kept.
 N_ERRORS: Final = 1000
 
 
@@ -31,12 +31,12 @@ class MeasuredCase:
 
     Args:
         case: name, condition, subject.
-        measures: without the clean slices, as of any scan.
-        vectors: task representation of each slice ``(N, 4F)``; empty for a network without.
+        measures: measures without the clean slices, as for any scan.
+        vectors: task representation of each slice ``(N, 4F)``; empty for a network without it.
         gain: PSNR of the restored slices minus that of the input, in the evaluation window [dB].
-        edge_gain: by how much the error at the clean slices' strong edges fell [dB].
+        edge_gain: decrease of the error at the clean slices' strong edges [dB].
         edge_ratios: error at these edges over that in flat tissue, before and after; noise alone makes 1.
-        errors: size of restored minus clean at some pixels of the body ``(N,)``, in the modality's unit.
+        errors: absolute difference of restored and clean at some pixels of the body ``(N,)``, in the modality's unit.
     """
 
     case: KnownCase
@@ -54,12 +54,12 @@ class MeasuredCase:
 
     @property
     def has_harmed_edges(self) -> bool:
-        """Whether they are worse at strong edges."""
+        """Whether the restored slices are worse than the input at strong edges."""
         return self.edge_gain < -EDGE_TOLERANCE
 
     @property
     def gains(self) -> bool:
-        """Whether they are better, and no worse at edges."""
+        """Whether the restored slices are better than the input, and not worse at edges."""
         return self.gain > TOLERANCE and not self.has_harmed_edges
 
 
@@ -67,8 +67,8 @@ def measure_cases(network: nn.Module, cases: Iterable[KnownCase]) -> Iterator[Me
     """Restore cases and measure them; those whose clean slices show too little tissue are left out.
 
     Args:
-        network: takes and gives slices in [0, 1].
-        cases: any.
+        network: maps slices in [0, 1] to slices in [0, 1].
+        cases: cases to restore.
 
     Yields:
         The cases, in their order.
@@ -145,15 +145,15 @@ def _scores(
     )
 
 
-# Errors below this part of the range are taken for it: nobody can lose 100 dB.
+# Smaller errors count as this share of the range, so that no loss reaches 100 dB.
 _LEAST_ERROR: Final = 1e-4
 
 
 def _error(differences: Slices) -> float:
-    """Root mean square of differences; an input without any has a little."""
+    """Root mean square of differences; an input without any error counts as having a small one."""
     return max(float(np.sqrt((differences.astype(np.float64) ** 2).mean())), _LEAST_ERROR)
 
 
 def _decibels(before: float, after: float) -> float:
-    """By how much an error falls [dB]."""
+    """Decrease of an error [dB]."""
     return float(20.0 * np.log10(before / after))

@@ -1,6 +1,6 @@
-"""Build the files of a release from the committed bundle: zips that ``monai.bundle download`` takes, and their sums.
+"""Build the files of a release from the committed bundle: zips for ``monai.bundle download``, and their checksums.
 
-Beside them lies ``hf_models/``, the folder that MONAI's model zoo keeps of a model on a hub: metadata, card, licence.
+It also writes ``hf_models/``, the folder of MONAI's model zoo for a model on a hub: metadata, card and licence.
 """
 
 import argparse
@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "tat_medical_image_restoration"  # also of the folder in the zip, as MONAI wants it
 CONTENT = ("LICENSE", "NOTICE", "README.md", "bundle", "configs", "docs", "metadata.json", "models", "pyproject.toml")
 CONTENT += ("CITATION.cff", "CONTRIBUTING.md", "SECURITY.md")  # linked from the pages
-CONTENT += ("tests/samples",)  # what inference.json restores when it is told nothing else
+CONTENT += ("tests/samples",)  # input of inference.json by default
 MODEL_INFO = "models/model_info.json"  # holds the checksum of the zip, so it cannot be in it
-# The zip depends on the files' content alone: no time of a commit or a checkout, and no compression, whose bytes differ
-# between versions of zlib and which would save a tenth.
+# The zip depends only on the files' content. It has no time of a commit or a checkout. It is not compressed, since
+# compressed bytes differ between versions of zlib, and compression would save only a tenth.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-# What hubs read of a card before its text.
+# Metadata that hubs read before the text of a card.
 CARD_HEAD = """---
 license: apache-2.0
 library_name: monai
@@ -35,16 +35,16 @@ tags: [monai, medical, image-restoration, ct, mri, pet]
 
 
 def git(*arguments: str) -> bytes:
-    """What a git command prints; line ends are those of the repository."""
+    """Output of a git command, with the line ends of the repository."""
     command = ["git", "-c", "core.autocrlf=false", *arguments]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
 
 
 def committed_files() -> dict[str, bytes]:
-    """Content of the bundle's files at the last commit, by path; refuses when the working tree has others."""
+    """Content of the bundle's files at the last commit, by path; the script ends if the working tree differs."""
     changed = git("status", "--porcelain", "--", *CONTENT, f":!{MODEL_INFO}").decode()
     if changed:
-        sys.exit(f"uncommitted changes would not be in the package, commit or remove them:\n{changed.rstrip()}")
+        sys.exit(f"commit or remove these changes, since the package holds only committed files:\n{changed.rstrip()}")
     with tarfile.open(fileobj=io.BytesIO(git("archive", "--format=tar", "HEAD", *CONTENT))) as archive:
         files = {entry.name: file.read() for entry in archive if (file := archive.extractfile(entry)) is not None}
     return {name: files[name] for name in sorted(files) if name != MODEL_INFO}
@@ -62,7 +62,7 @@ def as_zip(files: dict[str, bytes]) -> bytes:
 
 
 def hub_card(card: str) -> str:
-    """The model card on its own, without pictures and links to files of the bundle, which are not beside it."""
+    """The model card without pictures and links to files of the bundle, which are not in its folder."""
     alone = re.sub(r"^!\[[^\]]*\]\((?!\w+:)[^)]*\)\n+", "", card, flags=re.MULTILINE)
     return CARD_HEAD + re.sub(r"\[([^\]]*)\]\((?!\w+:|#)[^)]*\)", r"\1", alone)
 
@@ -78,7 +78,7 @@ def hub_files(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files, each whole or not at all."""
+    """Write files, each completely or not at all."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,11 +87,11 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def add_model_info(version: str, package: bytes, source: str) -> None:
-    """Say where the version can be downloaded; the checksum is a SHA-1, as in MONAI's model zoo."""
+    """Write the address of the version; the checksum is a SHA-1, as in MONAI's model zoo."""
     checksum = hashlib.sha1(package, usedforsecurity=False).hexdigest()
     key, known = f"{NAME}_v{version}", json.loads((ROOT / MODEL_INFO).read_text())
     if known.get(key, {"checksum": checksum})["checksum"] != checksum:
-        sys.exit(f"version {version} is published with other content: raise the version")
+        sys.exit(f"version {version} is published with other content: increase the version")
     entry = {"checksum": checksum, "source": f"{source.rstrip('/')}/{key}.zip"}
     (ROOT / MODEL_INFO).write_text(json.dumps({**known, key: entry}, indent=4) + "\n")
 
@@ -100,7 +100,7 @@ def main() -> None:
     """Write both zips, which are the same, SHA256SUMS, and the folder for a hub."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "package", help="folder to write to")
-    parser.add_argument("--source", help=f"address of the release's files; given, {MODEL_INFO} gets an entry")
+    parser.add_argument("--source", help=f"address of the release's files, for an entry in {MODEL_INFO}")
     arguments = parser.parse_args()
     files = committed_files()
     package, version = as_zip(files), json.loads(files["metadata.json"])["version"]

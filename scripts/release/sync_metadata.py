@@ -1,6 +1,6 @@
-"""Keep the metadata.json at the top a byte-identical copy of configs/metadata.json, the real one.
+"""Keep metadata.json in the repository's root a byte-identical copy of configs/metadata.json, the original.
 
-A symbolic link would do, but zip archives turn links into text files.
+A symbolic link is not possible, since zip archives turn links into text files.
 """
 
 import argparse

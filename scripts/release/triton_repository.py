@@ -19,10 +19,11 @@ from bundle.tat.export.files import export, read_source
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"  # the names that Triton's PyTorch backend gives to positions
-# The optimised executor compiles anew for each size of image that it meets.
+# The optimised executor compiles again for each size of image.
 TORCHSCRIPT_PARAMETERS = 'parameters { key: "DISABLE_OPTIMIZED_EXECUTION" value { string_value: "true" } }\n'
 CONFIG = """\
 # Untested with a Triton server. The network only: scale to [0, 1], pad to multiples of 8 and undo both in the client.
+
 name: "{name}"
 platform: "{platform}"
 max_batch_size: 16
@@ -47,7 +48,7 @@ def rename_onnx(source: Path, target: Path) -> None:
 
 
 def write_repository(exported: Path, out: Path) -> None:
-    """Lay out ``tat_torchscript`` and ``tat_onnx``, whole or not at all."""
+    """Write ``tat_torchscript`` and ``tat_onnx``, completely or not at all."""
     image = onnx.load(exported / "model.onnx").graph.input[0]
     n_channels = image.type.tensor_type.shape.dim[1].dim_value
     with folder_written_whole(out) as folder:
@@ -65,10 +66,14 @@ def write_repository(exported: Path, out: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Export, check, lay out."""
+    """Export the network, check the files and write the repository."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "triton-models", help="folder; replaced if there")
-    parser.add_argument("--exported", type=Path, help="folder that tat export wrote; default: export now (minutes)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "triton-models", help="folder for the repository; it is replaced"
+    )
+    parser.add_argument(
+        "--exported", type=Path, help="output folder of tat export (default: export now, which takes minutes)"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         exported = options.exported or Path(folder)

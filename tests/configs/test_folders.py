@@ -86,7 +86,7 @@ def test_a_subject_that_was_not_weighed_fails_and_the_other_goes_on(bids, foreig
 def test_pet_scale_holds_over_the_sidecar_and_says_so(bids, caplog):
     _, network, _ = restore(bids / "sub-01", pet_scale=FACTOR / 2)
     assert network.brightest * 20 == pytest.approx(10_000 * FACTOR, rel=1e-5)
-    assert "pet_scale 0.0002 is taken, not the factor 0.0004 that the sidecar gives" in caplog.messages
+    assert "pet_scale 0.0002 is used, not the factor 0.0004 of the sidecar" in caplog.messages
 
 
 def test_a_case_is_restored_again_when_its_sidecar_was_corrected(bids):

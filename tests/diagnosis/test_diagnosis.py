@@ -195,7 +195,7 @@ def test_what_cannot_be_diagnosed_is_refused(tmp_path):
     parser = read_configs([], train={"datalist": [{"modality": "CT"}] * 3}, loss={"_target_": "torch.nn.L1Loss"})
     with pytest.raises(RefusedInputError, match="n_batches is 1"):
         draw_samples(parser, 1)
-    with pytest.raises(RefusedInputError, match="hold CT: at least two tasks"):
+    with pytest.raises(RefusedInputError, match="hold CT: pass data of at least two tasks"):
         draw_samples(parser, 2)
     with pytest.raises(RefusedInputError, match=r"model.pt do not exist: pass the model.pt"):
         read_network(parser, tmp_path / "model.pt")

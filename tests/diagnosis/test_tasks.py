@@ -106,11 +106,12 @@ def test_all_files_are_written(options, tmp_path):
     counts = {row["features"]: row["n_recognised"] for row in read(out / "task_recognition.csv")}
     of_tasks = [
         *(
-            f"{names[0]}: the nearest centroid of {features} tells the task of {n_right} of 12 patches"
+            f"{names[0]}: the nearest centroid of {features} gives the right task for {n_right} of 12 patches"
             for features, n_right in counts.items()
         ),
-        f"{names[0]}: generated kernels weigh 0.0e+00 of the shared ones at most, what differs between tasks 0.0e+00",
-        f"{names[1]}: a static network has no task representation, passed over",
+        f"{names[0]}: the root mean square of generated kernels is at most 0.0e+00 of that of the shared kernels, for "
+        "their differences between tasks 0.0e+00",
+        f"{names[1]}: left out, since a static network has no task representation",
     ]
     start = sentences.index(of_tasks[0])
     assert sentences[start : start + 4] == of_tasks
@@ -124,7 +125,7 @@ def test_degradations_are_compared_and_read_out(options, tmp_path):
     told = {("all", "task"), ("CT", "quality"), ("CT", "strength")}
     assert {(row["task"], row["what"]) for row in read(out / "readout.csv")} == told
     assert sum(", CT: " in one and "agree least, mean cosine" in one for one in sentences) == 2
-    assert sum(": Z tells " in one for one in sentences) == 2
+    assert sum(": Z gives the right " in one for one in sentences) == 2
 
 
 def test_degradations_are_left_out_where_no_patch_is_asked_for(options, tmp_path):
@@ -172,7 +173,9 @@ def test_the_same_seed_gives_the_same_tables(options, tmp_path):
         sentences = diagnose_tasks(**{**options, "out": tmp_path / name})
     for table in ("gradient_cosines.csv", "task_representation.csv"):
         assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "two" / table).read_bytes()
-    assert re.search(r"training_log\.csv does not exist: no picture of loss weight and difficulty", sentences[0])
+    assert re.search(
+        r"training_log\.csv does not exist, so there is no picture of loss weight and difficulty", sentences[0]
+    )
     assert not (tmp_path / "one" / "training.png").exists()
 
 
@@ -191,11 +194,11 @@ def test_a_static_network_alone_has_gradients_only(options, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"n_batches": 1}, "at least 2 are needed"),
+        ({"n_batches": 1}, "pass 2 or more"),
         ({"weights": "none.pt"}, r"weights none.pt do not exist: pass the model.pt"),
         ({"weights": "../static/model.pt"}, "of another architecture"),
         ({"datalist": "none.json"}, "cannot read the datalist .*none.json"),
-        ({"datalist": "../one_task.json"}, "hold CT: at least two tasks"),
+        ({"datalist": "../one_task.json"}, "hold CT: pass data of at least two tasks"),
         ({"checkpoint": "../adaptive/model.pt"}, "holds no TaskAdaptiveLoss"),
         ({"training_log": "../tiny.json"}, "tiny.json: .* no positive error and weight|is no training log"),
         ({"config_file": "none.json"}, "cannot read the configs none.json"),
@@ -214,7 +217,7 @@ def test_what_cannot_be_diagnosed_is_refused_in_one_line(options, tmp_path, more
 
 
 def test_overlays_of_a_twin_need_its_weights(options):
-    with pytest.raises(RefusedInputError, match=r"twin_config any\.json is of no network: pass twin"):
+    with pytest.raises(RefusedInputError, match=r"twin_config is any\.json, but twin is missing: pass twin"):
         diagnose_tasks(**options, twin_config="any.json")
 
 

@@ -72,6 +72,8 @@ def test_finds_in_code(module, line, says):
         f'"""Is the same.\n\n>>> {LONG}\n"""\n',
         'x = "told"\n',
         f'x = "SELECT {LONG}"\n',
+        f'x = "{" ".join(["Name"] * 31)}"\n',
+        'x = "one two three four five %.3g mm"\n',
     ],
 )
 def test_lets_code_pass(module):

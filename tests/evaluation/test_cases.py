@@ -52,7 +52,7 @@ def test_reads_the_three_volumes(dataset):
         (np.zeros((7, 9, 4)), 0.0, r"restored.nii.gz \(shape \(7, 9, 4\).* is not on the grid of .*low.nii.gz"),
         (np.zeros((7, 9, 3)), 0.01, "is not on the grid of"),
         (np.full((7, 9, 3), np.nan), 0.0, "holds NaN or infinite values"),
-        (np.zeros((7, 9, 3, 2)), 0.0, "has 4 axes, 3 can be scored"),
+        (np.zeros((7, 9, 3, 2)), 0.0, "has 4 axes, but a score needs 3"),
     ],
 )
 def test_a_restoration_that_cannot_be_scored_is_refused(dataset, volume, shift, message):
@@ -93,7 +93,7 @@ def test_entries_are_checked(dataset):
     for testing, message in (
         ([], "section 'testing' .* is empty"),
         ([{"image": "scan.nrrd", "modality": "CT"}], r"lacks \['label'\]"),
-        ([{"image": "scan.png", "label": "scan.png", "modality": "CT"}], "is none of the formats that are scored"),
+        ([{"image": "scan.png", "label": "scan.png", "modality": "CT"}], "has a format that cannot be scored"),
         ([{"image": "scan.nrrd", "label": "scan.nrrd", "modality": "CT"}], "scan.nrrd: its header is missing"),
     ):
         (dataset / "datalist.json").write_text(json.dumps({"testing": testing}))

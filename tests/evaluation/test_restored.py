@@ -163,7 +163,7 @@ def test_a_case_of_constant_slices_is_counted_and_named(dataset):
     head = {"modality": "CT", "case": "air", "unit": "HU", "n_slices": "0", "n_constant": "3", "mri_scale": "fixed"}
     assert table[:2] == [{**head, **empty, "method": method} for method in ("input", "restored")]
     assert text.splitlines()[1] == "CT: 9 slices in 2 scans, 5 more not scored (constant label)"
-    assert "scans not scored at all (constant label in every slice): 1, air" in text.splitlines()
+    assert "scans without a score (constant label in every slice): 1, air" in text.splitlines()
 
 
 @pytest.mark.parametrize("factor", [1 / 1400, 20.0])

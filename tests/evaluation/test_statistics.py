@@ -152,8 +152,8 @@ def test_what_cannot_be_told_is_none():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bootstrap_interval(np.array([1.0])), "1 values or groups have no interval"),
-        (lambda: bootstrap_interval(normal(4), groups=["a"] * 4), "1 values or groups have no interval"),
+        (lambda: bootstrap_interval(np.array([1.0])), "2 values or groups or more, there are 1"),
+        (lambda: bootstrap_interval(normal(4), groups=["a"] * 4), "2 values or groups or more, there are 1"),
         (lambda: bootstrap_interval(normal(4), groups=["a"]), "1 groups for 4 values"),
         (lambda: bootstrap_interval(normal(4), level=95), r"level 95 is outside \(0, 1\)"),
         (lambda: bootstrap_interval(np.array([1.0, np.nan])), "not a row of finite numbers"),

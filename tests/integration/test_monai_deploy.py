@@ -182,7 +182,7 @@ def test_refusals_end_in_one_line_and_the_other_series_goes_on(tmp_path):
     done = app(tmp_path / "study", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("refused: 2 cases failed (")
-    assert "this is another modality or unit" in done.stdout
+    assert "this scan has another modality or unit" in done.stdout
     assert "5.000 mm apart, the others 2.500 mm: 1 slice is missing between them" in done.stdout
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one_slice", "report.html", "report.json"]

@@ -20,7 +20,7 @@ def test_coarsening_undoes_refining(n, more, seed):
 def test_the_field_of_view_stays(n, n_fine):
     """Both edges, in coarse pixels: the centres lie half a pixel within them."""
     if n_fine < n:
-        with pytest.raises(RefusedInputError, match="not finer"):
+        with pytest.raises(RefusedInputError, match="n_fine of at least n"):
             FourierGrid(n, n_fine)
         return
     grid, side = FourierGrid(n, n_fine), n / n_fine

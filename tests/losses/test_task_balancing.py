@@ -76,7 +76,7 @@ def test_root_mean_square_of_a_perfect_prediction_has_a_gradient():
 
 
 def test_unknown_measure_is_refused():
-    with pytest.raises(ValueError, match="measure is mean_square: one of mean_absolute, root_mean_square"):
+    with pytest.raises(ValueError, match="measure is mean_square: pass one of mean_absolute, root_mean_square"):
         TaskAdaptiveLoss(measure="mean_square")
 
 

@@ -67,7 +67,7 @@ def test_every_adaptive_convolution_is_met_once():
 
 
 def test_what_has_no_mean_kernels_is_refused():
-    with pytest.raises(ValueError, match="no image to take the mean kernels of"):
+    with pytest.raises(ValueError, match="there is no image for the mean kernels"):
         freeze_kernels(make_network(), [])
     with pytest.raises(ValueError, match="a static network generates no kernels"):
         freeze_kernels(TAT(**TINY, adaptive=False), [torch.rand(1, 1, 16, 16)])

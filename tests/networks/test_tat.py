@@ -97,13 +97,13 @@ def test_any_even_width_that_the_heads_divide(changes):
         ({"heads": (3, 2, 4, 8)}, "3 heads do not divide the width 8 of level 1"),
         ({"heads": (1, 2, 4)}, "heads is"),
         ({"num_blocks": (1, 0, 1, 1)}, "num_blocks is"),
-        ({"out_channels": 2}, "1 channels in and 2 out"),
-        ({"in_channels": 2}, "2 channels in and 1 out"),
-        ({"in_channels": 4, "out_channels": 2}, "4 channels in and 2 out"),
+        ({"out_channels": 2}, "in_channels is 1 and out_channels is 2"),
+        ({"in_channels": 2}, "in_channels is 2 and out_channels is 1"),
+        ({"in_channels": 4, "out_channels": 2}, "in_channels is 4 and out_channels is 2"),
         ({"train_size": 100}, "train_size is 100"),
         ({"train_size": None, "tlc_window": 100}, "tlc_window is 100"),
         ({"train_size": None, "tlc_window": 0}, "tlc_window is 0"),
-        ({"train_size": 32, "tlc_window": 48}, "train_size is 32 and tlc_window 48"),
+        ({"train_size": 32, "tlc_window": 48}, "train_size is 32 and tlc_window is 48"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(changes, message):

@@ -90,7 +90,7 @@ def test_uncommitted_changes_are_refused(repository, changed, mark):
     (repository / changed).write_text("x = 1\n")
     done = run_package(repository)
     assert done.returncode == 1
-    assert done.stderr.startswith("uncommitted changes would not be in the package, commit or remove them:\n")
+    assert done.stderr.startswith("commit or remove these changes, since the package holds only committed files:\n")
     assert f"{mark} {changed}" in done.stderr
     assert not (repository / "build").exists()
 
@@ -132,7 +132,7 @@ def test_published_version_keeps_its_content(repository):
     git(repository, "commit", "--quiet", "--all", "--message", "more")
     done = run_package(repository, "--source", address)
     assert done.returncode == 1
-    assert done.stderr == f"version {VERSION} is published with other content: raise the version\n"
+    assert done.stderr == f"version {VERSION} is published with other content: increase the version\n"
 
 
 @pytest.mark.filterwarnings("ignore:No hash value provided")  # MONAI checks no checksum of a bundle

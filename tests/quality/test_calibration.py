@@ -58,7 +58,7 @@ def test_that_of_other_weights_is_not_taken(weights, caplog):
     weights.with_name(FILE_NAME).write_text(json.dumps(content("1" * 64)))
     with caplog.at_level(logging.WARNING):
         assert read_calibration(weights) == NO_CALIBRATION
-    assert "belongs to other weights than model.pt: no verdict is given" in caplog.text
+    assert "was made for other weights than model.pt: no verdict is given" in caplog.text
 
 
 def test_without_one_there_is_none(weights, tmp_path):
@@ -69,5 +69,5 @@ def test_without_one_there_is_none(weights, tmp_path):
 @pytest.mark.parametrize("text", ["no JSON", "[]", '{"weights_sha256": "1"}', '{"modalities": {"CT": {}}}'])
 def test_one_that_cannot_be_understood_is_refused(weights, text):
     weights.with_name(FILE_NAME).write_text(text)
-    with pytest.raises(RefusedInputError, match=r"calibration.json is no calibration: .* make it anew"):
+    with pytest.raises(RefusedInputError, match=r"calibration.json is no calibration \(.*\): make a new one"):
         read_calibration(weights)

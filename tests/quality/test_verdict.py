@@ -51,7 +51,7 @@ def test_without_a_calibration_there_is_no_guess():
 
 def test_a_modality_that_was_not_calibrated_is_told():
     measures = replace(measured(lambda clean: clean), modality=Modality.MRI)
-    assert judge(measures, calibration()).reasons == ("these weights were not calibrated for MRI",)
+    assert judge(measures, calibration()).reasons == ("the verdict of these weights was not calibrated for MRI",)
 
 
 def test_too_little_tissue_is_looked_at():
@@ -60,21 +60,19 @@ def test_too_little_tissue_is_looked_at():
 
 def test_a_scan_unlike_training_is_looked_at():
     far = measured(lambda clean: clean, representation=7.5)
-    assert "another kind of scan than in training (distance 7.5" in judge(far, calibration()).reasons[0]
+    assert "this scan differs from those of training (distance 7.5" in judge(far, calibration()).reasons[0]
     assert judge(replace(far, representation=4.0), calibration()).verdict == "as trained"
 
 
 def test_measures_beyond_those_of_the_calibration_are_looked_at():
     narrow = calibration(ranges={"edge_ratio": (2.0, 3.0)})
-    assert (
-        "lies below all that the verdict was calibrated on" in judge(measured(lambda clean: clean), narrow).reasons[0]
-    )
+    assert "is below that of all calibration scans" in judge(measured(lambda clean: clean), narrow).reasons[0]
 
 
 def test_a_noisy_scan_that_was_left_alone_is_looked_at():
     measures = CaseMeasures(Modality.CT, 1, (one_slice(change_flat=0.5, change_edges=0.4, change_body=0.5),))
     assert judge(measures, calibration()).reasons == (
-        "next to nothing was restored: the change is 0.5 HU, the noise of the input 20 HU",
+        "almost nothing was restored: the change is 0.5 HU, less than 10 % of the noise of the input (20 HU)",
     )
 
 

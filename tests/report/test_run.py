@@ -108,7 +108,7 @@ def test_a_thorough_report_shows_where_the_network_is_not_sure(scan, weights):
 
     out, _ = restore(scan, weights, Shift(), report="thorough")
     assert read_record(out / "body").quality.measures.disagreement > 1.0
-    assert "Where the network is not sure" in (out / "report.html").read_text()
+    assert "Uncertainty of the network" in (out / "report.html").read_text()
     shutil.rmtree(out)
     restore(scan, weights, torch.nn.Identity(), report="thorough")
     assert read_record(out / "body").quality.measures.disagreement == pytest.approx(0.0, abs=1e-3)

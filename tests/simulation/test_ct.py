@@ -159,7 +159,7 @@ def test_a_missing_package_is_named_with_its_remedy(body, monkeypatch):
 
 def test_refuses_another_grid_than_the_projector_was_made_for():
     beam = ParallelBeam((8, 9), 1.0, 4)
-    with pytest.raises(RefusedInputError, match=r"made for \(8, 9\)"):
+    with pytest.raises(RefusedInputError, match=r"pass shape \(8, 9\)"):
         beam.forward(np.zeros((9, 8)))
     with pytest.raises(RefusedInputError, match="sinogram has shape"):
         beam.adjoint(np.zeros((4, 9)))

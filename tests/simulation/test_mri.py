@@ -94,7 +94,7 @@ def test_any_centred_part_is_cropped(image, n_kept):
 
 @pytest.mark.parametrize("n_kept", [(0, 9), (54, 9)])
 def test_refuses_more_lines_than_there_are(image, n_kept):
-    with pytest.raises(RefusedInputError, match="pass 1 to as many as it has"):
+    with pytest.raises(RefusedInputError, match="pass at least 1 and at most its sides"):
         crop_kspace(image, n_kept)
 
 

@@ -93,7 +93,7 @@ def test_amounts_are_even_in_their_logarithm():
 
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (1.6, 0.05)])
 def test_an_interval_without_a_logarithm_or_upside_down_is_refused(interval):
-    with pytest.raises(ValueError, match="must be above 0 and rise"):
+    with pytest.raises(ValueError, match="pass ascending values above 0"):
         RandNoiseLeveld(amounts={"CT": interval})
 
 

@@ -135,7 +135,7 @@ def test_pet_keeps_the_mean_and_measures_negative_uptake_as_none():
         ({"dose_fraction": (0.0, 0.1)}, "dose_fraction"),
         ({"count_fraction": (0.1, 0.6)}, "count_fraction is 0.1 to 0.6: pass ascending values above 0, up to 0.5"),
         ({"count_fraction": (float("nan"), 0.5)}, "count_fraction"),
-        ({"keys": ["label", "other"]}, "one clean image makes one degraded image"),
+        ({"keys": ["label", "other"]}, "pass one key, that of the clean image"),
     ],
 )
 def test_absurd_options_are_refused(options, reason):

@@ -53,7 +53,7 @@ def test_the_advised_switch_is_the_one_for_the_grid_of_the_file(upsampling, fact
     ("kept", "trained", "message"),
     [
         ((0.5, 0.5), QUARTER, r"5\d % x 5\d % of k-space, and the weights complete 25 % of each axis: pass --mri_up"),
-        ((0.25, 0.6), QUARTER, r"holds 2\d % x 6\d % of k-space, .*: use weights that were trained on it"),
+        ((0.25, 0.6), QUARTER, r"holds 2\d % x 6\d % of k-space, .*: use weights that were trained on this part"),
         ((0.4, 1.0), QUARTER, r"holds 4\d % x 100 % of k-space"),
         (
             (0.9, 0.9),
@@ -108,7 +108,7 @@ def test_a_slice_too_small_to_tell_passes_with_a_warning(caplog):
     item = small()
     CheckInDistributiond("image", QUARTER)(item)
     assert json.loads(item["image"].meta["kspace_kept"]) == [None, None]
-    assert "nothing tells how much of k-space" in caplog.text
+    assert "cannot estimate how much of k-space" in caplog.text
 
 
 def test_where_the_pixels_tell_nothing_the_header_is_believed(caplog):
@@ -127,4 +127,4 @@ def test_where_the_header_tells_another_matrix_it_is_told(caplog):
         item = scan()
         item["image"].meta["acquired_shares"] = json.dumps([0.25, share])
         CheckInDistributiond("image", QUARTER)(item)
-        assert sum("the pixels are believed" in message for message in caplog.messages) == n_warnings
+        assert sum("the pixels are used" in message for message in caplog.messages) == n_warnings

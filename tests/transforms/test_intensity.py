@@ -153,7 +153,7 @@ def test_voxels_outside_the_range_are_counted_and_reported(caplog):
 @pytest.mark.parametrize(("modality", "value"), [("MRI", -3.0), ("CT", 30000.0)])
 def test_an_image_in_another_unit_is_refused_by_name(modality, value):
     image = MetaTensor(torch.full((1, 3, 3), value), meta={"filename_or_obj": "/scans/a.nii"})
-    with pytest.raises(ValueError, match=r"/scans/a\.nii: 9 of 9 voxels .* this is another modality or unit"):
+    with pytest.raises(ValueError, match=r"/scans/a\.nii: 9 of 9 voxels .* this scan has another modality or unit"):
         ScaleByModalityd("image")({"image": image, "modality": modality})
 
 
@@ -210,7 +210,9 @@ def test_pet_scale_is_for_pet_alone():
 
 def test_pet_scale_meets_no_dicom():
     image = MetaTensor(torch.rand(1, 4, 4, 4), meta={"modality": "PT", "filename_or_obj": "/pet/1.dcm"})
-    with pytest.raises(ValueError, match=r"/pet/1\.dcm: pet_scale is 2\.0: DICOM is brought to SUV by its own header"):
+    with pytest.raises(
+        ValueError, match=r"/pet/1\.dcm: pet_scale is 2\.0: leave it out, the header of DICOM gives the factor"
+    ):
         ScaleByModalityd("image", pet_scale=2.0)({"image": image, "modality": "PET"})
 
 

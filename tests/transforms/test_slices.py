@@ -19,7 +19,7 @@ def test_as_many_are_left_out_at_either_end_and_voxels_stay_in_place(depth, n_sl
     data = {"image": image, "label": image, "n_slices": n_slices}
     transform = CentralSlicesd(["image", "label"])
     if n_slices > depth:
-        with pytest.raises(RefusedInputError, match=f"of a volume of {depth}"):
+        with pytest.raises(RefusedInputError, match=f"for a volume of {depth} slices: pass 1 to {depth}"):
             transform(data)
         return
     kept = transform(data)["label"]
@@ -46,7 +46,7 @@ def test_without_a_number_all_are_kept_and_missing_keys_are_skipped():
 
 
 def test_none_is_refused():
-    with pytest.raises(RefusedInputError, match="0 central slices"):
+    with pytest.raises(RefusedInputError, match="n_slices is 0 for a volume of 3 slices"):
         CentralSlicesd("image")({"image": volume(3), "n_slices": 0})
 
 

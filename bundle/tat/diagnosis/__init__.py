@@ -1,4 +1,4 @@
-"""What a trained network makes of the tasks: gradients, representations, the course of training."""
+"""Diagnosis of a trained network by task: gradients, representations, the course of training."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Patches whose degradation is known: clean ones of many persons, each degraded in every way of its task."""
+"""Patches with a known degradation: clean patches of many persons, with all degradations of their task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bundle.tat.transforms import LabelAsImaged
 
 Patch = NDArray[np.float32]
 
-# Of so many places that are drawn, the patch is taken that holds most of the body.
+# Number of places that are drawn; the patch with most of the body is taken.
 N_PLACES: Final = 8
 
 
@@ -34,9 +34,9 @@ class Degradation:
 
     Args:
         task: of the patch.
-        quality: what kind it is, in the words of the tables: texture of the noise of CT, width of its correlation in
-            PET, part of k-space in MRI.
-        strength: how strong the noise is: deviation in HU, or over the uptake; ``None`` for MRI.
+        quality: kind of the degradation, in the words of the tables: texture of the noise in CT, width of the noise's
+            correlation in PET, part of k-space in MRI.
+        strength: standard deviation of the noise: in HU for CT, relative to the uptake for PET; ``None`` for MRI.
     """
 
     task: str
@@ -63,7 +63,7 @@ class Degradation:
 KEPT_PARTS: Final = {f"{kept:.0%} kept": kept for kept in (0.25, 0.4, 0.55, 0.7)}
 # Pixels.
 WIDTHS: Final = {f"width {fwhm:g}": fwhm for fwhm in (1.0, 2.0, 3.0)}
-# The one in the middle is what gradients are compared at.
+# Gradients are compared at the middle level.
 CT_LEVELS: Final = (8.0, 16.0, 32.0)
 PET_LEVELS: Final = (0.1, 0.2, 0.4)
 DEGRADATIONS: Final = (
@@ -80,9 +80,9 @@ class CleanPatch:
 
     Args:
         task: of the scan.
-        person: whom it shows; the name of the scan where the list does not say.
+        person: name of the subject; the name of the scan where the list has no subject.
         pixels: on the network's scale, ``(H, W)``.
-        seed: of what degrades it.
+        seed: of the degradation.
     """
 
     task: str
@@ -91,7 +91,7 @@ class CleanPatch:
     seed: int
 
 
-# Degradation -> each patch of its task, with what became of it.
+# Degradation -> pairs of a clean patch of its task and the degraded patch.
 Samples = Mapping[Degradation, Sequence[tuple[CleanPatch, Patch]]]
 
 
@@ -100,7 +100,7 @@ def draw_clean(parser: ConfigParser, n_patches: int, *, seed: int = 0) -> list[C
 
     Args:
         parser: training configs.
-        n_patches: of each person and task, all of the person's first scan.
+        n_patches: number of patches of each person and task, all from the person's first scan.
         seed: of the places.
 
     Returns:
@@ -110,7 +110,7 @@ def draw_clean(parser: ConfigParser, n_patches: int, *, seed: int = 0) -> list[C
         RefusedInputError: ``n_patches`` is not positive.
     """
     if n_patches < 1:
-        raise RefusedInputError(f"n_patches is {n_patches}: at least 1 of each person is needed")
+        raise RefusedInputError(f"n_patches is {n_patches}: pass 1 or more, the number for each person")
     first: dict[tuple[str, str], Mapping[str, Any]] = {}
     for item in parser.get_parsed_content("train#datalist"):
         first.setdefault((str(item["modality"]), _person(item)), item)
@@ -135,11 +135,11 @@ def group_by_degradation(
     """Degrade each patch in every way of its task.
 
     Args:
-        patches: clean ones.
-        degradations: ways of all tasks.
+        patches: clean patches.
+        degradations: degradations of all tasks.
 
     Returns:
-        Degradation -> each patch of its task, with what became of it. The noise of a patch is drawn anew for each.
+        Degradation -> pairs of a clean patch of its task and the degraded patch. Each pair has its own noise.
     """
     groups: dict[Degradation, list[tuple[CleanPatch, Patch]]] = defaultdict(list)
     for number, degradation in enumerate(degradations):
@@ -150,7 +150,7 @@ def group_by_degradation(
 
 
 def _draw_patch(volume: Patch, side: int, body: float, random: np.random.Generator) -> Patch:
-    """Of ``N_PLACES`` patches of slices ``(W, H, D)``, the one with most pixels above a level."""
+    """Draw ``N_PLACES`` patches from slices ``(W, H, D)``, and take the one with most pixels above a level."""
     width, height, depth = volume.shape
     places = random.integers((width - side + 1, height - side + 1, depth), size=(N_PLACES, 3)).tolist()
     drawn = [volume[x : x + side, y : y + side, z] for x, y, z in places]

@@ -20,18 +20,18 @@ from bundle.tat.diagnosis.readout import Readout
 from bundle.tat.diagnosis.representation import GeneratedSize, PrincipalComponents
 from bundle.tat.refusal import RefusedInputError
 
-# Colours of Okabe and Ito, which the colour-blind tell apart, and a marker for each.
+# Colours of Okabe and Ito, which colour-blind readers can distinguish, and a marker for each.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS: Final = ("o", "s", "^", "D", "v")
 # Column of a task's PSNR in the log of the validations, before the name of the task.
 VALIDATION_PSNR: Final = "val_psnr_"
-# A line goes through the median of a logged step and so many before and after it.
+# A line goes through the median of a logged step and this number of steps before and after it.
 MEDIAN_REACH: Final = 7
 
 
 @dataclass(frozen=True)
 class TaskCurve:
-    """How one task fared in training.
+    """The course of training of one task.
 
     Args:
         iterations: logged steps, ascending.
@@ -48,13 +48,13 @@ def read_training_log(path: Path) -> dict[str, TaskCurve]:
     """Read the ``training_log.csv`` that training writes.
 
     Args:
-        path: the file; of its columns, ``iteration``, ``task``, ``error`` and ``weight`` are read.
+        path: the file; the columns ``iteration``, ``task``, ``error`` and ``weight`` are read.
 
     Returns:
         Task -> its curve.
 
     Raises:
-        RefusedInputError: the file cannot be read, lacks a column or a row, or holds what is no positive number.
+        RefusedInputError: the file cannot be read, lacks a column or a row, or holds a value that is not positive.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -63,10 +63,14 @@ def read_training_log(path: Path) -> dict[str, TaskCurve]:
                 for row in csv.DictReader(file)
             ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise RefusedInputError(f"{path} is no training log ({type(error).__name__}: {error})") from error
+        raise RefusedInputError(
+            f"{path} is no training log ({type(error).__name__}: {error}): pass training_log.csv"
+        ) from error
     bad = [row for row in rows if not all(math.isfinite(value) and value > 0 for value in row[2:])]
     if bad or not rows:
-        raise RefusedInputError(f"{path}: {len(bad)} of {len(rows)} rows hold no positive error and weight")
+        raise RefusedInputError(
+            f"{path}: {len(bad)} of {len(rows)} rows hold no positive error and weight: pass the unchanged file"
+        )
     curves = {}
     for task in sorted({row[0] for row in rows}):
         _, iterations, errors, weights = zip(*sorted(row for row in rows if row[0] == task), strict=True)
@@ -78,13 +82,13 @@ def read_validation_log(path: Path) -> dict[str, dict[int, float]]:
     """Read the ``validation_log.csv`` that training writes.
 
     Args:
-        path: the file; of its columns, ``epoch`` and those of the tasks' PSNR are read.
+        path: the file; the column ``epoch`` and the columns of the tasks' PSNR are read.
 
     Returns:
         Task -> epoch -> PSNR [dB].
 
     Raises:
-        RefusedInputError: the file cannot be read, lacks these columns or holds what is no number.
+        RefusedInputError: the file cannot be read, lacks these columns, or holds a value that is no number.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -92,18 +96,20 @@ def read_validation_log(path: Path) -> dict[str, dict[int, float]]:
         tasks = [name.removeprefix(VALIDATION_PSNR) for name in rows[0] if name.startswith(VALIDATION_PSNR)]
         return {task: {int(row["epoch"]): float(row[VALIDATION_PSNR + task]) for row in rows} for task in tasks}
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-        raise RefusedInputError(f"{path} is no validation log ({type(error).__name__}: {error})") from error
+        raise RefusedInputError(
+            f"{path} is no validation log ({type(error).__name__}: {error}): pass validation_log.csv"
+        ) from error
 
 
 def draw_cosines(found: Mapping[str, Sequence[GradientCosine]], *, data: str) -> Figure:
-    """Draw a heat map of mean cosines for each network; pairs of tasks downwards, groups of parameters to the right.
+    """Draw a heat map of mean cosines for each network: rows are pairs of tasks, columns groups of parameters.
 
     Args:
         found: name of a network -> its cosines; all of the same tasks.
-        data: where the samples come from, for the title.
+        data: origin of the samples, for the title.
 
     Returns:
-        The figure, made without pyplot: no window, no global state, drawn by Agg when it is saved as PNG.
+        The figure, made without pyplot: it has no window and no global state.
     """
     pairs = sorted(
         {(row.task, row.other) for rows in found.values() for row in rows}, key=lambda it: (it[0] == it[1], it)
@@ -169,7 +175,7 @@ def draw_degradations(found: Mapping[str, Mapping[str, Sequence[GradientCosine]]
 
 
 def draw_readouts(found: Mapping[str, Sequence[Readout]], *, data: str) -> Figure:
-    """Draw what a linear read-out of each of the features tells, persons held out.
+    """Draw the scores of a linear read-out of each of the features, for persons that it was not fitted to.
 
     Args:
         found: name of a network -> read-outs.
@@ -192,9 +198,9 @@ def draw_readouts(found: Mapping[str, Sequence[Readout]], *, data: str) -> Figur
         for place, one in enumerate(asked):
             panel.plot([place - 0.42, place + 0.42], [chances[one]] * 2, "k--", linewidth=1.0)
         panel.set_xticks(range(len(asked)), [f"{task}\n{what}" for task, what in asked])
-        panel.set(ylim=(0.0, 1.0), ylabel="share told", title=name)
+        panel.set(ylim=(0.0, 1.0), ylabel="score", title=name)
         panel.legend(title="features")
-    figure.suptitle(f"What a linear read-out tells of persons that it has not seen; dashed: chance\n{data}")
+    figure.suptitle(f"Scores of a linear read-out on persons that it was not fitted to; dashed: chance\n{data}")
     return figure
 
 
@@ -225,7 +231,7 @@ def draw_generated(found: Mapping[str, Mapping[str, GeneratedSize]], *, data: st
 def draw_training(
     curves: Mapping[str, TaskCurve], *, data: str, validations: Mapping[str, Mapping[int, float]] | None = None
 ) -> Figure:
-    """Draw loss weight and error of each task over training, on logarithmic scales, and what validations scored.
+    """Draw loss weight and error of each task over training, on logarithmic scales, and the validations' PSNR.
 
     Args:
         curves: task -> its curve.
@@ -258,14 +264,14 @@ def draw_training(
 def _draw_course(
     panel: Axes, steps: Sequence[int], values: Sequence[float], task: str, colour: str, marker: str
 ) -> None:
-    """Draw the values of single steps as points, which scatter, and their median over neighbours as a line."""
+    """Draw the values of single steps as points, and their running median as a line."""
     panel.plot(steps, values, linestyle="", color=colour, marker=marker, markersize=3.0, alpha=0.3)
     around = [values[max(place - MEDIAN_REACH, 0) : place + MEDIAN_REACH + 1] for place in range(len(values))]
     panel.plot(steps, [np.median(part) for part in around], color=colour, linewidth=2.0, label=task)
 
 
 def _fill_square(panel: Axes, rows: Sequence[GradientCosine]) -> AxesImage:
-    """Colour and write the cells of all pairs of one task's degradations."""
+    """Colour and label the cells of all pairs of one task's degradations."""
     names = sorted({name for row in rows for name in (row.task, row.other)})
     cells = np.full((len(names), len(names)), np.nan)
     for row in rows:
@@ -282,7 +288,7 @@ def _fill_square(panel: Axes, rows: Sequence[GradientCosine]) -> AxesImage:
 
 
 def _fill_map(panel: Axes, pairs: Sequence[tuple[str, str]], rows: Sequence[GradientCosine]) -> None:
-    """Colour and write the cells of one network; those without a cosine stay grey."""
+    """Colour and label the cells of one network; cells without a cosine stay grey."""
     cells = np.full((len(pairs), len(GROUPS)), np.nan)
     groups = list(GROUPS)
     for row in rows:

@@ -1,4 +1,4 @@
-"""Whether tasks, and degradations of one task, pull the network's parameters the same way: cosines of gradients.
+"""Agreement of the gradients of tasks, and of the degradations of one task, measured by their cosines.
 
 Source:
     Conflict of gradients (a cosine below 0): Yu et al. 2020, "Gradient Surgery for Multi-Task Learning",
@@ -32,8 +32,8 @@ _PART_OF_MODULE: Final = MappingProxyType(
     | dict.fromkeys(("up", "reduce"), "decoder")
 )
 
-# What gradients are compared on, and the parts of the network that it is made of. Up to "common", an adaptive and a
-# static network of one size hold the same parameters.
+# Groups of parameters on which gradients are compared, with the parts of the network in each. Up to "common", an
+# adaptive and a static network of one size have the same parameters.
 GROUPS: Final = MappingProxyType(
     {part: (part,) for part in _COMMON_PARTS}
     | {"common": _COMMON_PARTS, "tren": ("tren",), "weight_generation": ("weight_generation",)}
@@ -43,16 +43,17 @@ GROUPS: Final = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class GradientCosine:
-    """How well the gradients of two tasks agree on one group of parameters.
+    """Agreement of the gradients of two tasks on one group of parameters.
 
     Args:
         task: one task.
-        other: another one; the same one stands for its gradient on the batch before, the noise of the comparison.
+        other: another task. If it is the same task, the other gradient is of the batch before: this shows the noise of
+            the comparison.
         group: one of ``GROUPS``.
         mean: mean cosine over batches; ``None`` where a gradient is 0 in all of them.
-        sd: sample standard deviation over batches; ``None`` for fewer than two.
+        sd: sample standard deviation over batches; ``None`` for fewer than two batches.
         conflict: share of batches with a cosine below 0; ``None`` where there is no mean.
-        n: batches (for one task, pairs of batches) that have a cosine.
+        n: number of batches that have a cosine; for one task with itself, pairs of batches.
     """
 
     task: str
@@ -114,7 +115,7 @@ def gradient_of(
         network: a TAT; its parameters and their ``grad`` are left as they are.
         loss: called with image, prediction and label.
         image: ``(B, C, H, W)``.
-        label: likewise.
+        label: ``(B, C, H, W)``.
 
     Returns:
         Part of the network -> flat gradient.
@@ -132,7 +133,7 @@ def gradient_of(
 def compare_degradations(
     network: TAT, loss: Callable[[Tensor, Tensor, Tensor], Tensor], samples: Samples
 ) -> dict[str, list[GradientCosine]]:
-    """Compare the gradients of the degradations of each task, on the same clean patches of one person after another.
+    """Compare the gradients of the degradations of each task, person by person on the same clean patches.
 
     Args:
         network: a TAT; its parameters and their ``grad`` are left as they are.
@@ -140,8 +141,8 @@ def compare_degradations(
         samples: degradations, each with patches of the same persons in the same order.
 
     Returns:
-        Task -> cosines as of ``compare_tasks``, with the quality of a degradation in place of a task and a person in
-        place of a batch. One quality with itself is the same noise on the person before.
+        Task -> cosines as of ``compare_tasks``, with the quality of a degradation instead of a task, and a person
+        instead of a batch. A quality with itself compares the same noise on a person and on the person before.
     """
     device = next(network.parameters()).device
     n_slices = 1 + 2 * network.context
@@ -164,8 +165,8 @@ def compare_degradations(
 def part_of(name: str) -> str:
     """Part of the network that a parameter belongs to.
 
-    The factors of generated kernels (``adaptation``) count as weight generation wherever they stand, so that the other
-    parts hold the same parameters as in a static network.
+    The factors of generated kernels (``adaptation``) always count as weight generation. So the other parts have the
+    same parameters as in a static network.
 
     Args:
         name: of a parameter of TAT, such as ``decoder1.0.attention.depthwise.weight``.
@@ -183,11 +184,11 @@ def cosine(first: Gradient, second: Gradient, parts: Sequence[str]) -> list[floa
 
     Args:
         first: gradient of a network.
-        second: another one of the same network.
-        parts: those to look at; the network may lack some, but not all of them.
+        second: another gradient of the same network.
+        parts: parts to compare; the network may lack some of them, but not all.
 
     Returns:
-        The cosine in [-1, 1], alone in its list; the list is empty where a gradient is 0 and has no direction.
+        A list with the cosine in [-1, 1]; an empty list where a gradient is 0 and has no direction.
     """
     pairs = [(first[part].double(), second[part].double()) for part in parts if part in first]
     dot, norm, other_norm = (float(sum(products)) for products in zip(*map(_products, pairs), strict=True))
@@ -205,7 +206,7 @@ def by_person(samples: Sequence[tuple[CleanPatch, Patch]]) -> dict[str, list[tup
 def as_tensors(
     samples: Sequence[tuple[CleanPatch, Patch]], n_slices: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Image and label of samples ``(B, C, H, W)``; where a network sees neighbours, the slice stands for them."""
+    """Image and label of samples ``(B, C, H, W)``; copies of the slice are used as its neighbours."""
     label, image = (torch.from_numpy(np.stack(one))[:, None].to(device) for one in _unzip(samples))
     return image.expand(-1, n_slices, -1, -1), label
 
@@ -217,7 +218,7 @@ def _unzip(samples: Sequence[tuple[CleanPatch, Patch]]) -> tuple[list[Patch], li
 def _collect(
     values: dict[tuple[str, str, str], list[float]], now: Mapping[str, Gradient], before: Mapping[str, Gradient]
 ) -> None:
-    """Add the cosines of all pairs of one batch, and those of each with itself on the batch before."""
+    """Add the cosines of all pairs of one batch, and the cosine of each gradient with that of the batch before."""
     for one, other in combinations_with_replacement(now, 2):
         second = before.get(one) if one == other else now[other]
         if second is None:

@@ -1,4 +1,4 @@
-"""What a linear read-out can tell from features, of persons that it was not fitted to."""
+"""Linear read-out of task and degradation from features, for persons that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bundle.tat.networks import TAT
 
 Array = NDArray[np.float64]
 
-# Of the ridge, over the number of samples: features have a deviation of 1.
+# Strength of the ridge over the number of samples; features have a standard deviation of 1.
 PENALTY: Final = 0.01
 PIXELS: Final = "pixels"
 LEVEL_4: Final = "level 4"
@@ -25,13 +25,13 @@ Z: Final = "Z"
 
 @dataclass(frozen=True)
 class Features:
-    """What is known of samples.
+    """Features, degradation and person of samples.
 
     Args:
-        of_samples: name of the features -> ``(N, D)``: of the pixels without a network (mean, deviation and mean
-            difference of neighbours), of the encoder's last level (mean over the patch), and ``Z`` made of that.
-        degradations: of each sample.
-        persons: likewise.
+        of_samples: name of the features -> ``(N, D)``. There are three: pixels without a network (mean, deviation and
+            mean difference of neighbours), the mean of the encoder's last level over the patch, and its ``Z``.
+        degradations: degradation of each sample.
+        persons: person of each sample.
     """
 
     of_samples: Mapping[str, Array]
@@ -41,19 +41,19 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """How much a linear read-out of features tells.
+    """Score of a linear read-out of features.
 
     Args:
         task: ``CT``, ``MRI`` or ``PET``, or ``all``.
         what: ``task``, ``quality`` (of the degradation) or ``strength``.
-        features: their name.
-        score: share of samples that get their own class; for ``strength`` the share of the variance of its logarithm
-            that is explained, which may be negative.
-        chance: what guessing gets.
-        lowest: of the persons' scores; ``None`` for ``strength``.
-        highest: likewise.
-        n_persons: each was left out in turn.
-        n: samples.
+        features: name of the features.
+        score: share of samples that get their own class. For ``strength`` it is the explained share of the variance of
+            its logarithm, which may be negative.
+        chance: score of guessing.
+        lowest: lowest score of a person; ``None`` for ``strength``.
+        highest: highest score of a person; ``None`` for ``strength``.
+        n_persons: number of persons; each was left out in turn.
+        n: number of samples.
     """
 
     task: str
@@ -71,8 +71,8 @@ def extract(network: TAT, samples: Samples) -> Features:
     """Features of degraded patches.
 
     Args:
-        network: an adaptive one.
-        samples: patches by what degraded them.
+        network: an adaptive TAT.
+        samples: patches by their degradation.
 
     Raises:
         ValueError: the network is static.
@@ -98,10 +98,10 @@ def extract(network: TAT, samples: Samples) -> Features:
 
 
 def read_out(features: Features) -> list[Readout]:
-    """Tell task, quality and strength of the degradation from each of the features.
+    """Predict task, quality and strength of the degradation from each of the features.
 
     Returns:
-        One row for each of them that has two classes or values, and persons to leave out.
+        One row for each target with two classes or values or more, and with persons to leave out.
     """
     tasks = [one.task for one in features.degradations]
     rows = list(_read_classes(features, list(range(len(tasks))), tasks, "all", "task"))

@@ -1,4 +1,4 @@
-"""Where a diagnosis comes from: which weights, data and seed, and the command that makes it again."""
+"""Origin of a diagnosis: weights, data and seed, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bundle.tat.provenance import Provenance
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisRecord:
-    """Where a diagnosis comes from.
+    """Origin of a diagnosis.
 
     Args:
-        command: what makes it again, files by their names alone.
+        command: command that repeats it, with files without their folders.
         datalist: name of the datalist, without its folder.
         section: section of the datalist.
         seed: of the draw of samples.
-        networks: name of each network -> what made its numbers, in one version of the bundle.
+        networks: name of each network -> its weights and the version of the bundle.
         checkpoint_sha256: SHA-256 of the checkpoint that the loss comes from; ``None`` for an untrained loss.
     """
 
@@ -33,25 +33,25 @@ class DiagnosisRecord:
     checkpoint_sha256: str | None
 
     def add_provenance(self, rows: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
-        """Let each row of a table say where it comes from, as those of an evaluation do.
+        """Add the origin to each row of a table, as in an evaluation.
 
         Args:
-            rows: with the name of their ``network``.
+            rows: rows with the name of their ``network``.
 
         Returns:
-            The rows with more columns.
+            The rows with further columns.
         """
         shared = {"datalist": self.datalist, "section": self.section, "seed": self.seed}
         return [{**row, **self.networks[str(row["network"])].columns(), **shared} for row in rows]
 
     def write(self, output_dir: Path) -> None:
-        """Write ``diagnosis.json``, whole or not at all.
+        """Write ``diagnosis.json``, completely or not at all.
 
         Args:
-            output_dir: folder of the files that it is about, which are there already.
+            output_dir: folder of the diagnosis; it exists.
 
         Raises:
-            RefusedInputError: the file system does not let us.
+            RefusedInputError: the file cannot be written.
         """
         (version,) = {made.version for made in self.networks.values()}
         content = {
@@ -67,13 +67,13 @@ class DiagnosisRecord:
 
 
 def as_command(options: Mapping[str, object]) -> str:
-    """The command that makes a diagnosis again.
+    """The command that repeats a diagnosis.
 
     Args:
-        options: by their names, several files as a tuple of paths; what is ``None``, ``False`` or empty is left out.
+        options: values by name, several files as a tuple of paths; ``None``, ``False`` and empty values are left out.
 
     Returns:
-        What to type. Of paths it holds the last part only, since folders may name people.
+        The command. Paths are without their folders, since folders may name people.
     """
     return shlex.join(["tat", "diagnose", *_words(options)])
 
@@ -84,7 +84,7 @@ def _words(options: Mapping[str, object]) -> Iterator[str]:
             continue
         yield f"--{name}"
         if isinstance(value, tuple):
-            # One file is typed as it is, several as a list.
+            # One file is written as it is, several as a list.
             names = [path.name for path in value]
             yield names[0] if len(names) == 1 else json.dumps(names, separators=(",", ":"))
         else:

@@ -77,20 +77,20 @@ def report_gradients(
 def report_representations(
     networks: Mapping[str, TAT], samples: TaskSamples, output_dir: Path, *, data: str, record: DiagnosisRecord
 ) -> list[str]:
-    """Look at the task representations: ``task_representation.csv`` and ``.png``, ``task_recognition.csv``.
+    """Analyse the task representations: ``task_representation.csv`` and ``.png``, ``task_recognition.csv``.
 
-    How much the kernels that are made of them weigh goes to ``generated_kernels.csv`` and ``.png``.
+    The size of the kernels generated from them goes to ``generated_kernels.csv`` and ``.png``.
 
     Args:
-        networks: name -> network; static ones are passed over.
+        networks: name -> network; static networks are left out.
         samples: patches to represent.
         output_dir: folder of the files; made when it is missing.
         data: where the samples come from, for the title.
         record: of the numbers, for the tables.
 
     Returns:
-        Sentences for the reader: how many patches are recognised, how much the generated kernels weigh, and which
-        networks were passed over.
+        Sentences for the reader: how many patches are recognised, how large the generated kernels are, and which
+        networks were left out.
 
     Raises:
         RefusedInputError: a task has a single patch, or the files cannot be written.
@@ -102,7 +102,7 @@ def report_representations(
     pictures = {}
     for name, network in networks.items():
         if network.tren is None:
-            sentences.append(f"{name}: a static network has no task representation, passed over")
+            sentences.append(f"{name}: left out, since a static network has no task representation")
             continue
         seen = represent(network, samples.batches)
         pictures[name] = (seen.tasks, principal_components(seen.vectors))
@@ -111,12 +111,14 @@ def report_representations(
         for features, vectors in {"Z": seen.vectors, "mean and sd of pixels": seen.brightness}.items():
             n_right, n = count_recognised(vectors, seen.tasks), len(seen.tasks)
             counts.append({"network": name, "features": features, "n_recognised": n_right, "n_patches": n})
-            sentences.append(f"{name}: the nearest centroid of {features} tells the task of {n_right} of {n} patches")
+            sentences.append(
+                f"{name}: the nearest centroid of {features} gives the right task for {n_right} of {n} patches"
+            )
         sizes[name] = measure_generated(network, samples.batches)
         largest = max(sizes[name].values(), key=lambda size: size.whole)
         sentences.append(
-            f"{name}: generated kernels weigh {largest.whole:.1e} of the shared ones at most, "
-            f"what differs between tasks {largest.between_tasks:.1e}"
+            f"{name}: the root mean square of generated kernels is at most {largest.whole:.1e} of that of the shared "
+            f"kernels, for their differences between tasks {largest.between_tasks:.1e}"
         )
     if pictures:
         rows = [{"network": name, "part": part, **asdict(it)} for name, of in sizes.items() for part, it in of.items()]
@@ -142,7 +144,7 @@ def report_degradations(
     Files: ``degradation_cosines.csv`` and ``.png``, ``readout.csv`` and ``.png``.
 
     Args:
-        networks: name -> network; static ones have no ``Z``.
+        networks: name -> network; static networks have no ``Z``.
         loss: called with image, prediction and label; the same for all networks.
         samples: patches of known degradations.
         output_dir: folder of the files; made when it is missing.
@@ -150,8 +152,8 @@ def report_degradations(
         record: of the numbers, for the tables.
 
     Returns:
-        Sentences for the reader: for each network, the pair of degradations that agrees least, and how often ``Z``
-        tells the quality of a degradation.
+        Sentences for the reader: for each network, the pair of degradations that agrees least, and how often the
+        read-out of ``Z`` gives the right quality of a degradation.
 
     Raises:
         RefusedInputError: the files cannot be written.
@@ -182,7 +184,7 @@ def report_degradations(
         write_csv(output_dir / "readout.csv", record.add_provenance(told))
         save_figure(draw_readouts(readouts, data=data), output_dir / "readout.png")
     sentences += [
-        f"{name}: Z tells {row.task} {row.what} of {row.score:.0%} of {row.n} patches of unseen persons, "
+        f"{name}: Z gives the right {row.task} {row.what} for {row.score:.0%} of {row.n} patches of unseen persons, "
         f"chance {row.chance:.0%}"
         for name, found in readouts.items()
         for row in found
@@ -192,7 +194,7 @@ def report_degradations(
 
 
 def _least(rows: Sequence[GradientCosine]) -> list[GradientCosine]:
-    """The row of the lowest mean, alone in its list; none where none has a mean."""
+    """A list with the row of the lowest mean; an empty list where no row has a mean."""
     return sorted((row for row in rows if row.mean is not None), key=lambda row: row.mean or 0.0)[:1]
 
 
@@ -202,7 +204,7 @@ def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:
     Args:
         log: ``training_log.csv`` of a training; ``validation_log.csv`` beside it is read if it is there.
         output_dir: folder of the file; made when it is missing.
-        data: what was trained on, for the title.
+        data: name of the training data, for the title.
 
     Returns:
         A sentence for the reader if there is no log.
@@ -211,7 +213,7 @@ def report_training(log: Path, output_dir: Path, *, data: str) -> list[str]:
         RefusedInputError: a log cannot be read, or the file cannot be written.
     """
     if not log.is_file():
-        return [f"{log} does not exist: no picture of loss weight and difficulty over training"]
+        return [f"{log} does not exist, so there is no picture of loss weight and difficulty: pass training_log"]
     of_validations = log.with_name("validation_log.csv")
     validations = read_validation_log(of_validations) if of_validations.is_file() else None
     figure = draw_training(read_training_log(log), data=data, validations=validations)

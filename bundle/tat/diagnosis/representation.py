@@ -1,4 +1,4 @@
-"""Whether the task representation tells the tasks apart, and whether the kernels made of it weigh anything."""
+"""Whether the task representation separates the tasks, and how large the kernels generated from it are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bundle.tat.refusal import RefusedInputError
 
 @dataclass(frozen=True)
 class Representations:
-    """What TREN makes of samples.
+    """Task representations of samples.
 
     Args:
         tasks: task of each sample.
@@ -47,7 +47,7 @@ def represent(network: TAT, batches: Iterable[Batch]) -> Representations:
     """Compute the task representation of every sample.
 
     Args:
-        network: an adaptive one.
+        network: an adaptive TAT.
         batches: ``image`` ``(B, C, H, W)`` and ``modality`` of each sample.
 
     Returns:
@@ -75,8 +75,7 @@ def principal_components(vectors: NDArray[np.float64]) -> PrincipalComponents:
         vectors: ``(N, D)`` with at least two samples and two dimensions.
 
     Returns:
-        The projections; each axis points to where its largest loading is positive, so that one set of samples has
-        one picture.
+        The projections. The largest loading of each axis is positive, so the same samples always give the same picture.
     """
     centred = vectors - vectors.mean(axis=0)
     _, scales, axes = np.linalg.svd(centred, full_matrices=False)
@@ -87,22 +86,22 @@ def principal_components(vectors: NDArray[np.float64]) -> PrincipalComponents:
 
 
 def count_recognised(vectors: NDArray[np.float64], tasks: Sequence[str]) -> int:
-    """Count the samples whose task is that of the nearest centroid, each sample left out of its own centroid.
+    """Count the samples whose nearest centroid is that of their task; each sample is left out of its own centroid.
 
     Args:
         vectors: ``(N, D)``.
         tasks: task of each sample.
 
     Returns:
-        How many of the ``N`` samples are given their own task; a sample at equal distance of two is given the first.
+        Number of samples that get their own task; a sample at the same distance to two centroids gets the first.
 
     Raises:
-        RefusedInputError: a task has a single sample, and no centroid without it.
+        RefusedInputError: a task has a single sample, so it has no centroid without this sample.
     """
     names, of_sample = np.unique(np.asarray(tasks), return_inverse=True)
     counts = np.bincount(of_sample)
     if counts.min() < 2:
-        raise RefusedInputError(f"{names[counts.argmin()]} has a single sample: at least 2 of each task are needed")
+        raise RefusedInputError(f"{names[counts.argmin()]} has a single sample: pass at least 2 of each task")
     sums = np.stack([vectors[of_sample == task].sum(axis=0) for task in range(len(names))])
     samples = np.arange(len(vectors))
     centroids = np.repeat((sums / counts[:, np.newaxis])[np.newaxis], len(vectors), axis=0)
@@ -113,15 +112,15 @@ def count_recognised(vectors: NDArray[np.float64], tasks: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class GeneratedSize:
-    """How large generated kernels are beside the shared ones that they are added to, as root mean squares.
+    """Size of generated kernels relative to the shared kernels that they are added to, as root mean squares.
 
     Below 1e-7, single precision rounds the sum to the shared kernel.
 
     Args:
-        whole: of ``adaptation * generated``.
-        between_tasks: of what sets the mean of one task apart from that of all. What is the same for all images is
-            nothing that a static kernel could not hold.
-        within_tasks: of what sets the images of one task apart.
+        whole: size of ``adaptation * generated``.
+        between_tasks: size of the differences between the mean of a task and the mean of all tasks. A part that is the
+            same for all images could as well be in a static kernel.
+        within_tasks: size of the differences between the images of one task.
     """
 
     whole: float
@@ -130,14 +129,14 @@ class GeneratedSize:
 
 
 def measure_generated(network: TAT, batches: Iterable[Batch]) -> dict[str, GeneratedSize]:
-    """Measure how much the generated kernels weigh beside the shared ones that they are added to.
+    """Measure the size of the generated kernels relative to the shared kernels that they are added to.
 
     Args:
-        network: an adaptive one.
+        network: an adaptive TAT.
         batches: ``image`` ``(B, C, H, W)`` and ``modality`` of each sample.
 
     Returns:
-        Part of the network (``latent``, ``decoder1``, ...) -> size, tasks counted alike.
+        Part of the network (``latent``, ``decoder1``, ...) -> size; each task has the same weight.
 
     Raises:
         ValueError: the network is static.

@@ -1,4 +1,4 @@
-"""What a diagnosis of trained networks looks at: samples of every task, the networks, the trained loss."""
+"""Inputs of a diagnosis of trained networks: samples of every task, the networks, the trained loss."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TaskSamples:
 
     Args:
         batches: from the training data pipeline; ``image`` and ``label`` ``(B, C, H, W)``, ``modality`` of each sample.
-        n_scans: scans that each task's samples are drawn from.
+        n_scans: task -> number of scans that its samples are drawn from.
     """
 
     batches: list[Batch]
@@ -36,14 +36,14 @@ class TaskSamples:
 
 
 def read_configs(files: Sequence[Path], **overrides: Any) -> ConfigParser:
-    """Read a config and its overlays, nothing built yet.
+    """Read a config and its overlays, without building anything.
 
     Args:
-        files: JSON files, each laid over those before it.
-        **overrides: ids and what to put there.
+        files: JSON files; each overrides those before it.
+        **overrides: config ids and their values.
 
     Returns:
-        The parser, from which parts are taken by their id.
+        The parser, which gives parts by their id.
 
     Raises:
         RefusedInputError: a file does not exist or is no config.
@@ -52,7 +52,9 @@ def read_configs(files: Sequence[Path], **overrides: Any) -> ConfigParser:
     try:
         parser.read_config([str(file) for file in files])
     except (OSError, ValueError) as error:
-        raise RefusedInputError(f"cannot read the configs {', '.join(map(str, files))}: {error}") from error
+        raise RefusedInputError(
+            f"cannot read the configs {', '.join(map(str, files))} ({error}): pass JSON configs of a training"
+        ) from error
     parser.update(overrides)
     return parser
 
@@ -62,7 +64,7 @@ def draw_samples(parser: ConfigParser, n_batches: int) -> TaskSamples:
 
     Args:
         parser: training configs.
-        n_batches: how many, at least 2.
+        n_batches: number of batches, at least 2.
 
     Returns:
         The batches.
@@ -71,11 +73,11 @@ def draw_samples(parser: ConfigParser, n_batches: int) -> TaskSamples:
         RefusedInputError: fewer than two batches or two tasks.
     """
     if n_batches < 2:
-        raise RefusedInputError(f"n_batches is {n_batches}: at least 2 are needed to see how much batches differ")
+        raise RefusedInputError(f"n_batches is {n_batches}: pass 2 or more, to measure how much batches differ")
     n_scans = Counter(str(item["modality"]) for item in parser.get_parsed_content("train#datalist"))
     if len(n_scans) < 2:
         tasks = ", ".join(n_scans) or "nothing"
-        raise RefusedInputError(f"the training data hold {tasks}: at least two tasks are needed to compare")
+        raise RefusedInputError(f"the training data hold {tasks}: pass data of at least two tasks, to compare them")
     return TaskSamples(list(islice(parser.get_parsed_content("train#dataloader"), n_batches)), dict(n_scans))
 
 
@@ -104,13 +106,13 @@ def read_loss(parser: ConfigParser, checkpoint: Path | None) -> nn.Module:
 
     Args:
         parser: training configs.
-        checkpoint: ``checkpoint.pt`` of the training; without it the loss is untrained and weighs all samples alike.
+        checkpoint: ``checkpoint.pt`` of the training; without it the loss is untrained and weighs all samples equally.
 
     Returns:
         The loss, on its device.
 
     Raises:
-        RefusedInputError: the checkpoint cannot be read, or its loss is another one.
+        RefusedInputError: the checkpoint cannot be read, or holds another loss.
     """
     loss: nn.Module = parser.get_parsed_content("loss")
     if checkpoint is None:
@@ -133,7 +135,7 @@ def samples_of(batch: Batch, task: str, device: torch.device) -> tuple[Tensor, T
     Args:
         batch: samples of any tasks.
         task: one of its ``modality``.
-        device: where to put them.
+        device: device of the result.
     """
     places = [place for place, name in enumerate(batch["modality"]) if name == task]
     return batch["image"][places].to(device), batch["label"][places].to(device)

@@ -1,6 +1,6 @@
-"""Looking into a trained TAT: do the tasks' gradients conflict, does the task representation tell the tasks apart?
+"""Diagnosis of a trained TAT: conflicts of the tasks' gradients, and separation of the tasks by their representation.
 
-Needs the extra ``report``. What the files mean: docs/how-to/diagnosis.md.
+It needs the extra ``report``. docs/how-to/diagnosis.md explains the files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def diagnose_tasks(
     measured: bool = False,
     mri_scale: MriScale = "fixed",
 ) -> list[str]:
-    """Write tables and pictures about a trained network, and about a twin to compare it with.
+    """Write tables and pictures about a trained network, and about a second network (twin) to compare with.
 
     Args:
         config_file: training config and its overlays.
@@ -54,22 +54,24 @@ def diagnose_tasks(
         checkpoint: ``checkpoint.pt`` of that training, for its trained loss weights.
         training_log: of that training; ``None`` takes ``training_log.csv`` beside the weights.
         twin: ``model.pt`` of a training to compare with.
-        twin_config: overlays of the twin, laid over ``config_file``.
-        n_batches: how many training batches are drawn, at least 2.
-        n_patches: how many clean patches of each person are degraded in every way of their task; 0 leaves that out.
+        twin_config: overlays of the twin's training, which override ``config_file``.
+        n_batches: number of training batches that are drawn, at least 2.
+        n_patches: number of clean patches of each person that get all degradations of their task; 0 leaves this out.
         seed: of the draw.
-        measured: nothing was simulated: leave the note about it out.
-        mri_scale: that of the training.
+        measured: leave the note about simulation out, since nothing was simulated.
+        mri_scale: setting of the training.
 
     Returns:
-        What is worth a sentence.
+        The main results, one sentence each.
 
     Raises:
-        RefusedInputError: a file cannot be used, the data hold one task alone, ``twin_config`` comes without ``twin``,
-            or a file cannot be written.
+        RefusedInputError: a file cannot be used, the data hold only one task, ``twin_config`` is given without
+            ``twin``, or a file cannot be written.
     """
     if twin_config and not twin:
-        raise RefusedInputError(f"twin_config {twin_config} is of no network: pass twin, the model.pt of its training")
+        raise RefusedInputError(
+            f"twin_config is {twin_config}, but twin is missing: pass twin, the model.pt of that training"
+        )
     configs, twin_configs = _paths(config_file), _paths(twin_config)
     weights, datalist, out = Path(weights), Path(datalist), Path(out)
     checkpoint, training_log, twin = (Path(path) if path else None for path in (checkpoint, training_log, twin))

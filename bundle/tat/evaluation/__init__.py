@@ -1,4 +1,4 @@
-"""How well cases were restored: scores, their statistics, and what plain filters reach."""
+"""Evaluating restored cases: scores, their statistics, and plain filters to compare with."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Plain filters by name, each with one parameter to choose: what a network has to beat."""
+"""Plain filters by name, each with one free parameter, as baselines for a network."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from bundle.tat.refusal import RefusedInputError
 
 Volume = NDArray[np.float32]
 
-# Standard deviations of the Gaussian [pixels]. 0 leaves the image as it is: where no filter helps, none is applied.
+# Standard deviations of the Gaussian [pixels]. 0 leaves the image unchanged, for scans that no filter improves.
 SIGMAS: Final = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3, 4.0)
 
-# The Gaussian's discrete kernel may lack this much of its sum before it is renormalised, and be this wide [pixels].
+# Largest part of its sum that the discrete Gaussian may lack before it is renormalised, and its largest width [pixels].
 KERNEL_ERROR: Final = 1e-3
 KERNEL_WIDTH: Final = 64
 
-# Strengths of the edge-preserving filters, as shares of the evaluation window's width. 0 leaves the image as it is.
+# Strengths of the edge-preserving filters, as shares of the evaluation window's width. 0 leaves the image unchanged.
 STRENGTHS: Final = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 
-# How far the bilateral filter looks, as a standard deviation [pixels].
+# Spatial standard deviation of the bilateral filter [pixels].
 BILATERAL_REACH: Final = 1.5
 
 # Side of the compared patches and reach of the search around each pixel [pixels].
@@ -47,7 +47,7 @@ class Filter:
         name: its name in tables and configs.
         parameters: values to choose from.
         apply: ``(volume (H, W, D), parameter, modality) -> (H, W, D)``, in the modality's unit.
-        modalities: what it is meant for; other scans are not filtered.
+        modalities: modalities that it is meant for; other scans are not filtered.
     """
 
     name: str
@@ -62,7 +62,7 @@ def gaussian(volume: Volume, sigma: float, *, across_slices: bool = False) -> Vo
     Args:
         volume: intensities ``(H, W, D)``, any unit, slices along the last axis.
         sigma: standard deviation [pixels], the same along both axes of a slice; 0 returns a copy.
-        across_slices: whether the third axis is smoothed, too; slices do not mix otherwise.
+        across_slices: smooth along the third axis, too; otherwise slices do not mix.
 
     Returns:
         The smoothed volume ``(H, W, D)``, in the unit of ``volume``.
@@ -75,7 +75,7 @@ def gaussian(volume: Volume, sigma: float, *, across_slices: bool = False) -> Vo
     """
     _check_axes(volume)
     if not 0.0 <= sigma < float("inf"):
-        raise RefusedInputError(f"sigma {sigma} pixels is not 0 or more: pass a standard deviation")
+        raise RefusedInputError(f"sigma is {sigma} pixels: pass a finite standard deviation of 0 or more")
     if sigma == 0.0:
         return volume.copy()
     # SimpleITK's axes are numpy's in reverse, so the slices lie along its first.
@@ -95,7 +95,7 @@ def non_local_means(volume: Volume, strength: float, modality: Modality) -> Volu
 
     Args:
         volume: intensities ``(H, W, D)``, in the modality's unit, slices along the last axis.
-        strength: how unlike two patches may be, as a share of the evaluation window's width; 0 returns a copy.
+        strength: allowed difference of two patches, as a share of the evaluation window's width; 0 returns a copy.
         modality: decides the window.
 
     Returns:
@@ -114,7 +114,7 @@ def non_local_means(volume: Volume, strength: float, modality: Modality) -> Volu
 
 
 def total_variation(volume: Volume, strength: float, modality: Modality) -> Volume:
-    """Flatten each slice at the least total variation; needs scikit-image.
+    """Smooth each slice by total variation denoising; needs scikit-image.
 
     Args:
         volume: intensities ``(H, W, D)``, in the modality's unit, slices along the last axis.
@@ -137,7 +137,7 @@ def total_variation(volume: Volume, strength: float, modality: Modality) -> Volu
 
 
 def bilateral(volume: Volume, strength: float, modality: Modality) -> Volume:
-    """Average each pixel with those near it in place and in intensity.
+    """Average each pixel with pixels that are close in position and in intensity.
 
     Args:
         volume: intensities ``(H, W, D)``, in the modality's unit, slices along the last axis.
@@ -163,7 +163,7 @@ def bilateral(volume: Volume, strength: float, modality: Modality) -> Volume:
 
 
 def bm3d(volume: Volume, strength: float, modality: Modality) -> Volume:
-    """Filter stacks of patches that look alike together; needs the package bm3d, which is free for non-commercial use.
+    """Filter groups of similar patches together; needs the package bm3d, which is free for non-commercial use.
 
     Args:
         volume: intensities ``(H, W, D)``, in the modality's unit, slices along the last axis.
@@ -187,20 +187,20 @@ def bm3d(volume: Volume, strength: float, modality: Modality) -> Volume:
 def bicubic(volume: Volume, parameter: float, *, n_kept: tuple[int, int] | None = None) -> Volume:
     """Interpolate the acquired grid of a k-space truncated scan by cubic convolution.
 
-    The input already lies on the full grid, its outer k-space filled with zeros. Each slice is brought back to the grid
-    that was acquired (the centre of its k-space, magnitude), and from there to the full grid, pixel centres where the
-    truncation put them; edges repeat their last pixel.
+    The input already lies on the full grid, with its outer k-space filled with zeros. Each slice is brought back to the
+    acquired grid: the magnitude of the centre of its k-space. From there it is interpolated to the full grid, with
+    pixel centres as in the truncation. Edges repeat their last pixel.
 
     Args:
         volume: intensities ``(H, W, D)``, any unit, slices along the last axis.
         parameter: free parameter of the cubic, below 0.
-        n_kept: how many lines of k-space were acquired along each axis; ``None`` stands for a quarter, rounded down.
+        n_kept: number of k-space lines that were acquired along each axis; ``None`` is a quarter, rounded down.
 
     Returns:
         The interpolated volume ``(H, W, D)``, in the unit of ``volume``.
 
     Raises:
-        RefusedInputError: ``volume`` is not 3-D or not finite, or a slice has fewer lines.
+        RefusedInputError: ``volume`` is not 3-D or not finite, or a slice has fewer lines than ``n_kept``.
 
     Source:
         Keys 1981, doi:10.1109/TASSP.1981.1163711, eq. 4 before its parameter is fixed at -0.5.
@@ -223,7 +223,7 @@ FILTERS: Final = MappingProxyType(
         filter_.name: filter_
         for filter_ in (
             Filter("gaussian", SIGMAS, lambda volume, sigma, _: gaussian(volume, sigma)),
-            # PET has cubes for voxels; slices of CT and MRI are several times thicker than a pixel is wide.
+            # Voxels of PET are about cubes; slices of CT and MRI are several times thicker than a pixel is wide.
             Filter("gaussian_3d", SIGMAS, lambda v, s, _: gaussian(v, s, across_slices=True), _PET),
             Filter("bilateral", STRENGTHS, bilateral),
             Filter("non_local_means", STRENGTHS, non_local_means),
@@ -236,7 +236,7 @@ FILTERS: Final = MappingProxyType(
 
 
 def find_filters(names: Sequence[str]) -> list[Filter]:
-    """Look filters up, before the work that they are for begins.
+    """Find filters by name, before the evaluation starts.
 
     Args:
         names: keys of ``FILTERS``.
@@ -264,7 +264,7 @@ def _restoration() -> Any:
 
 def _in_units(strength: float, modality: Modality) -> float:
     if not 0.0 <= strength < float("inf"):
-        raise RefusedInputError(f"strength {strength} is not 0 or more: pass a share of the evaluation window's width")
+        raise RefusedInputError(f"strength is {strength}: pass a share of the evaluation window's width, 0 or more")
     return strength * EVALUATION_WINDOWS[modality].width
 
 

@@ -1,4 +1,4 @@
-"""The volumes that a score or a picture is made of: degraded, clean and restored, checked to lie on one grid."""
+"""The volumes for a score or a picture: degraded, clean and restored, all on one grid."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from bundle.tat.volume_files.open import open_volume
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """A scan with its restoration; whether there is a clean image, it does not say.
+    """A scan with its restoration.
 
     Args:
-        name: file name of the scan without its ending.
-        modality: what was scanned.
-        image: volume as it came ``(H, W, D)``, in the modality's unit, slices along the last axis.
-        restored: restored volume, likewise.
+        name: file name of the scan without its suffix.
+        modality: of the scan.
+        image: input volume ``(H, W, D)``, in the modality's unit, slices along the last axis.
+        restored: restored volume ``(H, W, D)``, in the same unit.
         affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``, the same for all volumes.
     """
 
@@ -41,11 +41,11 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True)
 class Case(Scan):
-    """A scan with its restoration and the clean image that it should be.
+    """A scan with its restoration and its clean image.
 
     Args:
-        label: clean volume, like the others.
-        subject: who was scanned, as the datalist names it; ``None`` where it does not.
+        label: clean volume ``(H, W, D)``, in the same unit.
+        subject: name of the person in the datalist; ``None`` where the datalist has none.
     """
 
     label: NDArray[np.float32]
@@ -57,17 +57,17 @@ def read_cases(datalist: Path, section: str, restored_dir: Path, *, mri_scale: M
 
     Args:
         datalist: JSON file, ``{section: [{"image": ..., "label": ..., "modality": ...}]}``; paths are relative to it.
-        section: which list to read, such as ``testing``.
-        restored_dir: folder that the inference wrote to; it holds ``<name>/<name>_restored.nii.gz`` for each image.
+        section: section of the datalist, such as ``testing``.
+        restored_dir: output folder of the inference; it holds ``<name>/<name>_restored.nii.gz`` for each image.
         mri_scale: as for ``find_mri_factor``; the volumes of a case are all multiplied by its factor.
 
     Returns:
         The cases, in the datalist's order.
 
     Raises:
-        RefusedInputError: the section is missing or empty, an entry lacks a key, a file is missing, of another
-            format, not 3-D or not finite, the three volumes of a case differ in shape or affine, or an MRI is on
-            another scale than ``mri_scale`` takes.
+        RefusedInputError: the section is missing or empty, or an entry lacks a key. A file is missing, of another
+            format, not 3-D or not finite. The three volumes of a case differ in shape or affine. An MRI is on another
+            scale than ``mri_scale`` accepts.
     """
     parse_mri_scale(mri_scale)
     entries = read_datalist(str(datalist), section)
@@ -87,11 +87,11 @@ def is_one_grid(
     Args:
         volume: intensities ``(H, W, D)``.
         affine: of its voxel indices [mm], ``(4, 4)``.
-        other: intensities of the other volume.
-        other_affine: likewise.
+        other: intensities of the other volume ``(H, W, D)``.
+        other_affine: affine of the other volume [mm], ``(4, 4)``.
 
     Returns:
-        Whether shapes are the same, and affines but for ``AFFINE_TOLERANCE``.
+        Whether shapes are equal, and affines are equal within ``AFFINE_TOLERANCE``.
     """
     return other.shape == volume.shape and np.allclose(other_affine, affine, rtol=0.0, atol=AFFINE_TOLERANCE)
 
@@ -113,7 +113,7 @@ def _read_case(entry: Mapping[str, Any], restored_dir: Path, mri_scale: MriScale
         if not is_one_grid(image, affine, other, other_affine):
             raise RefusedInputError(
                 f"{paths[role]} (shape {other.shape}, affine {other_affine.tolist()}) is not on the grid of "
-                f"{paths['image']} (shape {image.shape}, affine {affine.tolist()}), to {AFFINE_TOLERANCE} mm: "
+                f"{paths['image']} (shape {image.shape}, affine {affine.tolist()}), within {AFFINE_TOLERANCE} mm: "
                 "score the image that was restored from this input, without resampling"
             )
     modality = parse_modality(entry["modality"])
@@ -135,11 +135,13 @@ def _read_volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     if not path.is_file():
         raise RefusedInputError(f"{path} is missing: check the datalist, and run the inference first")
     if not is_volume(path):
-        raise RefusedInputError(f"{path} is none of the formats that are scored, NIfTI and others: convert it")
+        raise RefusedInputError(f"{path} has a format that cannot be scored: convert it to NIfTI")
     scan = open_volume(path)
     if len(scan.shape) != 3:
-        raise RefusedInputError(f"{path} has {len(scan.shape)} axes, 3 can be scored: split it into volumes")
+        raise RefusedInputError(f"{path} has {len(scan.shape)} axes, but a score needs 3: split it into volumes")
     volume = scan.values()
     if not np.isfinite(volume).all():
-        raise RefusedInputError(f"{path} holds NaN or infinite values, a score needs finite ones: restore it anew")
+        raise RefusedInputError(
+            f"{path} holds NaN or infinite values, but a score needs finite values: restore it again"
+        )
     return volume, scan.affine

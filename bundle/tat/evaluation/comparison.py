@@ -11,9 +11,9 @@ from bundle.tat.evaluation.summary import compare_tables
 from bundle.tat.evaluation.table import SliceTable, read_slices
 
 NOTE: Final = """Differences are the first run minus the second: higher is better for PSNR and SSIM, lower for RMSE. The
-p-values are two-sided and not corrected for the number of comparisons. Over cases, or over subjects where the first
-table names them, n is their number; a task of few cases is compared over slices, which resemble each other within a
-case: its intervals and p-values are too small."""
+p-values are two-sided and not corrected for the number of comparisons. The number n counts cases, or subjects where the
+first table names them. A task with few cases is compared over slices. Slices of one case are not independent, so the
+intervals and p-values of such a task are too small."""
 
 
 def compare_runs(first: str | Path, second: str | Path, seed: int = 0) -> str:
@@ -21,14 +21,14 @@ def compare_runs(first: str | Path, second: str | Path, seed: int = 0) -> str:
 
     Args:
         first: ``slices.csv`` of one evaluation.
-        second: ``slices.csv`` of the evaluation to subtract.
+        second: ``slices.csv`` of the evaluation that is subtracted.
         seed: of the bootstrap.
 
     Returns:
-        Where both come from, and one line for each task and score, as text.
+        The origin of both tables, and one line for each task and score, as text.
 
     Raises:
-        RefusedInputError: a table cannot be read, protocols differ, or not the same slices are scored.
+        RefusedInputError: a table cannot be read, protocols differ, or the scored slices differ.
         ImportError: scipy is not installed.
     """
     paths = {"first": Path(first), "second": Path(second)}

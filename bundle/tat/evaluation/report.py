@@ -1,4 +1,4 @@
-"""Writing down how well every case of a datalist was restored."""
+"""Writing the scores of all cases of a datalist."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -51,22 +51,23 @@ class EvaluationReport:
     """Handler that scores each case of an evaluation and writes tables and a summary when all are done.
 
     Files in ``output_dir``: ``slices.csv``, ``cases.csv``, ``volumes.csv`` and, last, ``summary.json``; see
-    docs/concepts/evaluation.md. Everything that can be refused without a restoration is refused when the run starts.
+    docs/concepts/evaluation.md. What can be checked without a restoration is checked when the run starts.
 
     Args:
         output_dir: folder of the files; made when they are written.
         ckpt_path: weights file that the network was loaded from.
-        datalist_file: datalist that the cases come from; only its name is written down.
+        datalist_file: datalist of the cases; only its name is written into the files.
         section: section of the datalist.
         baselines: plain filters to score on the same cases, by their names in ``evaluation.baseline_filters``.
-        baselines_for: what a filter's best parameter is chosen for, ``modality`` or ``case``.
+        baselines_for: ``modality`` or ``case``: whether a filter has one best parameter for a modality or for a case.
         compare_to: ``slices.csv`` of another run on the same cases, to test against; ``None`` for none.
         seed: of the bootstrap.
-        mri_scale: how MRI was brought to the scale of training; it is written down.
+        mri_scale: how MRI was brought to the scale of training; it is written into the files.
 
     Shape:
-        decollated engine output: dictionaries with ``image``, ``label`` and ``pred`` ``(1, W, H[, D])`` in physical
-        units, slices along the last axis, and a batch whose entries name the ``modality`` and may name the ``subject``.
+        decollated engine output: dictionaries with ``image``, ``label`` and ``pred`` ``(1, W, H[, D])``. They are in
+        physical units, with slices along the last axis. The entries of the batch name the ``modality``, and may name
+        the ``subject``.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class EvaluationReport:
         self.filters = find_filters(baselines)
         if baselines_for not in get_args(FilterChoice):
             raise RefusedInputError(
-                f"baselines_for is {baselines_for!r}, it must be one of {', '.join(get_args(FilterChoice))}"
+                f"baselines_for is {baselines_for!r}: pass one of {', '.join(get_args(FilterChoice))}"
             )
         self.baselines_for = baselines_for
         self.compare_to = Path(compare_to).expanduser() if compare_to else None
@@ -98,13 +99,13 @@ class EvaluationReport:
         self._results: dict[str, list[MethodResult]] = {}
 
     def attach(self, engine: Engine) -> None:
-        """Score in each iteration of ``engine``, write when it has completed."""
+        """Score in each iteration of ``engine``, and write the files at its end."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.score)
         engine.add_event_handler(Events.COMPLETED, self.write)
 
     def start(self, _: Engine) -> None:
-        """Forget an earlier run, and find out now what would stop this one at its end.
+        """Forget an earlier run, and check now what would otherwise stop this run at its end.
 
         Raises:
             RefusedInputError: the table to compare with cannot be read or has another protocol.
@@ -129,8 +130,8 @@ class EvaluationReport:
         """Score the volumes of one iteration.
 
         Raises:
-            RefusedInputError: a case cannot be scored, has the name of another one of its modality, or unlike others
-                of its modality no subject.
+            RefusedInputError: a case cannot be scored, has the name of another case of its modality, or has no subject
+                although others of its modality have one.
         """
         outputs, batches = (cast(Sequence[Mapping[str, Any]], it) for it in (engine.state.output, engine.state.batch))
         for output, batch in zip(outputs, batches, strict=True):
@@ -140,7 +141,7 @@ class EvaluationReport:
         check_cases(self._results)
 
     def write(self, _: Engine) -> None:
-        """Write the four files; under several processes, the first one writes what all have scored.
+        """Write the four files; with several processes, the first one writes the scores of all.
 
         Raises:
             RefusedInputError: no case can be scored.
@@ -162,17 +163,19 @@ class EvaluationReport:
         logger.info("scores of %d cases written to %s", len(by_case) - len(unscored), self.output_dir)
         if unscored:
             names = ", ".join(f"{result.modality.value} {result.case}" for result in unscored)
-            logger.warning("%d more cases have a constant label in every slice: not scored: %s", len(unscored), names)
+            logger.warning(
+                "%d more cases are not scored, since their label is constant in every slice: %s", len(unscored), names
+            )
 
 
 def gather(results: dict[str, list[MethodResult]]) -> dict[str, list[MethodResult]]:
-    """Put together what all processes have scored.
+    """Collect the scores of all processes.
 
     Args:
-        results: those of this process, by the path of the case.
+        results: scores of this process, by the path of the case.
 
     Returns:
-        Those of all. A case that a sampler gave to two processes, to make their shares equal, is there once.
+        Scores of all processes. A case that a sampler gave to two processes, to make their shares equal, is there once.
     """
     if idist.get_world_size() == 1:
         return results
@@ -181,13 +184,13 @@ def gather(results: dict[str, list[MethodResult]]) -> dict[str, list[MethodResul
 
 
 def check_cases(results: Mapping[str, Sequence[MethodResult]]) -> None:
-    """Refuse cases that a table could not tell apart, and subjects that are named here and there.
+    """Refuse cases of one name, and modalities in which only some cases have a subject.
 
     Args:
         results: scores by the path of the case.
 
     Raises:
-        RefusedInputError: of one modality, two scans have the same name, or one has a subject and another has none.
+        RefusedInputError: two scans of one modality have the same name, or one has a subject and another has none.
     """
     paths: dict[tuple[str, str], str] = {}
     has_subject: dict[str, bool] = {}
@@ -198,7 +201,7 @@ def check_cases(results: Mapping[str, Sequence[MethodResult]]) -> None:
         paths[key] = path
         if has_subject.setdefault(first.modality, first.subject is not None) != (first.subject is not None):
             raise RefusedInputError(
-                f"some {first.modality.value} cases have a subject and {path} is not like them: "
+                f"only some {first.modality.value} cases have a subject, see {path}: "
                 "name the subject of all of them in the datalist, or of none"
             )
 

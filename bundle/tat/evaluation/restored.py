@@ -28,8 +28,8 @@ COLUMNS: Final = (
     "mri_scale",
 )
 NOTE: Final = """\
-Scores are means over slices in the paper's evaluation windows; a gain is positive where it is better than the
-input. The Gaussian's sigma is the best one for these very data (an oracle): no plain in-plane Gaussian does better."""
+Scores are means over slices in the paper's evaluation windows. A positive gain is better than the input. The
+Gaussian's sigma is the best one for these data (an oracle): no other in-plane Gaussian does better."""
 
 
 def score_restored(
@@ -39,14 +39,13 @@ def score_restored(
     section: str = "testing",
     mri_scale: MriScale = "fixed",
 ) -> str:
-    """Score restored files as an evaluation scores what a network just restored.
+    """Score restored files in the same way as an evaluation of a network.
 
-    A case none of whose slices can be scored has a row without scores for ``input`` and ``restored``, and is named in
-    the text.
+    If no slice of a case can be scored, its rows for ``input`` and ``restored`` have no scores, and the text names it.
 
     Args:
         datalist: JSON datalist with clean images; paths in it are relative to it.
-        restored: folder that the inference wrote to.
+        restored: output folder of the inference.
         table: CSV file to write, one row for each case and method: means over slices.
         section: section of the datalist.
         mri_scale: as in an evaluation: MRI is scored on the scale of training.
@@ -55,7 +54,7 @@ def score_restored(
         The means of each modality and their gains over the input, as text.
 
     Raises:
-        RefusedInputError: a file is missing or cannot be scored, no case can, or the table cannot be written.
+        RefusedInputError: a file is missing or cannot be scored, no case can be scored, or the table cannot be written.
     """
     filters = find_filters([GAUSSIAN])
     cases = read_cases(Path(datalist), section, Path(restored), mri_scale=mri_scale)
@@ -70,7 +69,7 @@ def score_restored(
         names = ", ".join(result.case for result in unscored)
         lines += [
             "",
-            f"scans not scored at all (constant label in every slice): {len(unscored)}, {names}",
+            f"scans without a score (constant label in every slice): {len(unscored)}, {names}",
         ]
     return "\n".join([*lines, "", NOTE])
 
@@ -90,7 +89,7 @@ def _in_order(results: Sequence[MethodResult]) -> list[MethodResult]:
 
 
 def _describe(results: Sequence[MethodResult], modality: Modality) -> Iterator[str]:
-    """Lines about one modality: what was scored, then the means of each method and their gains over the input."""
+    """Lines about one modality: counts, then the means of each method and their gains over the input."""
     inputs = [result for result in results if result.method == INPUT]
     n_slices = sum(result.means.n_slices for result in inputs)
     n_constant = sum(result.means.n_constant for result in inputs)

@@ -1,6 +1,6 @@
 """The scorer: slices in the paper's protocol, a volume as one image, and the best parameter of each plain filter.
 
-Everything that scores comes here: restored files, the evaluation of a network, and the validation while training.
+All scores are computed here: of restored files, of a network's evaluation, and of the validation during training.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ SCORES: Final = ("psnr", "ssim", "rmse")
 INPUT: Final = "input"
 RESTORED: Final = "restored"
 
-# What a filter's best parameter is chosen for.
+# Whether a filter has one best parameter for a modality or for a case.
 FilterChoice = Literal["modality", "case"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodResult:
-    """How one method did on one case.
+    """The scores of one method on one case.
 
     Args:
-        modality: what was scanned.
+        modality: of the scan.
         case: name of the case.
-        subject: who was scanned; ``None`` where the datalist does not say.
-        method: ``input`` (nothing done), ``restored``, or the name of a plain filter.
+        subject: name of the person in the datalist; ``None`` where the datalist has none.
+        method: ``input`` (unchanged), ``restored``, or the name of a plain filter.
         parameter: of the filter; ``None`` for the other methods.
         slices: scores of each slice that can be scored, by its index; empty where none can.
-        means: their means; NaN where there is none.
+        means: means over these slices; NaN where there is none.
         volume: scores of the whole volume; NaN where no slice can be scored.
     """
 
@@ -63,11 +63,11 @@ class MethodResult:
 
 
 def score_slices(pred: Tensor, label: Tensor, modality: Modality | str) -> dict[int, dict[str, float]]:
-    """Score each slice of a restored volume in the paper's protocol; where no slice can be scored, there is no score.
+    """Score each slice of a restored volume in the paper's protocol; the result may be empty.
 
     Args:
         pred: restored volume, in the modality's unit.
-        label: clean volume, likewise.
+        label: clean volume, in the modality's unit.
         modality: a modality, or a word that :func:`bundle.tat.modality.parse_modality` knows.
 
     Shape:
@@ -86,14 +86,14 @@ def score_slices(pred: Tensor, label: Tensor, modality: Modality | str) -> dict[
 
 
 def has_contrast(label: Tensor, modality: Modality | str) -> bool:
-    """Whether a label can be scored: whether any of its slices varies within the evaluation window.
+    """Whether a label can be scored, since at least one slice varies within the evaluation window.
 
     Args:
         label: clean volume ``(H, W, D)`` or slice ``(H, W)``, in the modality's unit.
         modality: a modality, or a word that :func:`bundle.tat.modality.parse_modality` knows.
 
     Returns:
-        ``False`` where every slice is constant: a range of 0 leaves PSNR and SSIM without a meaning.
+        ``False`` where every slice is constant: PSNR and SSIM have no meaning for a range of 0.
     """
     window = EVALUATION_WINDOWS[parse_modality(modality)]
     within = label.clamp(window.low, window.high)
@@ -103,12 +103,12 @@ def has_contrast(label: Tensor, modality: Modality | str) -> bool:
 def score_case(case: Case, filters: Sequence[Filter] = (), *, device: str | torch.device = "cpu") -> list[MethodResult]:
     """Score the input, the restoration, and each plain filter with every parameter.
 
-    A case none of whose slices can be scored gets empty results for the first two, so that it can be counted; filters
-    are not tried on it.
+    If no slice of a case can be scored, the results of input and restoration are empty, so that the case can be
+    counted. Filters are not tried on it.
 
     Args:
         case: the volumes, in the modality's unit.
-        filters: those that are not meant for the modality are left out.
+        filters: filters to try; those that are not meant for the modality are left out.
         device: where the scores are computed; the filters run on the CPU.
 
     Returns:
@@ -129,19 +129,19 @@ def score_case(case: Case, filters: Sequence[Filter] = (), *, device: str | torc
 
 
 def keep_best(results: Iterable[MethodResult], choice: FilterChoice = "modality") -> list[MethodResult]:
-    """Keep of each filter the results of the parameter that scores best on these very data.
+    """Keep the results of each filter's best parameter on these data.
 
-    The choice looks at the clean images, which nobody has in use: an oracle, and so an upper bound of what the filter
-    can reach.
+    The choice uses the clean images, which are not known in clinical use. So it is an oracle: an upper bound for the
+    filter.
 
     Args:
         results: of all cases.
-        choice: what one parameter is chosen for: all cases of a modality together, or each case by itself. Cases of
-            unequal noise need the latter: a width for all of them may be worse than none for each.
+        choice: whether one parameter is chosen for all cases of a modality together, or one for each case. Use ``case``
+            where the noise of the cases differs much, since one width for all cases may then be worse than no filter.
 
     Returns:
-        The results of the parameter with the highest PSNR, averaged over all slices that it is chosen for; of equal
-        ones the first. What has no parameter is kept, and so is the order.
+        For each filter the results of the parameter with the highest PSNR, averaged over all slices that it is chosen
+        for; the first of equal parameters. Results without a parameter are kept. The order stays the same.
     """
 
     def chosen_for(result: MethodResult) -> tuple[Modality, str, str]:
@@ -152,14 +152,14 @@ def keep_best(results: Iterable[MethodResult], choice: FilterChoice = "modality"
     for result in results:
         by_parameter = scores.setdefault(chosen_for(result), {})
         by_parameter.setdefault(result.parameter, []).extend(score["psnr"] for score in result.slices.values())
-    # Every parameter was tried on the same slices, so that the sums are in the order of the means. They are exact, for
-    # the order of the cases not to matter.
+    # Every parameter was tried on the same slices, so sums have the order of means. The sums are exact, so that the
+    # order of the cases does not matter.
     best = {key: max(choices, key=lambda choice: math.fsum(choices[choice])) for key, choices in scores.items()}
     return [result for result in results if result.parameter == best[chosen_for(result)]]
 
 
 def find_unscored(results: Iterable[MethodResult]) -> list[MethodResult]:
-    """Find the cases none of whose slices can be scored, for them to be counted and named.
+    """Find the cases without any slice that can be scored, to count and name them.
 
     Args:
         results: of all cases.
@@ -168,14 +168,14 @@ def find_unscored(results: Iterable[MethodResult]) -> list[MethodResult]:
         The empty result of each such case's ``input``, in the order of the results.
 
     Raises:
-        RefusedInputError: there is no other case.
+        RefusedInputError: all cases are such cases.
     """
     inputs = [result for result in results if result.method == INPUT]
     unscored = [result for result in inputs if not result.slices]
     if len(unscored) == len(inputs):
         raise RefusedInputError(
             f"every slice of all {len(inputs)} cases has a constant label within its evaluation window: "
-            "nothing can be scored, check units and modalities"
+            "check units and modalities, since no slice can be scored"
         )
     return unscored
 
@@ -196,13 +196,13 @@ def mean_over_slices(results: Iterable[MethodResult], score: str) -> float:
 def evaluate_whole(pred: Tensor, label: Tensor, modality: Modality | str) -> dict[str, float]:
     """Score a volume as one image.
 
-    Both volumes are clipped to the modality's evaluation window; the data range is the whole label's largest minus its
-    smallest intensity after that, and the error is over all voxels, those of constant slices included. There is no SSIM
-    of a volume here: the slice mean stands in for it.
+    Both volumes are clipped to the modality's evaluation window. After that, the data range is the largest minus the
+    smallest intensity of the whole label. The error is over all voxels, with those of constant slices. There is no
+    volumetric SSIM here: the mean over slices is used instead.
 
     Args:
         pred: restored volume, in the modality's unit.
-        label: clean volume, likewise.
+        label: clean volume, in the modality's unit.
         modality: a modality, or a word that :func:`bundle.tat.modality.parse_modality` knows.
 
     Shape:

@@ -1,4 +1,4 @@
-"""How sure a mean is, and whether two methods differ: interval and paired test over subjects, cases or slices."""
+"""Confidence interval of a mean, and paired test of two methods, over subjects, cases or slices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Interval:
 
     Args:
         low: lower end, in the unit of the values.
-        high: upper end, likewise.
+        high: upper end, in the unit of the values.
     """
 
     low: float
@@ -42,8 +42,8 @@ class PairedTest:
 
     Args:
         p: two-sided p-value; 1 where no pair differs.
-        n_pairs: how many pairs there were.
-        n_different: how many of them differ; the test sees only these.
+        n_pairs: number of pairs.
+        n_different: number of pairs that differ; the test uses only these.
     """
 
     p: float
@@ -57,7 +57,7 @@ class Description:
 
     Args:
         mean: mean over all values.
-        sd: sample standard deviation over all values; ``None`` for a single one.
+        sd: sample standard deviation over all values; ``None`` for a single value.
         interval: of the mean; ``None`` for fewer than ``MIN_UNITS`` cases of one value each.
     """
 
@@ -95,10 +95,10 @@ def bootstrap_interval(
 
     Args:
         values: ``(N,)`` values.
-        groups: what each value belongs to; whole groups are drawn, and the mean is over the values of the drawn ones.
+        groups: group of each value. Whole groups are drawn, and the mean is over the values of the drawn groups.
             ``None`` draws the values themselves.
         level: share of intervals that should hold the true mean.
-        n_resamples: how many samples are drawn.
+        n_resamples: number of bootstrap samples.
         seed: of the draws.
 
     Returns:
@@ -114,7 +114,7 @@ def bootstrap_interval(
         raise RefusedInputError(f"level {level} is outside (0, 1): pass 0.95 for a 95 % interval")
     totals, counts = by_group(values, groups)
     if len(totals) < 2:
-        raise RefusedInputError(f"{len(totals)} values or groups have no interval: pass 2 or more")
+        raise RefusedInputError(f"an interval needs 2 values or groups or more, there are {len(totals)}: pass more")
     drawn = np.random.default_rng(seed).integers(len(totals), size=(n_resamples, len(totals)))
     means = totals[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
@@ -124,7 +124,8 @@ def bootstrap_interval(
 def paired_wilcoxon(values: Numbers, others: Numbers) -> PairedTest:
     """Test whether paired values differ, two-sided; needs scipy.
 
-    Pairs without a difference are left out, as Wilcoxon did. Where none is left (a run compared with itself), p is 1.
+    Pairs without a difference are left out, as Wilcoxon did. If no pair is left, as for a run compared with itself, p
+    is 1.
 
     Args:
         values: ``(N,)`` values.
@@ -141,7 +142,7 @@ def paired_wilcoxon(values: Numbers, others: Numbers) -> PairedTest:
         Wilcoxon 1945, doi:10.2307/3001968, as ``scipy.stats.wilcoxon`` computes it.
     """
     if values.shape != others.shape:
-        raise RefusedInputError(f"{values.size} and {others.size} values are not pairs: pass one for one")
+        raise RefusedInputError(f"{values.size} and {others.size} values are not pairs: pass the same number of both")
     check_numbers(values, others)
     differences = values - others
     different = differences[differences != 0.0]
@@ -182,7 +183,7 @@ def compare(
         seed: of the bootstrap.
 
     Returns:
-        The comparison. Over cases, the test sees the mean of each case; over subjects, the mean of each one's cases.
+        The comparison. The test uses the mean of each case, or the mean of each subject's cases.
 
     Raises:
         RefusedInputError: lengths differ, there is no value, or one that is not finite.
@@ -199,7 +200,7 @@ def compare(
 
 
 def import_stats() -> Any:
-    """Import the statistics of scipy, when they are needed only.
+    """Import the statistics of scipy only where they are needed.
 
     Returns:
         The module ``scipy.stats``.
@@ -214,5 +215,5 @@ def _interval(values: Numbers, cases: Names, subjects: Names | None, seed: int) 
     unit = unit_of_analysis(cases, subjects)
     if unit != "slices":
         return bootstrap_interval(values, groups=subjects if unit == "subjects" else cases, seed=seed)
-    # With one value a case, there are no slices to fall back on, and too few cases for an interval.
+    # With one value for each case, slices are no finer unit, and there are too few cases for an interval.
     return bootstrap_interval(values, seed=seed) if values.size > len(set(cases)) else None

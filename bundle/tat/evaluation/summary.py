@@ -1,4 +1,4 @@
-"""What the scores of many slices say: by task, how good each method is and whether the restoration differs from it."""
+"""Summary of many scores by task: the mean of each method, and its difference to the restoration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bundle.tat.evaluation.unit_of_analysis import MIN_UNITS, Numbers, unit_of_a
 from bundle.tat.modality import EVALUATION_WINDOWS
 from bundle.tat.refusal import RefusedInputError
 
-# A refusal names this many slices and counts the rest.
+# Number of slices that a refusal names; it counts the others.
 N_NAMES_SHOWN: Final = 3
 
 Key = tuple[str, int]
@@ -33,7 +33,7 @@ def summarise(
         seed: of the bootstrap.
 
     Returns:
-        What ``summary.json`` holds; docs/concepts/evaluation.md explains every entry.
+        Content of ``summary.json``; docs/concepts/evaluation.md explains every entry.
 
     Raises:
         RefusedInputError: the other run has another protocol or other slices.
@@ -93,7 +93,7 @@ def compare_tables(table: SliceTable, other: SliceTable, *, seed: int = 0) -> di
 
 
 def check_protocol(record: EvaluationRecord, other: EvaluationRecord) -> None:
-    """Refuse to compare numbers that do not mean the same.
+    """Refuse to compare scores with different meanings.
 
     Args:
         record: of one run.
@@ -110,7 +110,7 @@ def check_protocol(record: EvaluationRecord, other: EvaluationRecord) -> None:
     if record.mri_scale != other.mri_scale:
         raise RefusedInputError(
             f"mri_scale {record.mri_scale} and {other.mri_scale} give errors of MRI on different scales: "
-            "evaluate both runs with one of them"
+            "evaluate both runs with the same mri_scale"
         )
 
 
@@ -121,7 +121,7 @@ def known_subjects(items: Sequence[MethodResult] | Sequence[SliceRow]) -> list[s
         items: of one modality.
 
     Returns:
-        The subject of each; ``None`` where one of them is not named, or there is nothing.
+        The subject of each item; ``None`` where one has no subject, or where there is no item.
     """
     subjects = [item.subject for item in items if item.subject is not None]
     return subjects if subjects and len(subjects) == len(items) else None

@@ -1,4 +1,4 @@
-"""Tables of scores: every row says what it was scored by, and a file is written whole or not at all."""
+"""Tables of scores: every row has its protocol and origin, and a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bundle.tat.refusal import RefusedInputError
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRecord:
-    """What scores mean and where they come from, the same in every row of a file.
+    """Protocol and origin of scores, the same in every row of a file.
 
     Args:
         protocol: id of the protocol.
-        data_range: which data range PSNR and SSIM are relative to.
-        provenance: what made the restorations and the scores.
+        data_range: data range of PSNR and SSIM, in words.
+        provenance: weights and version that made the restorations and the scores.
         datalist: name of the datalist, without its folder.
         section: section of the datalist.
         mri_scale: how MRI was brought to the scale of training, on which it is scored.
@@ -60,7 +60,7 @@ class EvaluationRecord:
         """
         made = Provenance(row["weights_sha256"], row["bundle_version"])
         said = {name: row[name] for name in ("protocol", "data_range", "datalist", "section")}
-        # Tables of 0.1.0 do not say: their MRI was taken as it was.
+        # Tables of 0.1.0 lack this column: their MRI was not scaled.
         return cls(provenance=made, **said, mri_scale=row.get("mri_scale", "fixed"))
 
 
@@ -71,7 +71,7 @@ class SliceRow:
     Args:
         modality: ``CT``, ``MRI`` or ``PET``.
         case: name of the case.
-        subject: who was scanned; ``None`` where the datalist does not say.
+        subject: name of the person in the datalist; ``None`` where the datalist has none.
         method: ``input``, ``restored``, or the name of a plain filter.
         parameter: of the filter; ``None`` for the other methods.
         slice: index along the last axis, from 0.
@@ -98,7 +98,7 @@ class SliceTable:
     """The content of a ``slices.csv``.
 
     Args:
-        record: what the scores mean and where they come from.
+        record: protocol and origin of the scores.
         rows: one for each slice and method.
     """
 
@@ -107,7 +107,7 @@ class SliceTable:
 
 
 def slice_rows(results: Iterable[MethodResult]) -> list[SliceRow]:
-    """Lay results out, one row for each slice and method.
+    """Make rows of results, one for each slice and method.
 
     Args:
         results: of any cases.
@@ -123,11 +123,11 @@ def slice_rows(results: Iterable[MethodResult]) -> list[SliceRow]:
 
 
 def case_rows(results: Iterable[MethodResult], *, whole: bool = False) -> list[dict[str, object]]:
-    """Lay results out, one row for each case and method.
+    """Make rows of results, one for each case and method.
 
     Args:
         results: of any cases.
-        whole: take the scores of the volume as one instead of the means over its slices.
+        whole: take the scores of the whole volume instead of the means over its slices.
 
     Returns:
         The rows, in the order of the results; scores are ``None`` where no slice can be scored.
@@ -149,7 +149,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         rows: one or more, all with the same keys.
 
     Raises:
-        RefusedInputError: the file system does not let us.
+        RefusedInputError: the file cannot be written.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
@@ -165,11 +165,11 @@ def read_slices(path: Path) -> SliceTable:
         path: the file.
 
     Returns:
-        Its rows, and where they come from.
+        Its rows, with their protocol and origin.
 
     Raises:
-        RefusedInputError: the file cannot be read, lacks a column or a row, holds what is no finite number, names one
-            slice twice for one method, or its rows come from different runs.
+        RefusedInputError: the file cannot be read, lacks a column or a row, or holds a score that is no finite number.
+            Or it names one slice twice for one method, or its rows come from different runs.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -178,10 +178,10 @@ def read_slices(path: Path) -> SliceTable:
         of_rows = {EvaluationRecord.from_columns(record) for record in records}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise RefusedInputError(
-            f"{path} is no slices.csv of an evaluation ({type(error).__name__}: {error}): pass it as it was written"
+            f"{path} is no slices.csv of an evaluation ({type(error).__name__}: {error}): pass the unchanged file"
         ) from error
     if len(of_rows) != 1:
-        raise RefusedInputError(f"{path} holds rows of {len(of_rows)} runs: pass the table of one")
+        raise RefusedInputError(f"{path} holds rows of {len(of_rows)} runs: pass the table of one run")
     keys = {(row.modality, row.case, row.method, row.slice) for row in rows}
     if len(keys) < len(rows):
         raise RefusedInputError(f"{path} names {len(rows) - len(keys)} slices twice: pass the table of one run")

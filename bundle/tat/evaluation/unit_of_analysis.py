@@ -1,4 +1,4 @@
-"""What is resampled and tested: subjects, cases or slices."""
+"""The unit that is resampled and tested: subjects, cases or slices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bundle.tat.refusal import RefusedInputError
 
-# Slices of one scan resemble each other, and scans of one subject do: the coarsest unit is the honest one. With fewer
-# units than this, the next finer one stands in.
+# Slices of one scan are not independent, nor are scans of one subject, so the coarsest unit is the right one. With
+# fewer units than this, the next finer unit is used.
 MIN_UNITS: Final = 5
 
 Unit = Literal["subjects", "cases", "slices"]
@@ -20,14 +20,14 @@ Names = Sequence[str]
 
 
 def unit_of_analysis(cases: Names, subjects: Names | None = None) -> Unit:
-    """Decide what is resampled and tested.
+    """Choose the unit that is resampled and tested.
 
     Args:
         cases: the case of each slice.
         subjects: the subject of each slice; ``None`` where they are not known.
 
     Returns:
-        The coarsest unit of which there are ``MIN_UNITS`` or more, or else ``slices``.
+        The coarsest unit with ``MIN_UNITS`` or more members, or else ``slices``.
     """
     if subjects is not None and len(set(subjects)) >= MIN_UNITS:
         return "subjects"
@@ -35,7 +35,7 @@ def unit_of_analysis(cases: Names, subjects: Names | None = None) -> Unit:
 
 
 def unit_means(values: Numbers, cases: Names, subjects: Names | None = None) -> Numbers:
-    """What a test sees of the values of all slices: one for each unit.
+    """The values that a test uses: one for each unit.
 
     Args:
         values: ``(N,)``, the value of each slice.
@@ -54,7 +54,7 @@ def unit_means(values: Numbers, cases: Names, subjects: Names | None = None) -> 
 
 
 def by_group(values: Numbers, groups: Names | None) -> tuple[Numbers, Numbers]:
-    """Add up values by what they belong to.
+    """Sum values by group.
 
     Args:
         values: ``(N,)`` values.
@@ -64,13 +64,13 @@ def by_group(values: Numbers, groups: Names | None) -> tuple[Numbers, Numbers]:
         Sum and number of the values of each group, in the order of the groups' names.
 
     Raises:
-        RefusedInputError: there is no value, one that is not finite, or another number of groups.
+        RefusedInputError: there is no value, a value is not finite, or the number of groups differs.
     """
     check_numbers(values)
     if groups is None:
         return values, np.ones_like(values)
     if len(groups) != values.size:
-        raise RefusedInputError(f"{len(groups)} groups for {values.size} values: name one for each")
+        raise RefusedInputError(f"{len(groups)} groups for {values.size} values: pass one group for each value")
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     counts: Numbers = np.bincount(index).astype(np.float64)
     totals: Numbers = np.bincount(index, weights=values).astype(np.float64)
@@ -78,13 +78,13 @@ def by_group(values: Numbers, groups: Names | None) -> tuple[Numbers, Numbers]:
 
 
 def check_numbers(*numbers: Numbers) -> None:
-    """Refuse what has no mean.
+    """Refuse values without a mean.
 
     Args:
         *numbers: rows of values.
 
     Raises:
-        RefusedInputError: one of them has no value, or one that is not finite.
+        RefusedInputError: a row has no value, or a value that is not finite.
     """
     for values in numbers:
         if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""How a volume meets a two-dimensional network."""
+"""Running a two-dimensional network over the slices of a volume."""
 
 from typing import TYPE_CHECKING
 

@@ -12,18 +12,19 @@ DTYPES: Final = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class AutocastInferer(Inferer):
-    """Runs another inferer under automatic mixed precision, and gives its result back in float32.
+    """Runs another inferer under automatic mixed precision, and returns its result in float32.
 
-    Weights, and what needs the range (norms, softmax), stay float32; products are computed in half precision. On a CPU
-    with bfloat16 arithmetic a training step takes about two thirds of the time. Gradients need no scaler in bfloat16.
+    Weights stay float32, and so do operations that need its range (norms, softmax). Products are computed in half
+    precision. On a CPU with bfloat16 arithmetic a training step takes about two thirds of the time. Gradients need no
+    scaler in bfloat16.
 
     Args:
-        enabled: whether to; without, the other inferer runs as it is.
+        enabled: whether to use mixed precision; without it, the other inferer runs as it is.
         dtype: ``"bfloat16"``, or on CUDA also ``"float16"``.
         inferer: inferer to run; MONAI's ``SimpleInferer`` by default.
 
     Raises:
-        RefusedInputError: ``dtype`` is another, or float16 meets an image on a CPU.
+        RefusedInputError: ``dtype`` is neither of these, or it is float16 and the image is on a CPU.
     """
 
     def __init__(self, enabled: bool = True, dtype: str = "bfloat16", inferer: Inferer | None = None) -> None:
@@ -38,7 +39,7 @@ class AutocastInferer(Inferer):
         """Run ``network`` on ``inputs``."""
         device = inputs.device.type
         if self.enabled and device == "cpu" and self.dtype != "bfloat16":
-            raise RefusedInputError(f"amp_dtype is {self.dtype!r}: on a CPU only bfloat16 is supported")
+            raise RefusedInputError(f"amp_dtype is {self.dtype!r}: pass bfloat16, a CPU supports no other")
         with torch.autocast(device_type=device, dtype=DTYPES[self.dtype], enabled=self.enabled):
             restored: Tensor = self.inferer(inputs, network, *args, **kwargs)
         return restored.float()

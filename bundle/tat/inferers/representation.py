@@ -1,4 +1,4 @@
-"""What a network makes of the scans that it restores: its task representation, recorded on the way."""
+"""Recording a network's task representation of the scans that it restores."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 @contextmanager
 def recorded_representations(network: nn.Module) -> Iterator[list[NDArray[np.float32]]]:
-    """Record the task representation of every slice that goes through a network for as long as this lasts.
+    """Record the task representation of every slice that goes through a network within this context.
 
-    It costs nothing: the network computes it anyway. Slices that are restored side by side come in any order.
+    Recording takes no time: the network computes the representation anyway. Slices that are restored in parallel come
+    in any order.
 
     Args:
-        network: its module ``tren`` gives the representations; of a network without one nothing is recorded.
+        network: its module ``tren`` gives the representations; without such a module nothing is recorded.
 
     Yields:
-        List that each batch adds its vectors ``(B, 4F)`` to.
+        List to which each batch adds its vectors ``(B, 4F)``.
     """
     recorded: list[NDArray[np.float32]] = []
 

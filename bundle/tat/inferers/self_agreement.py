@@ -1,4 +1,4 @@
-"""Whether a network says the same of a slice and of its mirror images: where it does not, it is not sure."""
+"""Whether a network restores a slice and its mirror images alike: differences show where the result is uncertain."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def disagreement_of_slices(
 
     Args:
         image: volume on the network's scale ``(1, W, H, D)``; the sides of its slices must suit the network.
-        restored: what the network made of it, likewise.
-        inferer: says which axis the slices are stacked along, and how the network is run.
+        restored: the network's result, of the same shape and scale.
+        inferer: gives the axis that the slices are stacked along, and runs the network.
         network: restores a slice with its neighbours, ``(B, 1 + 2 context, H, W)``.
 
     Returns:

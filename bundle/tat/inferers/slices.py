@@ -27,13 +27,13 @@ Network = Callable[..., Tensor | Sequence[Tensor] | dict[Any, Tensor]]
 class RestorationSliceInferer(Inferer):
     """Runs a two-dimensional network over whole slices, with a progress bar, and leaves constant slices alone.
 
-    What MONAI's ``SliceInferer`` does, but for the volumes it keeps on the way, a map of overlaps above all: here the
-    result is the only one, and ``restore_in_place`` makes none. A constant slice (air, padding) holds nothing to
-    restore; it comes back unchanged and costs nothing. When the device runs out of memory, as many slices go together
-    as fit.
+    It replaces MONAI's ``SliceInferer``, which keeps further volumes in memory, such as a map of overlaps. Here the
+    result is the only further volume, and ``restore_in_place`` makes none. A constant slice (air, padding) holds
+    nothing to restore: it comes back unchanged and takes no time. When the device runs out of memory, fewer slices go
+    through the network together.
 
-    On a CPU, several workers restore a slice each, with one thread inside. Whole slices do not wait for each other, as
-    the threads of one operation do, so that other programs that compute cost little more than their share.
+    On a CPU, several workers restore one slice each, with one thread per worker. Whole slices do not wait for each
+    other, as the threads of one operation do. So other programs on the same CPU slow the restoration little.
 
     Args:
         slice_axis: array axis that the slices are stacked along: 0, 1 or 2, or counted from the end: -1, -2, -3.
@@ -47,14 +47,14 @@ class RestorationSliceInferer(Inferer):
             ends of the volume the first and the last slice stand for those that are missing.
 
     Attributes:
-        bar: where the slices are counted instead, for a run over several volumes.
+        bar: a progress bar that counts the slices of several volumes, instead of one for each volume.
 
     Shape:
         ``(B, 1, W, H, D) -> (B, 1, W, H, D)``; the two sides of a slice must suit the network, which takes
         ``(B, 1 + 2 context, H, W)`` to ``(B, 1, H, W)``.
 
     Raises:
-        RefusedInputError: ``slice_axis`` is no axis of a volume; ``slice_batch_size`` or ``workers`` is not positive;
+        RefusedInputError: ``slice_axis`` is no axis of a volume. ``slice_batch_size`` or ``workers`` is not positive.
             ``context`` is negative.
     """
 
@@ -105,10 +105,10 @@ class RestorationSliceInferer(Inferer):
         """Restore every slice of each volume, in the memory of the volumes themselves.
 
         Args:
-            volumes: ``(B, 1, W, H, D)`` without metadata; become the restored ones.
-            network: as for ``__call__``, and what it is called with besides.
-            *args: for the network.
-            **kwargs: likewise.
+            volumes: ``(B, 1, W, H, D)`` without metadata; they become the restored volumes.
+            network: as for ``__call__``.
+            *args: further arguments of the network.
+            **kwargs: further keyword arguments of the network.
 
         Raises:
             torch.OutOfMemoryError: not even one slice fits on the device.
@@ -129,7 +129,7 @@ class RestorationSliceInferer(Inferer):
 
     def _open_bar(self, n_slices: int) -> AbstractContextManager[tqdm]:
         if self.bar is not None:
-            return nullcontext(self.bar)  # whoever opened it closes it
+            return nullcontext(self.bar)  # its owner closes it
         return cast(
             AbstractContextManager[tqdm],
             tqdm(total=n_slices, unit="slice", desc="restoring", disable=not self.show_progress),
@@ -137,7 +137,7 @@ class RestorationSliceInferer(Inferer):
 
 
 class Neighbours(NamedTuple):
-    """Slices of a volume, each of which can be had with its neighbours.
+    """Slices of a volume, from which each slice can be taken with its neighbours.
 
     Args:
         slices: ``(slices, C, H, W)``, sharing the volume's memory.
@@ -221,10 +221,10 @@ def restore_in_parallel(neighbours: Neighbours, network: Callable[[Tensor], Tens
     A worker has one thread. Where there are fewer slices than workers, each slice has the threads of several.
 
     Args:
-        neighbours: the slices, on the host; become the restored ones.
+        neighbours: the slices, on the host; they become the restored slices.
         network: see ``Neighbours.restore``; gets one slice at a time.
         n_workers: threads that compute at once.
-        bar: is told of every slice.
+        bar: counts every slice.
     """
 
     # Inference mode holds for a thread, and so does the number of threads inside an operation.
@@ -239,7 +239,7 @@ def restore_in_parallel(neighbours: Neighbours, network: Callable[[Tensor], Tens
     )
     writer = LateWriter(neighbours)
     try:
-        # In the order of the slices, whichever is restored first.
+        # In the order of the slices, not in the order in which they are finished.
         for restored in pool.map(restore, range(n_slices)):
             writer.put(restored)
             bar.update()
@@ -250,13 +250,13 @@ def restore_in_parallel(neighbours: Neighbours, network: Callable[[Tensor], Tens
 
 
 def restore_stack(neighbours: Neighbours, network: Callable[[Tensor], Tensor], n_together: int, bar: tqdm) -> None:
-    """Run the network on slices, some at a time, and on fewer when memory runs out; write the results over them.
+    """Run the network on several slices at a time, on fewer when memory runs out, and write the results over them.
 
     Args:
-        neighbours: the slices; become the restored ones.
+        neighbours: the slices; they become the restored slices.
         network: see ``Neighbours.restore``.
         n_together: slices that go through the network together.
-        bar: is told of every slice.
+        bar: counts every slice.
 
     Raises:
         torch.OutOfMemoryError: one slice alone does not fit.

@@ -1,4 +1,4 @@
-"""The k-space of MR images: its centre, how much of it an image holds, and finer grids for the same field of view."""
+"""The k-space of MR images: truncation, how much of it an image holds, and finer grids of the same field of view."""
 
 from typing import TYPE_CHECKING
 

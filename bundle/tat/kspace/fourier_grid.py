@@ -1,4 +1,4 @@
-"""A slice on a finer grid of the same field of view, by zero-filling k-space, and back."""
+"""Bringing a slice to a finer grid of the same field of view by zero-filling k-space, and back."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class FourierGrid:
 
     Args:
         n: pixels of the axis.
-        n_fine: pixels of the finer one, at least as many.
+        n_fine: pixels of the finer grid, at least ``n``.
 
     Raises:
-        RefusedInputError: the finer grid has fewer pixels.
+        RefusedInputError: ``n_fine`` is below ``n``.
     """
 
     n: int
@@ -32,7 +32,9 @@ class FourierGrid:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= self.n_fine:
-            raise RefusedInputError(f"a grid of {self.n_fine} pixels is not finer than one of {self.n}: pass more")
+            raise RefusedInputError(
+                f"n is {self.n} and n_fine is {self.n_fine}: pass n of 1 or more, and n_fine of at least n"
+            )
 
     @property
     def first_centre(self) -> float:
@@ -43,8 +45,8 @@ class FourierGrid:
     def refine(self) -> NDArray[np.float64]:
         """The matrix ``(n_fine, n)`` that interpolates: zero-filled k-space, moved by a part of a pixel.
 
-        Of an even number of lines, the one of the highest frequency is shared out to both of its signs, so that a real
-        image stays real.
+        With an even number of lines, half of the highest frequency goes to each of its two signs. So a real image stays
+        real.
         """
         places = np.arange(self.n_fine) * self.n / self.n_fine + self.first_centre
         frequencies = 2.0 * np.pi * np.arange(1, (self.n - 1) // 2 + 1) / self.n
@@ -57,7 +59,7 @@ class FourierGrid:
 
     @cached_property
     def coarsen(self) -> NDArray[np.float64]:
-        """The matrix ``(n, n_fine)`` that undoes ``refine``: it measures the coarse image's part of k-space again."""
+        """The matrix ``(n, n_fine)`` that undoes ``refine``: it keeps only the coarse image's part of k-space."""
         return np.linalg.pinv(self.refine).astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""How much of k-space an image holds along each axis, told from its pixels."""
+"""How much of k-space an image holds along each axis, estimated from its pixels."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 
 # Frequencies that a profile is sampled at, from zero to the end of the axis.
 N_FREQUENCIES: Final = 100
-# Ends that are tried, as shares of the axis. Below, the spectrum of anatomy itself falls as steeply as at an end.
+# Ends that are tried, as shares of the axis. Below them, the spectrum of anatomy falls as steeply as at an end.
 CANDIDATES: Final = np.arange(0.17, 0.95, 0.01)
-# Tenfold drops of power at an end, beyond what the spectrum falls by anyway. Slices that were truncated have 3 to 6,
-# scanners' zero-filled images, which are filtered and rounded, 0.6 to 2; images that fill k-space have less than 0.5.
+# Drop of power at an end [powers of ten], beyond the usual fall of the spectrum. Truncated slices have 3 to 6. Images
+# that a scanner zero-filled, filtered and rounded have 0.6 to 2. Images that fill k-space have less than 0.5.
 MIN_DROP: Final = 0.6
-# An axis with fewer pixels tells nothing: its bands hold too few frequencies.
+# An axis with fewer pixels gives no estimate: its bands hold too few frequencies.
 MIN_PIXELS: Final = 60
 # Powers below this share of the largest are rounding.
 FLOOR: Final = 1e-14
 
 
 class AxisSupport(NamedTuple):
-    """What one axis of k-space holds.
+    """The part of one k-space axis that an image holds.
 
     Args:
-        kept: share of the axis's frequencies around zero that holds the image: 1 where no end is seen, ``None`` where
-            nothing can be told.
-        drop: by how many powers of ten the power falls there, beyond what it falls by anyway; the largest that was
-            seen where ``kept`` is 1.
+        kept: share of the axis's frequencies around zero that holds the image. It is 1 where no end is found, and
+            ``None`` where there is no estimate.
+        drop: fall of the power at that end [powers of ten], beyond the usual fall of the spectrum. Where ``kept`` is 1,
+            it is the largest that was found.
     """
 
     kept: float | None
@@ -39,10 +39,10 @@ def estimate_support(slices: Sequence[NDArray[Any]]) -> tuple[AxisSupport, AxisS
     """Find where the k-space of a scan ends along each axis of its slices.
 
     The power of a slice falls along an axis as a straight line over the logarithm of frequency. Where a scanner filled
-    the rest with zeros it drops below that line, also after the magnitude was taken.
+    k-space with zeros, the power drops below that line, even in a magnitude image.
 
     Args:
-        slices: of one scan, each ``(H, W)``, all of one shape, any unit. Constant ones are not looked at.
+        slices: of one scan, each ``(H, W)``, all of one shape, any unit. Constant slices are ignored.
 
     Returns:
         The support along the first and along the second axis.
@@ -95,12 +95,12 @@ def _axis_support(profile: NDArray[np.float64], n_pixels: int) -> AxisSupport:
 
 
 def _band_width(end: float) -> float:
-    """Width of the bands within and beyond an end; those of a low end are narrow, as the spectrum is steep there."""
+    """Width of the bands within and beyond an end; at a low end they are narrow, since the spectrum is steep there."""
     return float(min(0.12, 0.35 * end))
 
 
 def _drop_at(profile: NDArray[np.float64], end: float) -> float:
-    """By how much the power beyond an end lies below the line through what is within; 0 where it rises again."""
+    """How far the power beyond an end lies below the line through the power within; 0 where it rises again."""
     frequencies, width = _frequencies(), _band_width(end)
     line = (frequencies > 0.35 * end) & (frequencies < end - 0.15 * width)
     within = (frequencies > end - width) & (frequencies < end - 0.15 * width)

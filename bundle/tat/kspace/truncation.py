@@ -12,12 +12,12 @@ from bundle.tat.refusal import RefusedInputError
 
 
 def truncate_kspace(image: NDArray[Any], *, factor: int = 4) -> NDArray[np.complex64]:
-    """Measure the centre of an image's k-space only: the linear forward operator.
+    """Keep only the centre of an image's k-space: the linear forward operator.
 
     Args:
         image: slice, shape ``(H, W)``, real or complex, any unit.
-        factor: how many times fewer samples are kept along each axis; ``H // factor`` by ``W // factor`` remain, the
-            zero frequency among them.
+        factor: how many times fewer samples are kept along each axis. ``H // factor`` by ``W // factor`` remain, with
+            the zero frequency among them.
 
     Returns:
         The kept samples of the centred, orthonormal Fourier transform, shape ``(H // factor, W // factor)``.
@@ -33,7 +33,7 @@ def truncate_kspace(image: NDArray[Any], *, factor: int = 4) -> NDArray[np.compl
 
 
 def crop_kspace(image: NDArray[Any], n_kept: tuple[int, int]) -> NDArray[np.complex64]:
-    """Measure any centred part of an image's k-space.
+    """Keep any centred part of an image's k-space.
 
     Args:
         image: slice, shape ``(H, W)``, real or complex, any unit.
@@ -43,11 +43,13 @@ def crop_kspace(image: NDArray[Any], n_kept: tuple[int, int]) -> NDArray[np.comp
         The kept samples of the centred, orthonormal Fourier transform, of shape ``n_kept``.
 
     Raises:
-        RefusedInputError: the image is not a finite slice, or has fewer lines.
+        RefusedInputError: the image is not a finite slice, or has fewer lines than ``n_kept``.
     """
     check_image(image, "image")
     if not all(1 <= n <= size for n, size in zip(n_kept, image.shape, strict=True)):
-        raise RefusedInputError(f"{n_kept} k-space lines of an image of {image.shape}: pass 1 to as many as it has")
+        raise RefusedInputError(
+            f"n_kept is {n_kept} for an image of shape {image.shape}: pass at least 1 and at most its sides"
+        )
     return _centre_of(image, tuple(central_lines(size, n) for size, n in zip(image.shape, n_kept, strict=True)))
 
 
@@ -60,13 +62,13 @@ def _centre_of(image: NDArray[Any], block: tuple[slice, ...]) -> NDArray[np.comp
 def zero_fill(kspace: NDArray[np.complexfloating], shape: tuple[int, int], *, factor: int = 4) -> NDArray[np.complex64]:
     """Reconstruct an image from the centre of its k-space: the adjoint of ``truncate_kspace``.
 
-    ``truncate_kspace(zero_fill(k, shape)) == k``, so that adding ``zero_fill(measured - truncate_kspace(image))`` to an
-    image makes it consistent with the measurement exactly.
+    ``truncate_kspace(zero_fill(k, shape)) == k``. So adding ``zero_fill(measured - truncate_kspace(image))`` to an
+    image makes it agree exactly with the measurement.
 
     Args:
         kspace: kept samples, shape ``(H // factor, W // factor)``.
         shape: ``(H, W)`` of the image.
-        factor: the one that the samples were kept with.
+        factor: of ``truncate_kspace``.
 
     Returns:
         Complex image, shape ``(H, W)``.
@@ -98,10 +100,10 @@ def central_lines(size: int, n_kept: int) -> slice:
 
     Args:
         size: lines of the axis.
-        n_kept: how many of them.
+        n_kept: how many of them are kept.
 
     Returns:
-        Their indices. Of an even number, the lowest frequency lacks its mirror image, as in a scanner's k-space.
+        Their indices. With an even number, the lowest frequency lacks its mirror image, as in a scanner's k-space.
     """
     first = size // 2 - n_kept // 2
     return slice(first, first + n_kept)

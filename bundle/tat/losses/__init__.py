@@ -1,4 +1,4 @@
-"""Training losses; they see numbers, never a modality."""
+"""Training losses; they see intensities, never a modality."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The ablation's loss: every sample counts alike."""
+"""The loss of the ablation: every sample has the same weight."""
 
 import torch
 from torch import Tensor, nn

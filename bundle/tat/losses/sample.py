@@ -1,4 +1,4 @@
-"""What a loss is made of, sample by sample."""
+"""The parts of a loss, sample by sample."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -13,16 +13,16 @@ _SMALLEST_MEAN_SQUARE: Final = 1e-12
 
 
 class DivergedError(RefusedInputError, FloatingPointError):
-    """A training whose loss is no number; a ``FloatingPointError`` for whoever waits for one."""
+    """The loss of a training is NaN or infinite; callers may catch it as a ``FloatingPointError``."""
 
 
 class SampleLosses(NamedTuple):
-    """What one step's loss is made of, for each sample.
+    """The parts of one step's loss, for each sample.
 
     Attributes:
-        error: of the prediction, by the loss's measure ``(B,)``.
+        error: error of the prediction, in the measure of the loss ``(B,)``.
         weight: factor that the error is multiplied by ``(B,)``.
-        penalty: what keeps the weight from falling to 0 ``(B,)``.
+        penalty: term that keeps the weight from falling to 0 ``(B,)``.
     """
 
     error: Tensor
@@ -44,8 +44,8 @@ def root_mean_square(difference: Tensor) -> Tensor:
     return (difference.square().flatten(start_dim=1).mean(dim=1) + _SMALLEST_MEAN_SQUARE).sqrt()
 
 
-# What an error is measured by. The mean absolute error is least at the median of what an image can be, the mean square
-# at its mean: where noise is skewed, as in PET, the median lies below the mean and small hot spots come out too low.
+# Measures of an error. The mean absolute error is smallest at the median of the possible images, the mean square error
+# at their mean. With skewed noise, as in PET, the median lies below the mean, and small hot spots come out too low.
 MEASURES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
     {"mean_absolute": mean_absolute, "root_mean_square": root_mean_square}
 )

@@ -1,4 +1,4 @@
-"""Loss weights that follow each sample's difficulty, so that no task starves.
+"""Loss weights that follow each sample's difficulty, so that no task dominates the training.
 
 Source:
     Yang et al. 2025, arXiv:2512.14550, task-adaptive loss balancing, as the authors' released code computes it.
@@ -38,7 +38,7 @@ _REFERENCE_NAMES: Final = MappingProxyType(
 
 
 class UncertaintyEstimator(nn.Module):
-    """From three measures of a sample's difficulty to its uncertainty ``s``: ``(B, 3) -> (B,)``; 1 at the start."""
+    """Estimates a sample's uncertainty ``s`` from three measures of difficulty: ``(B, 3) -> (B,)``; 1 at the start."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,27 +58,31 @@ class UncertaintyEstimator(nn.Module):
 
 
 class TaskAdaptiveLoss(nn.Module):
-    r"""Loss in which each sample's weight is estimated from its difficulty.
+    """Loss in which each sample's weight is estimated from its difficulty.
 
-    .. math::
-        L = \frac{1}{B} \sum_i \frac{l_i}{2 s_i^2 + \epsilon} + \frac{1}{2} \log(1 + s_i^2)
+    The loss is the mean over the samples ``i`` of a batch:
 
-    with the error ``l_i``, the mean absolute one in the paper, and the uncertainty ``s_i`` estimated from (error of the
-    input, change made by the network, error of the prediction). No task is named; the gradient reaches the network
-    through ``l_i`` alone.
+    ``L = mean_i[ l_i / (2 s_i^2 + epsilon) + 1/2 log(1 + s_i^2) ]``
+
+    - ``l_i`` is the error of the prediction, in the paper the mean absolute error.
+    - ``s_i`` is the uncertainty. It is estimated from the error of the input, the change that the network made, and the
+      error of the prediction.
+    - ``epsilon`` keeps the weight finite.
+
+    No task is named. The gradient reaches the network through ``l_i`` only.
 
     Args:
-        min_uncertainty: the authors let ``s`` cross 0, where the weight explodes; a positive bound takes
-            ``s^2 + min_uncertainty^2`` in place of ``s^2`` in the weight, so that no weight exceeds
-            ``0.5 / min_uncertainty^2``. 0 computes what the authors compute.
-        measure: of an error, ``mean_absolute`` as the authors' or ``root_mean_square``, which PSNR follows.
+        min_uncertainty: positive bound that takes ``s^2 + min_uncertainty^2`` in place of ``s^2`` in the weight. So no
+            weight exceeds ``0.5 / min_uncertainty^2``. With 0, as the authors compute it, the weight explodes where
+            ``s`` crosses 0.
+        measure: of an error: ``mean_absolute``, as in the authors' code, or ``root_mean_square``, which PSNR follows.
 
     Shape:
         pred and label ``(B, C, H, W)``, image the same or with its neighbours as further channels -> scalar.
 
     Raises:
         ValueError: ``min_uncertainty`` is negative, or there is no such ``measure``.
-        DivergedError: an error is NaN or infinite; says how many samples.
+        DivergedError: an error is NaN or infinite; the message gives the number of samples.
     """
 
     def __init__(self, min_uncertainty: float = 0.0, measure: str = "mean_absolute") -> None:
@@ -86,7 +90,7 @@ class TaskAdaptiveLoss(nn.Module):
         if min_uncertainty < 0:
             raise ValueError(f"min_uncertainty is {min_uncertainty}: pass 0 or a positive bound")
         if measure not in MEASURES:
-            raise ValueError(f"measure is {measure}: one of {', '.join(MEASURES)}")
+            raise ValueError(f"measure is {measure}: pass one of {', '.join(MEASURES)}")
         self.min_uncertainty = min_uncertainty
         self.measure = MEASURES[measure]
         self.estimator = UncertaintyEstimator()
@@ -96,7 +100,7 @@ class TaskAdaptiveLoss(nn.Module):
         return self.sample_losses(image, pred, label).mean()
 
     def sample_losses(self, image: Tensor, pred: Tensor, label: Tensor) -> SampleLosses:
-        """Error, weight and penalty of each sample, to train with or to watch."""
+        """Error, weight and penalty of each sample, for training or for the log."""
         error = self.measure(pred - label)
         assert_finite(error)
         image = middle_channels(image, label.shape[-3])
@@ -107,10 +111,10 @@ class TaskAdaptiveLoss(nn.Module):
 
 
 def assert_finite(error: Tensor) -> None:
-    """Refuse errors ``(B,)`` that are no numbers. The host waits for the device here.
+    """Refuse errors ``(B,)`` that are NaN or infinite. The host waits for the device here.
 
     Raises:
-        DivergedError: says of how many samples.
+        DivergedError: an error is NaN or infinite; the message gives the number of samples.
     """
     n_bad = int((~torch.isfinite(error)).sum())
     if n_bad:

@@ -1,4 +1,4 @@
-"""What a score accepts: finite images of one shape, in float64."""
+"""Checks of what is scored: finite images of one shape, in float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bundle.tat.refusal import RefusedInputError
 
 
 def checked_pair(pred: Tensor, label: Tensor, *, n_axes: int = 4) -> tuple[Tensor, Tensor]:
-    """Make a prediction and its label comparable.
+    """Check a prediction and its label, and convert both to float64.
 
     Args:
         pred: restored images or volume.
@@ -20,7 +20,7 @@ def checked_pair(pred: Tensor, label: Tensor, *, n_axes: int = 4) -> tuple[Tenso
         Both as plain float64 tensors, without geometry or gradient.
 
     Raises:
-        RefusedInputError: shapes differ or have other than ``n_axes`` axes, or a value is not finite.
+        RefusedInputError: shapes differ or do not have ``n_axes`` axes, or a value is not finite.
     """
     if pred.shape != label.shape:
         shapes = f"prediction {tuple(pred.shape)} and label {tuple(label.shape)}"
@@ -32,14 +32,14 @@ def checked_pair(pred: Tensor, label: Tensor, *, n_axes: int = 4) -> tuple[Tenso
         n_bad = int(image.isfinite().logical_not().sum())
         if n_bad:
             raise RefusedInputError(
-                f"{n_bad} of {image.numel()} values of the {name} are NaN or infinite, a score needs finite ones: "
-                "find out where they come from, or crop them away"
+                f"{n_bad} of {image.numel()} values of the {name} are NaN or infinite: replace them or crop "
+                "the image, since a score needs finite values"
             )
     return _plain(pred), _plain(label)
 
 
 def checked_range(data_range: float | Tensor, label: Tensor) -> Tensor:
-    """Make a data range fit the images that it belongs to.
+    """Check a data range, and convert it to one value for each image or for all.
 
     Args:
         data_range: largest minus smallest intensity: one number, or one for each image ``(B,)``.
@@ -49,7 +49,7 @@ def checked_range(data_range: float | Tensor, label: Tensor) -> Tensor:
         The range as float64 of shape ``(1,)`` or ``(B,)``, on the label's device.
 
     Raises:
-        RefusedInputError: another number of ranges, or one that is not positive and finite.
+        RefusedInputError: the number of ranges fits neither, or a range is not positive and finite.
     """
     peak = torch.as_tensor(data_range, dtype=torch.float64, device=label.device).reshape(-1)
     if peak.numel() not in (1, len(label)):
@@ -77,12 +77,12 @@ def one_slice(image: Tensor) -> Tensor:
     if image.ndim < 2 or image.shape[:-2].numel() != 1:
         raise RefusedInputError(
             f"shape {tuple(image.shape)} is not one slice, (H, W) or (1, 1, H, W): pass slices one by one, "
-            "each has a data range of its own"
+            "since each has its own data range"
         )
     return image.reshape(1, 1, *image.shape[-2:])
 
 
 def _plain(image: Tensor) -> Tensor:
     # A MetaTensor would carry its geometry through every operation, and scores have none. One layout in memory is one
-    # order of every sum: a volume has the same score to the last digit, whichever reader it comes from.
+    # order of every sum: a volume has exactly the same score from any reader.
     return image.detach().as_subclass(Tensor).to(torch.float64).contiguous()

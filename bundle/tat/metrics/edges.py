@@ -1,4 +1,4 @@
-"""How sharp an edge is, and how much it rings."""
+"""Sharpness and ringing of an edge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EdgeProfile(NamedTuple):
 
     Args:
         distances: of the bins from the edge, evenly spaced [mm].
-        values: 0 on the plateau where distances are negative, 1 on the other.
+        values: 0 on the plateau at negative distances, 1 on the other plateau.
     """
 
     distances: NDArray[np.float64]
@@ -26,12 +26,12 @@ class EdgeProfile(NamedTuple):
 def edge_profile(
     distances: NDArray[np.floating], values: NDArray[np.floating], width: float, *, n_bins: int = N_BINS
 ) -> EdgeProfile:
-    """Average the pixels about an edge by their distance from it, far finer than their grid.
+    """Average the pixels about an edge by their distance from it, in bins far finer than the pixels.
 
     Args:
         distances: signed distance of each pixel from the edge [mm].
-        values: their intensities, any unit; the plateaus are the means from ``width`` to twice that.
-        width: half of the region about the edge [mm].
+        values: their intensities, any unit; the plateaus are the means at distances from ``width`` to ``2 * width``.
+        width: half the width of the region about the edge [mm].
         n_bins: bins over that region. Each must hold a pixel.
 
     Returns:
@@ -59,7 +59,7 @@ def rise_distance(profile: EdgeProfile) -> float:
 def overshoot(profile: EdgeProfile) -> float:
     """How far the profile goes beyond the higher or the lower plateau, as a share of the edge's height.
 
-    Truncated k-space makes it 0.09, however much is kept.
+    Truncated k-space gives 0.09, independent of how much is kept.
 
     Source:
         Gibbs 1899, doi:10.1038/059606a0.

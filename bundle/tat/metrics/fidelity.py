@@ -1,4 +1,4 @@
-"""What a restoration keeps and what it invents: measures that a mean error over pixels does not show."""
+"""Measures of what a restoration keeps and what it adds, which a mean error over pixels does not show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bundle.tat.refusal import RefusedInputError
 
 Volume = NDArray[np.float32]
 
-# Classes of tissue by the intensity of the clean scan [HU]; what lies between two is an edge and belongs to neither.
+# Classes of tissue by the intensity of the clean scan [HU]; voxels between two classes are edges and belong to neither.
 TISSUES: Final = {"lung": (-950.0, -700.0), "fat": (-130.0, -60.0), "soft tissue": (0.0, 90.0), "bone": (250.0, 1500.0)}
 
 # Side and stride of the square regions whose noise spectrum is taken [pixels], and what they may hold [HU].
@@ -24,12 +24,12 @@ REGION_SHARE: Final = 0.95
 
 
 class Bias(NamedTuple):
-    """How far values lie from where they should.
+    """Difference of values to the clean values.
 
     Args:
-        mean: mean difference to the clean values, in their unit.
-        deviation: standard deviation of the differences, likewise.
-        n_voxels: how many there are.
+        mean: mean difference, in the unit of the values.
+        deviation: standard deviation of the differences, in the same unit.
+        n_voxels: number of values.
     """
 
     mean: float
@@ -52,18 +52,18 @@ class Spectrum(NamedTuple):
 
     @property
     def mean_frequency(self) -> float:
-        """Centre of gravity [1/mm]: it falls where fine noise is taken away and coarse noise is left."""
+        """Centre of gravity [1/mm]: it falls where fine noise is removed and coarse noise stays."""
         return float((self.frequencies * self.power).sum() / self.power.sum())
 
     @property
     def variance(self) -> float:
-        """Integral over the plane [unit^2]: the variance of the noise, but for what lies beyond the Nyquist circle."""
+        """Integral over the plane [unit^2]: the variance of the noise within the Nyquist circle."""
         width = self.frequencies[1] - self.frequencies[0]
         return float((2.0 * np.pi * self.frequencies * self.power).sum() * width)
 
 
 class UptakeBias(NamedTuple):
-    """Relative errors of what is read off a PET scan.
+    """Relative errors of values that are read from a PET scan.
 
     Args:
         total: of the sum over all voxels.
@@ -79,15 +79,15 @@ class UptakeBias(NamedTuple):
 
 
 def kspace_error(volume: Volume, measured: Volume, *, factor: int = 4) -> float:
-    """How far the k-space samples that were measured are from those of a restored MRI.
+    """Relative difference between the measured k-space samples and those of a restored MRI.
 
     Args:
         volume: restored scan ``(H, W, D)``, slices along the last axis.
-        measured: the degraded scan, likewise.
-        factor: one of so many k-space lines was kept along each axis.
+        measured: degraded scan of the same shape.
+        factor: reduction factor of k-space along each axis; with 4, one line of four was kept.
 
     Returns:
-        Norm of the difference over the norm of the measured samples, all slices together; 0 where they agree.
+        Norm of the difference over the norm of the measured samples, over all slices; 0 where they agree.
     """
     restored, kept = (
         np.stack([truncate_kspace(slice_, factor=factor) for slice_ in np.moveaxis(scan, -1, 0)])
@@ -101,7 +101,7 @@ def tissue_bias(volume: Volume, clean: Volume) -> dict[str, Bias]:
 
     Args:
         volume: scan to judge ``(H, W, D)`` [HU].
-        clean: routine-dose scan, likewise; it decides the class of a voxel.
+        clean: routine-dose scan ``(H, W, D)`` [HU]; it decides the class of a voxel.
 
     Returns:
         Class -> bias [HU]; classes without a voxel are left out.
@@ -115,11 +115,11 @@ def tissue_bias(volume: Volume, clean: Volume) -> dict[str, Bias]:
 
 
 def noise_power_spectrum(volume: Volume, clean: Volume, pixel_sides: Sequence[float]) -> Spectrum:
-    """Spectrum of what a CT scan and the clean one differ by, within soft tissue.
+    """Spectrum of the difference between a CT scan and the clean scan, within soft tissue.
 
     Args:
         volume: scan to judge ``(H, W, D)`` [HU].
-        clean: routine-dose scan, likewise.
+        clean: routine-dose scan ``(H, W, D)`` [HU].
         pixel_sides: sides of a pixel [mm].
 
     Returns:
@@ -133,7 +133,9 @@ def noise_power_spectrum(volume: Volume, clean: Volume, pixel_sides: Sequence[fl
     """
     regions = _soft_tissue_regions(volume - clean, clean)
     if not regions:
-        raise RefusedInputError(f"no region of {REGION_SIDE} x {REGION_SIDE} pixels lies within soft tissue")
+        raise RefusedInputError(
+            f"no region of {REGION_SIDE} x {REGION_SIDE} pixels lies within soft tissue: pass a scan that shows one"
+        )
     centred = np.stack(regions) - np.mean(regions, axis=(1, 2), keepdims=True)
     scale = pixel_sides[0] * pixel_sides[1] / REGION_SIDE**2
     power = (np.abs(np.fft.fft2(centred)) ** 2).mean(axis=0) * scale
@@ -151,8 +153,8 @@ def uptake_bias(volume: Volume, clean: Volume, lesion: NDArray[np.bool_]) -> Upt
 
     Args:
         volume: scan to judge ``(H, W, D)`` [SUV].
-        clean: standard-count scan, likewise.
-        lesion: mask, likewise.
+        clean: standard-count scan ``(H, W, D)`` [SUV].
+        lesion: mask ``(H, W, D)``.
 
     Returns:
         The errors, as shares of the clean values.
@@ -161,7 +163,9 @@ def uptake_bias(volume: Volume, clean: Volume, lesion: NDArray[np.bool_]) -> Upt
         RefusedInputError: the mask is empty.
     """
     if not lesion.any():
-        raise RefusedInputError("the lesion mask is empty on this scan's grid")
+        raise RefusedInputError(
+            "the lesion mask is empty: pass a mask on the grid of this scan, with one voxel or more"
+        )
     return UptakeBias(
         total=_relative(volume.sum(dtype=np.float64), clean.sum(dtype=np.float64)),
         lesion_mean=_relative(volume[lesion].mean(), clean[lesion].mean()),

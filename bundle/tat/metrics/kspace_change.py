@@ -1,4 +1,4 @@
-"""What a restoration does to the part of k-space that a scanner measured."""
+"""Change of the measured part of k-space by a restoration."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bundle.tat.metrics.regions import Slice
 
 
 def kspace_change(image: Slice, restored: Slice, kept: Sequence[float | None]) -> float | None:
-    """How far a restored slice is from the samples of k-space that were measured.
+    """Relative difference between a restored slice and the measured samples of k-space.
 
     Args:
         image: slice before ``(H, W)``, any unit.
-        restored: slice after, likewise.
+        restored: slice after ``(H, W)``, in the same unit.
         kept: share of k-space that was measured along each axis, in (0, 1]; ``None`` where it is not known.
 
     Returns:
-        Norm of the difference over the norm of the measured samples, but for the mean of the slice; ``None`` where it
-        is not known which were measured, or the slice is constant.
+        Norm of the difference over the norm of the measured samples, without the mean of the slice. It is ``None``
+        where a share is not known, or where the slice is constant.
     """
     if len(kept) != image.ndim or None in kept:
         return None

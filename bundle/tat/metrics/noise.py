@@ -1,4 +1,4 @@
-"""Noise of a slice without a clean one to compare with."""
+"""Noise of a slice, measured without a clean slice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bundle.tat.metrics.regions import BLOCK_SIDE, Regions, Slice, to_blocks
 
-# Bins of a spectrum, from frequency 0 to that of Nyquist.
+# Bins of a spectrum, from 0 to the Nyquist frequency.
 N_BINS: Final = 16
 NYQUIST: Final = 0.5  # cycles per pixel
 
@@ -17,28 +17,28 @@ NYQUIST: Final = 0.5  # cycles per pixel
 def flat_noise(image: Slice, regions: Regions) -> float:
     """Standard deviation of the noise in flat tissue.
 
-    Of each flat block, what deviates from the plane that fits it best; of the blocks, the median, so that those with a
-    vessel or a wall in them count for nothing.
+    It is measured in each flat block, about the plane that fits the block best. The median over the blocks ignores the
+    few blocks with a vessel or a wall in them.
 
     Args:
         image: slice ``(H, W)``, any unit.
-        regions: of it.
+        regions: of the slice.
 
     Returns:
-        The deviation, in the unit of the image.
+        The standard deviation, in the unit of the image.
     """
     return float(np.median(_deviations(to_blocks(image)[regions.blocks])))
 
 
 def radial_spectrum(image: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Share of the power in rings of frequency, from 0 to that of Nyquist.
+    """Share of the power in rings of frequency, from 0 to the Nyquist frequency.
 
     Args:
-        image: noise, or what was changed, ``(H, W)``, any unit; 0 outside the body.
+        image: noise or change ``(H, W)``, any unit; 0 outside the body.
 
     Returns:
-        ``(N_BINS,)``, of sum 1; all 0 where there is no power. Frequencies beyond that of Nyquist, in the corners, are
-        left out.
+        ``(N_BINS,)``, of sum 1; all 0 where there is no power. Frequencies beyond the Nyquist frequency, in the corners
+        of k-space, are left out.
 
     Source:
         ICRU Report 87, 2012, section 3.4, for the radial average of the power spectrum.

@@ -1,4 +1,4 @@
-"""Where in a slice noise can be told from structure: flat tissue, strong edges, and the body around both."""
+"""Regions of a slice that separate noise from structure: flat tissue, strong edges, and the body around both."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _Number = TypeVar("_Number", bound=np.generic)
 # Side of the square blocks that noise is measured in [pixels]: larger than the correlation of most noise, and small
 # enough to lie within an organ.
 BLOCK_SIDE: Final = 6
-# Of the blocks within the body, those of the smallest gradient are flat; of its pixels, those of the largest are edges.
+# Shares: the blocks of the body with the smallest gradient are flat, its pixels with the largest gradient are edges.
 FLAT_SHARE: Final = 0.2
 EDGE_SHARE: Final = 0.05
-# Of a block, how much must be body.
+# Share of a block that must be body.
 BODY_SHARE: Final = 0.9
 # With fewer blocks of body, nothing is measured.
 MIN_BLOCKS: Final = 8
-# CT: what is denser than air, lung included [HU]. Elsewhere: share of the mean of the bright half of the slice.
+# CT: tissue is denser than this, lung included [HU]. Other modalities: share of the mean of the slice's bright half.
 CT_BODY_ABOVE: Final = -950.0
 BODY_ABOVE: Final = 0.2
-# Widths of the Gaussian that structure is seen through [pixels].
+# Widths of the Gaussian before structure is searched [pixels].
 SMOOTHING: Final = 1.0
 
 
@@ -35,10 +35,10 @@ class Regions(NamedTuple):
     """Parts of a slice.
 
     Args:
-        body: where there is tissue ``(H, W)``.
-        edges: strong edges within the body, likewise.
-        blocks: numbers of the flat blocks, in the order of ``to_blocks``.
-        smooth: the slice that they were found on, smoothed ``(H, W)``.
+        body: mask of tissue ``(H, W)``.
+        edges: mask of strong edges within the body ``(H, W)``.
+        blocks: indices of the flat blocks, in the order of ``to_blocks``.
+        smooth: the smoothed slice in which the regions were found ``(H, W)``.
     """
 
     body: NDArray[np.bool_]
@@ -50,14 +50,14 @@ class Regions(NamedTuple):
 def find_regions(restored: Slice, modality: Modality) -> Regions | None:
     """Find flat tissue and strong edges.
 
-    They are looked for in the restored slice: noise has a gradient everywhere, and hides the weaker edges of the input.
+    They are searched in the restored slice: noise has a gradient everywhere, and hides the weaker edges of the input.
 
     Args:
         restored: slice ``(H, W)``, in the modality's unit.
         modality: what was scanned.
 
     Returns:
-        The regions; ``None`` of a slice with too little tissue.
+        The regions; ``None`` for a slice with too little tissue.
     """
     if min(restored.shape) < BLOCK_SIDE:
         return None
@@ -75,7 +75,7 @@ def find_regions(restored: Slice, modality: Modality) -> Regions | None:
 
 
 def smoothed(image: Slice, sigma: float) -> Slice:
-    """Smooth a slice with a Gaussian; what lies beyond the border repeats it.
+    """Smooth a slice with a Gaussian; beyond the border, the last pixel is repeated.
 
     Args:
         image: ``(H, W)``.
@@ -95,7 +95,7 @@ def smoothed(image: Slice, sigma: float) -> Slice:
 
 
 def to_blocks(image: NDArray[_Number]) -> NDArray[_Number]:
-    """Cut a slice into square blocks; what is left over at the end of an axis is dropped.
+    """Cut a slice into square blocks; pixels left over at the end of an axis are dropped.
 
     Args:
         image: ``(H, W)``.

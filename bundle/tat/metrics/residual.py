@@ -1,10 +1,12 @@
-"""What a restoration changed: noise, which does not know where edges are, or structure.
+"""Whether a restoration changed noise or structure.
 
-Let the input be clean plus noise ``n``, and ``r`` the restored slice minus the input. Where ``r`` takes away noise and
-nothing else, it is as large at edges as in flat tissue, and has no correlation with the anatomy. The error goes from
-``n`` to ``n + r``: if what noise is left has no correlation with what was taken, its mean square falls by that of the
-noise taken and rises by that of the structure taken. So edges come out worse than they were when the structure is
-larger than the noise: when ``r`` at edges is more than the root of 2 times that in flat tissue.
+Let the input be the clean slice plus noise ``n``, and let ``r`` be the restored slice minus the input. If ``r`` removes
+only noise, it is as large at edges as in flat tissue, and has no correlation with the anatomy.
+
+The error changes from ``n`` to ``n + r``. Let the remaining noise have no correlation with the removed noise. Then the
+mean square error falls by that of the removed noise, and rises by that of the removed structure. Edges come out worse
+where the removed structure is larger than the removed noise. There, ``r`` at edges is more than the root of 2 times
+``r`` in flat tissue.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ _TINY = 1e-6
 
 
 class Residual(NamedTuple):
-    """What was changed in a slice.
+    """The change of a slice by a restoration.
 
     Args:
         flat: root mean square of the change in flat tissue, in the unit of the slice.
-        edges: at strong edges, likewise.
-        body: in all of the body, likewise.
-        autocorrelation: of the change, between neighbouring pixels within the body: 0 for white noise, to 1.
-        blur: correlation of the change with the second derivative of the anatomy: above 0 where edges were made less
-            steep, below where they were made steeper; -1 to 1.
+        edges: root mean square of the change at strong edges, in the same unit.
+        body: root mean square of the change in all of the body, in the same unit.
+        autocorrelation: of the change, between neighbouring pixels within the body, -1 to 1; 0 for white noise.
+        blur: correlation of the change with the second derivative of the anatomy, -1 to 1. It is above 0 where edges
+            became less steep, and below 0 where they became steeper.
     """
 
     flat: float
@@ -40,7 +42,7 @@ class Residual(NamedTuple):
 
     @property
     def edge_ratio(self) -> float:
-        """Change at edges over that in flat tissue; 1.41 (the root of 2) is where edges begin to lose."""
+        """Change at edges over that in flat tissue; above 1.41 (the root of 2), edges come out worse."""
         return self.edges / max(self.flat, _TINY)
 
     @property
@@ -50,12 +52,12 @@ class Residual(NamedTuple):
 
 
 def measure_residual(image: Slice, restored: Slice, regions: Regions) -> Residual:
-    """Measure what was changed, and whether it looks like noise.
+    """Measure the change of a slice, and whether it looks like noise.
 
     Args:
         image: slice before ``(H, W)``, any unit.
-        restored: slice after, likewise.
-        regions: of it.
+        restored: slice after ``(H, W)``, in the same unit.
+        regions: of the slice.
 
     Returns:
         The measures.

@@ -1,7 +1,7 @@
 """PSNR, SSIM and RMSE of restored images in the paper's protocol: physical units, evaluation window, slice by slice.
 
-Everything is computed in float64. The local variances of SSIM are differences of two nearly equal numbers (the mean of
-the squares and the square of the mean): with intensities in the thousands, float32 leaves them few correct digits.
+Everything is computed in float64. A local variance of SSIM is the difference of two nearly equal numbers: the mean of
+the squares and the square of the mean. With intensities in the thousands, float32 leaves few correct digits of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SSIM_WINDOW_SIGMA: Final = 1.5
 SSIM_K1: Final = 0.01
 SSIM_K2: Final = 0.03
 
-# An exact match has no error to divide by. Scores stop here, so that a mean over slices stays finite.
+# An exact match has no error to divide by. This bound keeps the mean over slices finite.
 PSNR_CEILING_DB: Final = 100.0
 
 
@@ -36,8 +36,8 @@ class VolumeScores:
         psnr: mean peak signal-to-noise ratio [dB].
         ssim: mean structural similarity.
         rmse: mean root mean squared error, in the modality's unit.
-        n_slices: how many slices the means are taken over.
-        n_constant: how many more were left out, their label being constant within the evaluation window.
+        n_slices: number of slices in the means.
+        n_constant: number of slices that were left out, since their label is constant within the evaluation window.
     """
 
     psnr: float
@@ -128,8 +128,8 @@ def rmse(pred: Tensor, label: Tensor) -> Tensor:
 def evaluate_pair(pred: Tensor, label: Tensor, modality: Modality | str) -> dict[str, float]:
     """Score one restored slice as the paper does.
 
-    Both images are clipped to the modality's evaluation window; ``data_range`` is the label's largest minus its
-    smallest intensity after that. Where this is 0 (a constant label) the width of the window stands in for it.
+    Both images are clipped to the modality's evaluation window. After that, ``data_range`` is the label's largest minus
+    its smallest intensity. Where this is 0 (a constant label), it is the width of the window.
 
     Args:
         pred: restored slice, in the modality's unit.
@@ -163,8 +163,8 @@ def evaluate_slices(
 ) -> dict[int, dict[str, float]]:
     """Score each slice of a restored volume by :func:`evaluate_pair`.
 
-    A slice whose label is constant within the evaluation window (all air, say) shows nothing to restore, and its PSNR
-    would measure the stand-in for its range. Such slices are left out.
+    A slice whose label is constant within the evaluation window, such as air, shows nothing to restore. Its PSNR would
+    depend only on the width of the window. Such slices are left out.
 
     Args:
         pred: restored volume, in the modality's unit.
@@ -192,13 +192,13 @@ def evaluate_slices(
     if not scores:
         raise RefusedInputError(
             f"all {len(pairs)} slices have a constant label within [{window.low:g}, {window.high:g}] {window.unit}: "
-            "nothing can be scored, check the label's unit and the modality"
+            "check the label's unit and the modality, since no slice can be scored"
         )
     return scores
 
 
 def mean_scores(slices: Mapping[int, Mapping[str, float]], *, n_constant: int) -> VolumeScores:
-    """Average what :func:`evaluate_slices` gives.
+    """Average the scores of :func:`evaluate_slices`.
 
     Args:
         slices: scores by the slice's index.
@@ -212,7 +212,7 @@ def mean_scores(slices: Mapping[int, Mapping[str, float]], *, n_constant: int) -
 
 
 def evaluate_volume(pred: Tensor, label: Tensor, modality: Modality | str, *, slice_axis: int = -1) -> VolumeScores:
-    """Score a restored volume: the mean of :func:`evaluate_slices`, whose arguments and refusals these are.
+    """Score a restored volume: the mean of :func:`evaluate_slices`, with the same arguments and refusals.
 
     A single image ``(H, W)`` is a volume of one slice.
 

@@ -1,4 +1,4 @@
-"""What is read off a PET scan, before and after."""
+"""SUVmax and SUVpeak of a PET scan, before and after."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 # Sphere that SUVpeak is the mean of: 1 cm^3.
 PEAK_RADIUS: Final = (3.0 / (4.0 * np.pi)) ** (1 / 3) * 10.0  # mm
-# Places that are looked at, and how far they lie apart at least [mm].
+# Number of places, and the smallest distance between two of them [mm].
 N_PLACES: Final = 3
 PLACES_APART: Final = 30.0
 
@@ -19,7 +19,7 @@ class HotPlace(NamedTuple):
     """One of the hottest places of a scan.
 
     Args:
-        voxel: indices of the voxel that is hottest in the mean of input and restored.
+        voxel: indices of the hottest voxel in the mean of input and restored scan.
         suv_max: largest value within the sphere before and after [SUV].
         suv_peak: mean over the sphere of 1 cm^3 before and after [SUV].
     """
@@ -32,16 +32,16 @@ class HotPlace(NamedTuple):
 def hottest_places(image: NDArray[np.float32], restored: NDArray[np.float32], voxel: Sequence[float]) -> list[HotPlace]:
     """Compare SUVmax and SUVpeak of the hottest places.
 
-    A place is found in the mean of both volumes, so that neither the noise of the input nor what the restoration took
-    away decides where it is.
+    A place is found in the mean of both volumes. So neither the noise of the input nor the change by the restoration
+    decides where it is.
 
     Args:
         image: volume before ``(W, H, D)`` [SUV].
-        restored: volume after, likewise.
+        restored: volume after ``(W, H, D)`` [SUV].
         voxel: sides of a voxel [mm].
 
     Returns:
-        At most ``N_PLACES``, the hottest first; none where no voxel is above 0.
+        At most ``N_PLACES`` places, the hottest first; none where no voxel is above 0.
 
     Source:
         Wahl et al. 2009, doi:10.2967/jnumed.108.057307: SUVpeak is the mean of a sphere of 1 cm^3 about the hottest
@@ -67,7 +67,7 @@ def hottest_places(image: NDArray[np.float32], restored: NDArray[np.float32], vo
 def _sphere(
     centre: tuple[int, int, int], shape: Sequence[int], voxel: Sequence[float], radius: float
 ) -> tuple[tuple[slice, ...], NDArray[np.bool_]]:
-    """The box about a sphere, and which of its voxels have their centre inside; the middle voxel always has."""
+    """The box about a sphere, and the mask of voxels whose centre is inside; the middle voxel is always inside."""
     reach = [int(radius / side) for side in voxel]
     box = tuple(
         slice(max(middle - steps, 0), min(middle + steps + 1, size))

@@ -1,4 +1,4 @@
-"""The Task-Adaptive Transformer; it knows nothing of modalities, files or training."""
+"""The Task-Adaptive Transformer (TAT), independent of modalities, files and training."""
 
 from typing import TYPE_CHECKING
 

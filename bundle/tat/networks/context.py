@@ -1,4 +1,4 @@
-"""Neighbouring slices as input channels: the slice to restore stands in the middle of its neighbours."""
+"""Neighbouring slices as input channels, with the slice to restore in the middle."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,11 +10,11 @@ _FIRST_WEIGHT: Final = "embed.weight"
 
 
 def middle_channels(image: Tensor, n_channels: int) -> Tensor:
-    """Take the slice to restore out of a slice with its neighbours.
+    """Take the middle slice of a slice with its neighbours.
 
     Args:
-        image: ``(..., C, H, W)``; as many channels before the middle ones as after them.
-        n_channels: how many stand in the middle.
+        image: ``(..., C, H, W)``, with the same number of channels before and after the middle.
+        n_channels: number of channels in the middle.
 
     Returns:
         ``(..., n_channels, H, W)``, sharing the memory of ``image``.
@@ -23,7 +23,7 @@ def middle_channels(image: Tensor, n_channels: int) -> Tensor:
 
 
 def count_input_channels(weights: Mapping[str, Tensor]) -> int | None:
-    """How many channels a ``TAT`` of these weights takes; ``None`` if they are of another network.
+    """Number of input channels of a ``TAT`` with these weights; ``None`` if they are of another network.
 
     Args:
         weights: by name.
@@ -33,16 +33,16 @@ def count_input_channels(weights: Mapping[str, Tensor]) -> int | None:
 
 
 def grow_context(weights: Mapping[str, Tensor], n_channels: int) -> dict[str, Tensor]:
-    """Let weights of a ``TAT`` that takes fewer neighbouring slices start one that takes more.
+    """Convert weights of a ``TAT`` to a ``TAT`` that takes more neighbouring slices.
 
-    The first convolution gets zeros for the new neighbours, so that the network begins with what it gave without them.
+    The first convolution gets zeros for the new neighbours. So the results do not change before further training.
 
     Args:
         weights: of a ``TAT``, by name.
-        n_channels: what the other ``TAT`` takes; so many more that as many come before as after.
+        n_channels: input channels of the new ``TAT``; the same number of channels is added before and after.
 
     Returns:
-        The weights for the other.
+        Weights for the new ``TAT``.
     """
     given = weights[_FIRST_WEIGHT]
     grown = given.new_zeros(given.shape[0], n_channels, *given.shape[2:])

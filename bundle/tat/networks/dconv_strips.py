@@ -1,4 +1,4 @@
-"""What attention and feed-forward begin with - layer norm, 1x1 and 3x3 depthwise convolution - in strips of rows."""
+"""The first steps of attention and feed-forward in strips of rows: layer norm, 1x1 and 3x3 depthwise convolution."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -86,18 +86,18 @@ def dconv_strips(
 ) -> Iterator[tuple[int, int, list[Tensor]]]:
     """Evaluate the parts from the top strip to the bottom one.
 
-    A strip is handed on the two projected rows that the next one looks back at, so no row is projected twice, and the
-    caller may overwrite the rows of ``features`` that it has been given strips of.
+    A strip keeps its last two projected rows for the next strip, so no row is projected twice. The caller may overwrite
+    the rows of ``features`` whose strips it has got.
 
     Args:
         features: one sample, ``(H, W, C)``.
         norm: normalises rows ``(r, W, C)``.
-        parts: what to compute.
+        parts: convolutions to compute.
         cuts: rows that no strip crosses, from 0 to ``H``.
-        max_memory: what the rows of a strip may take, before and after the depthwise convolution [MiB].
+        max_memory: memory for the rows of a strip, before and after the depthwise convolution [MiB].
 
     Yields:
-        First row, row after the last, and of each part the strip ``(r, W, n)``.
+        First row, row after the last, and the strip of each part ``(r, W, n)``.
     """
     height, width, _ = features.shape
     row_bytes = sum(2 * width * len(part.weight) * part.weight.element_size() for part in parts)

@@ -1,4 +1,4 @@
-"""From a TAT to the static network that it would be if it treated all images alike."""
+"""Converting a TAT to a static network, which uses the same kernels for all images."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,11 +15,11 @@ _FACTOR = ".adaptation"
 
 
 def adapted_convolutions(network: TAT, kernels: TaskKernels) -> Iterator[tuple[str, DepthwiseConv, Tensor]]:
-    """Each adaptive convolution of a network with what is generated for it.
+    """Each adaptive convolution of a network with its generated kernels.
 
     Args:
-        network: an adaptive one.
-        kernels: that it generated, for ``B`` images.
+        network: an adaptive TAT.
+        kernels: kernels that it generated for ``B`` images.
 
     Yields:
         Its name, such as ``decoder1.0.attention.depthwise``, the convolution, and its kernels ``(B, C, 1, 3, 3)``,
@@ -49,11 +49,11 @@ def adapted_convolutions(network: TAT, kernels: TaskKernels) -> Iterator[tuple[s
 
 @torch.no_grad()
 def freeze_kernels(network: TAT, images: Iterable[Tensor]) -> dict[str, Tensor]:
-    """Weights of a static network whose kernels are the mean of those that a TAT generates.
+    """Weights of a static network whose kernels are the mean of a TAT's kernels over images.
 
     Args:
-        network: an adaptive one; it is left as it is.
-        images: batches ``(B, C, H, W)`` that the mean is over; each image counts the same.
+        network: an adaptive TAT; it stays unchanged.
+        images: batches ``(B, C, H, W)`` for the mean; each image has the same weight.
 
     Returns:
         Weights for ``TAT(adaptive=False)`` of the same depth and width.
@@ -70,7 +70,7 @@ def freeze_kernels(network: TAT, images: Iterable[Tensor]) -> dict[str, Tensor]:
             total = convolution.kernels(generated).double().sum(dim=0)
             sums[name] = sums[name] + total if name in sums else total
     if not n_images:
-        raise ValueError("no image to take the mean kernels of: pass one or more")
+        raise ValueError("there is no image for the mean kernels: pass one or more")
     weights = {
         name: tensor.clone()
         for name, tensor in network.state_dict().items()

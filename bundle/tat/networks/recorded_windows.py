@@ -1,7 +1,7 @@
-"""TLC in one piece, for graphs that are recorded once and run at every size: no loop, and no branch on a size.
+"""TLC without loops and branches on the size, for graphs that are recorded once and run at every size.
 
-A recording keeps only the branches and turns that it saw. Here the number of windows is the length of a tensor, so that
-one graph is right for all sizes. The numbers are those of ``tlc``; a map smaller than a window costs a whole one.
+A recording keeps only the branches and loops that it saw. Here the number of windows is the length of a tensor, so one
+graph is right for all sizes. The results are those of ``tlc``. A map smaller than a window takes the time of a window.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 def attend_at_once(attend: Callable[[Tensor], Tensor], qkv: Tensor, window: int) -> Tensor:
     """Attend within all windows of all samples as one batch, and average where they overlap.
 
-    Pixels of a window that lie outside of the map are zeros, which add nothing to norms and products over pixels. The
-    average is gathered, not scattered: ONNX Runtime adds to one place from several threads at once and loses summands.
+    Pixels of a window outside of the map are zeros, which add nothing to norms and products over pixels. The average
+    gathers values instead of scattering them: ONNX Runtime scatters with several threads at once and loses summands.
 
     Args:
         attend: ``(N, 3C, window, window) -> (N, C, window, window)``.
@@ -37,7 +37,7 @@ def attend_at_once(attend: Callable[[Tensor], Tensor], qkv: Tensor, window: int)
 
 
 def window_pixels(batch: int, height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """Which pixel of a batch each pixel of each window is, counted from the first sample's first row on.
+    """Index in the batch of each pixel of each window, counted from the first row of the first sample.
 
     Args:
         batch: number of samples ``B``.
@@ -47,12 +47,12 @@ def window_pixels(batch: int, height: int, width: int, window: int, device: torc
         device: where the numbers are wanted.
 
     Returns:
-        ``(N, window, window)``; pixels outside of the map are ``B * H * W``. The last window is empty: with it ``N`` is
-        never 1, a length that the recording would take as a case of its own.
+        ``(N, window, window)``; pixels outside of the map have the index ``B * H * W``. The last window is empty, so
+        ``N`` is never 1, which the recording would handle as a special case.
     """
     n_rows, n_columns = _n_windows(height, window), _n_windows(width, window)
     index = torch.arange(batch * n_rows * n_columns + 1, device=device)
-    # Remainders by hand: the exporter to ONNX knows none by a length.
+    # The exporter to ONNX supports no remainder of a division by a length.
     row_of_windows = index // n_columns
     samples = row_of_windows // n_rows
     rows = _axis_pixels(row_of_windows - samples * n_rows, height, window)[:, :, None]
@@ -63,9 +63,9 @@ def window_pixels(batch: int, height: int, width: int, window: int, device: torc
 
 
 def covering_places(batch: int, height: int, width: int, window: int, device: torch.device) -> list[Tensor]:
-    """Where the pixels of a batch are among those of ``window_pixels``, in the first and last window of each axis.
+    """Index of each pixel in ``window_pixels``, in the first and the last window of each axis that hold it.
 
-    No pixel lies in more than two windows of an axis, so that the mean of the four is that of all windows.
+    No pixel lies in more than two windows of an axis, so the mean of the four is the mean of all windows.
 
     Args:
         batch: number of samples ``B``.

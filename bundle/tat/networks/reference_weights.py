@@ -1,4 +1,4 @@
-"""The authors' parameter names to ours and back, so that weights trained with their release can be used.
+"""Converting the authors' parameter names to ours and back, to use weights that were trained with their release.
 
 Source:
     Names and shapes of the released implementation, github.com/Yaziwel/TAT at 28eb160.

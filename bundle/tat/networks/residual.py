@@ -1,4 +1,4 @@
-"""Any image-to-image network as a restorer, so that others are compared with TAT on equal terms."""
+"""Any image-to-image network as a restorer, to compare other networks with TAT."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -7,11 +7,11 @@ from bundle.tat.networks.strict_loading import StrictlyLoaded
 
 
 class ResidualRestorer(StrictlyLoaded):
-    """Add a network's output to the image, as TAT does, whatever sides the network asks for.
+    """Add a network's output to the image, as TAT does, for images of any size.
 
     Args:
         network: ``(B, C, H, W) -> (B, C, H, W)``.
-        size_multiple: sides that the network takes are multiples of this; images are padded by their edges for it.
+        size_multiple: the network needs sides that are multiples of this; images are padded by repeating their edges.
 
     Shape:
         image ``(B, C, H, W)`` -> restored image of the same shape.

@@ -42,7 +42,7 @@ class ChannelLayerNorm(nn.Module):
         return self.normalise(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def normalise(self, channels_last: Tensor) -> Tensor:
-        """The same for channels that stand last: ``(..., C) -> (..., C)``."""
+        """The same with the channels as the last axis: ``(..., C) -> (..., C)``."""
         return F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, self.eps)
 
 
@@ -52,7 +52,7 @@ class MDTA(nn.Module):
     Args:
         channels: width ``C``; divisible by ``n_heads``.
         n_heads: number of attention heads.
-        window: side of the TLC windows in pixels at this level; a map that is not larger is attended to whole.
+        window: side of the TLC windows in pixels at this level; a map that is not larger has one window.
         bias: biases in the convolutions.
         adaptive: let generated kernels adapt the depthwise convolution.
 
@@ -69,7 +69,7 @@ class MDTA(nn.Module):
     def __init__(self, channels: int, n_heads: int, *, window: int, bias: bool, adaptive: bool) -> None:
         super().__init__()
         if channels % n_heads:
-            raise ValueError(f"width {channels} is not divisible by {n_heads} heads: choose dim or heads accordingly")
+            raise ValueError(f"width {channels} is not divisible by {n_heads} heads: change dim or heads")
         self.n_heads = n_heads
         self.window = window
         self.temperature = nn.Parameter(torch.ones(n_heads, 1, 1))
@@ -126,7 +126,7 @@ class GDFN(nn.Module):
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=bias)
 
     def forward(self, features: Tensor, generated: Optional[Tensor] = None) -> Tensor:
-        """Expand, look at the neighbours, gate, project back."""
+        """Expand, convolve, gate, project back."""
         gate, content = self.depthwise(self.project_in(features), generated).chunk(2, dim=1)
         return self.project_out(F.gelu(gate) * content)
 
@@ -139,7 +139,8 @@ def hidden_width(channels: int, expansion: float) -> int:
 class TransformerBlock(nn.Module):
     """Attention, then feed-forward, each on normalised features and added back.
 
-    Static in the encoder and in the Restormer twin; as a weight-adaptive block it takes a level's generated kernels.
+    It is static in the encoder and in the Restormer twin. As a weight-adaptive block it takes a level's generated
+    kernels.
 
     Args:
         channels: width ``C``.
@@ -163,7 +164,7 @@ class TransformerBlock(nn.Module):
         self.feed_forward = GDFN(channels, expansion, bias=bias, adaptive=adaptive)
 
     def forward(self, features: Tensor, kernels: Optional[BlockKernels] = None) -> Tensor:
-        """Restore a little more, with the shared or with the adapted kernels."""
+        """Run the block, with the shared or with the adapted kernels."""
         for_attention = None if kernels is None else kernels.attention
         for_feed_forward = None if kernels is None else kernels.feed_forward
         features = features + self.attention(self.norm1(features), for_attention)

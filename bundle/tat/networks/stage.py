@@ -1,4 +1,4 @@
-"""The blocks of one level of the U-shape, and the choice of how they are evaluated."""
+"""The blocks of one level of the U-shape, and the choice of their evaluation."""
 
 from collections.abc import Callable, Iterable
 from typing import Optional, cast
@@ -27,9 +27,9 @@ class Stage(nn.ModuleList):
         expansion: expansion of the feed-forward networks.
         bias: biases in the convolutions.
         adaptive: let generated kernels adapt the depthwise convolutions.
-        max_memory: what the temporaries of a strip may take where blocks are evaluated in strips [MiB]; ``None``
-            leaves the plain evaluation on CPUs too, in inference and in training.
-        gradient_checkpointing: keep only each block's input for the backward pass and compute the rest again.
+        max_memory: memory for the intermediate results of a strip, where blocks are evaluated in strips [MiB]. With
+            ``None``, CPUs use the plain evaluation too, in inference and in training.
+        gradient_checkpointing: keep only each block's input for the backward pass, and compute the rest again.
 
     Shape:
         features ``(B, C, H, W)`` -> ``(B, C, H, W)``.
@@ -72,7 +72,7 @@ class Stage(nn.ModuleList):
 
     @torch.jit.unused
     def _run_recorded(self, run: RunBlock, features: Tensor, kernels: Optional[BlockKernels]) -> Tensor:
-        """Run the blocks for the backward pass to come."""
+        """Run the blocks with what the backward pass needs."""
         for block in cast("Iterable[TransformerBlock]", self):
             if self.gradient_checkpointing:
                 # Nothing in a block is random, so there is no state of a generator to keep.

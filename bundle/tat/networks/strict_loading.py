@@ -1,4 +1,4 @@
-"""Weights that are loaded whole or refused, so that no loader leaves part of a network random without a word."""
+"""Loading weights completely or refusing them, so that no part of a network stays random without a message."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -7,21 +7,21 @@ from torch import Tensor, nn
 
 from bundle.tat.refusal import RefusedInputError
 
-# A message names this many parameters of each kind and counts the rest.
+# Number of parameters of each kind that a message names; it counts the others.
 N_NAMES_SHOWN: Final = 3
 
 
 class UnfitWeightsError(RefusedInputError, RuntimeError):
-    """Weights that are not a network's, or not all of them; a ``RuntimeError``, as PyTorch raises for the same."""
+    """Weights that do not fit a network, or that are incomplete; a ``RuntimeError``, as PyTorch raises in this case."""
 
 
 class StrictlyLoaded(nn.Module):
-    """Base of networks whose ``load_state_dict`` takes an exact fit or nothing, whatever ``strict`` says.
+    """Base of networks whose ``load_state_dict`` accepts only an exact fit, also with ``strict=False``.
 
-    MONAI's ``monai.bundle.load`` and MONAI Label load without being strict: weights that do not fit would leave the
-    network as random as it was made. The check comes before anything is copied. It also holds where the network is
-    part of another module, such as a distributed one or an average. To take over only some weights on purpose, load
-    them into the submodules that they are for.
+    MONAI's ``monai.bundle.load`` and MONAI Label load with ``strict=False``. Weights that do not fit would leave the
+    network with its random weights. The check comes before anything is copied. It also works where the network is part
+    of another module, such as a distributed module or an average. To load only some weights, load them into the
+    submodules that they belong to.
     """
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
@@ -34,15 +34,15 @@ class StrictlyLoaded(nn.Module):
 
 
 def check_fit(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) -> None:
-    """Refuse weights that differ from a network's in names or shapes, saying in what.
+    """Refuse weights that differ from a network's in names or shapes; the message names the differences.
 
     Args:
-        expected: the network's state dict.
-        given: the one to load.
-        what: the weights, for the message.
+        expected: state dict of the network.
+        given: state dict to load.
+        what: words for the weights, for the message.
 
     Raises:
-        UnfitWeightsError: they differ.
+        UnfitWeightsError: names or shapes differ.
     """
     differences = {
         "missing": expected.keys() - given.keys(),
@@ -55,15 +55,15 @@ def check_fit(expected: Mapping[str, Any], given: Mapping[str, Any], what: str) 
 
 
 def refuse_own_tensors(own: Mapping[str, Any], given: Mapping[str, Any], network: str) -> None:
-    """Refuse a state dict that was filled up with the tensors of the very network it is to be loaded into.
+    """Refuse a state dict that holds tensors of the network into which it is loaded.
 
     ``monai.networks.utils.copy_model_state``, which ``monai.bundle.load`` uses, replaces the fitting entries of the
-    network's own state dict by those of the file, and loads the result: no name is missing from it.
+    network's own state dict by those of the file. It loads the result, in which no name is missing.
 
     Args:
-        own: the network's state dict.
-        given: the one to load.
-        network: the network's name, for the message.
+        own: state dict of the network.
+        given: state dict to load.
+        network: name of the network, for the message.
 
     Raises:
         UnfitWeightsError: at least one tensor is the network's own.
@@ -71,8 +71,8 @@ def refuse_own_tensors(own: Mapping[str, Any], given: Mapping[str, Any], network
     kept = [name for name, value in given.items() if _share_memory(own[name], value)]
     if kept:
         raise UnfitWeightsError(
-            f"{len(kept)} of {len(own)} weights of {network} would stay as they are ({_shown(kept)}), because the file "
-            "lacks them or has them in another shape: take the network of the config that the weights were made with "
+            f"{len(kept)} of {len(own)} weights of {network} would stay as they are ({_shown(kept)}). The file lacks "
+            "them or has them in another shape: take the network of the config that the weights were made with "
             "(monai.bundle.load: workflow_type='inference') and a flat state dict"
         )
 
@@ -82,7 +82,7 @@ def _differ(one: Any, other: Any) -> bool:
 
 
 def _share_memory(one: Any, other: Any) -> bool:
-    """Whether two plain tensors are one; those without memory, and other kinds that wrap tensors, never are."""
+    """Whether two plain tensors share their memory; tensors without memory and subclasses of tensors never do."""
     if type(one) is not Tensor or type(other) not in (Tensor, nn.Parameter):
         return False
     return one.device == other.device and one.data_ptr() == other.data_ptr() != 0

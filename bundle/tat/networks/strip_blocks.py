@@ -1,4 +1,4 @@
-"""Restormer's transformer blocks in strips of rows, in place: the numbers of the plain evaluation, without its maps."""
+"""Restormer's transformer blocks in strips of rows, in place: the same results with less memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Optional
@@ -25,11 +25,11 @@ def run_in_strips(
         blocks: the blocks of one level.
         features: ``(B, C, H, W)``.
         kernels: the level's generated kernels.
-        max_memory: what the temporaries of a strip may take [MiB].
+        max_memory: memory for the intermediate results of a strip [MiB].
 
     Returns:
-        ``(B, C, H, W)``, the channels of a pixel side by side in memory. Under autocast it is in single precision:
-        only products and convolutions are in autocast's type.
+        ``(B, C, H, W)``, with the channels of a pixel side by side in memory. Under autocast it is in single precision:
+        only products and convolutions use autocast's type.
     """
     is_cast = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if is_cast else features.dtype
@@ -74,7 +74,7 @@ class _Sample(NamedTuple):
         weight = attention.project_out.weight.reshape(n_channels, attention.n_heads, -1)
         for top, bottom, (values,) in self._strips(norm, [value], cells.row_cuts):
             for cell, columns in cells.across(top):
-                # Projecting what is attended to is one product with the values.
+                # Attention and projection together are one product with the values.
                 matrix = torch.einsum("ohd,hdv->ohv", weight, matrices[cell]).flatten(1).to(self.dtype)
                 rows = self.features[top:bottom, columns]
                 _add_linear(rows, values[:, columns, :n_channels], matrix, attention.project_out.bias)

@@ -1,7 +1,8 @@
-"""Evaluation in strips of rows: no large temporaries, and what a strip makes stays in the processor's cache.
+"""Evaluation in strips of rows: intermediate results are small and stay in the processor's cache.
 
-A convolution looks only a few rows up and down, so it can be evaluated on a few rows of its map at a time. The numbers
-are those of the whole map; on a CPU it is several times faster, because evaluating whole maps mostly waits for memory.
+A convolution needs only a few rows above and below, so it can be evaluated on a few rows of its map at a time. The
+results are those of the whole map. On a CPU it is several times faster, because evaluating whole maps mostly waits for
+memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,17 +12,17 @@ from typing import Final
 import torch
 from torch import Tensor
 
-# What the temporaries of a strip may take by default [MiB]: more than the caches close to the cores hold is slower.
+# Default memory for the intermediate results of a strip [MiB]; more than the caches near the cores hold is slower.
 STRIP_MEMORY: Final = 8.0
 
 
 def evaluates_in_strips(features: Tensor) -> bool:
-    """Whether strips take the place of the plain evaluation: on a CPU, where no gradient and no graph is recorded."""
+    """Whether strips replace the plain evaluation: on a CPU, where no gradient and no graph is recorded."""
     return runs_on_cpu(features) and not torch.is_grad_enabled()
 
 
 def runs_on_cpu(features: Tensor) -> bool:
-    """Whether a CPU evaluates the features now, and no graph is recorded for another day and device."""
+    """Whether a CPU evaluates the features now, and no graph is recorded for later use."""
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     return features.device.type == "cpu" and not is_traced and not torch.compiler.is_compiling()
 
@@ -41,13 +42,13 @@ def rows_within(max_memory: float, row_bytes: int) -> int:
 
 
 def in_strips(local: Callable[[Tensor], Tensor], maps: Sequence[Tensor], *, halo: int, max_memory: float) -> Tensor:
-    """Evaluate ``local(torch.cat(maps, 1))`` without ever having the whole concatenation.
+    """Evaluate ``local(torch.cat(maps, 1))`` without the whole concatenation in memory.
 
     Args:
-        local: keeps height and width and looks at most ``halo`` rows up and down.
+        local: function that keeps height and width, and needs at most ``halo`` rows above and below.
         maps: each ``(B, C_i, H, W)``.
         halo: rows on either side of a strip that are evaluated and dropped.
-        max_memory: what the concatenated rows of a strip may take [MiB].
+        max_memory: memory for the concatenated rows of a strip [MiB].
 
     Returns:
         ``(B, C, H, W)``.

@@ -29,43 +29,43 @@ _PAPERS_TRAIN_SIZE: Final = 128
 class TAT(StrictlyLoaded):
     """U-shaped transformer whose decoder kernels are generated for each image from its task representation.
 
-    The network is told no task: it infers it. At the defaults it is the paper's network of 41,687,424 parameters.
+    The network gets no label of the task: it infers the task from the image. With the defaults it is the paper's
+    network of 41,687,424 parameters.
 
     Args:
-        in_channels: channels of the degraded image: those to restore, and as many for each of its neighbouring slices.
-            The output adds a correction to the middle ones, so it is an odd multiple of ``out_channels``.
+        in_channels: channels of the degraded image: those to restore, and the same number for each neighbouring slice.
+            The output corrects the middle channels, so this is an odd multiple of ``out_channels``.
         out_channels: channels of the restored image.
         dim: width ``C`` of level 1, even; levels 2, 3 and 4 have ``2C``, ``4C`` and ``8C``.
-        num_blocks: transformer blocks of levels 1, 2, 3 and 4 (encoder and decoder alike; level 4 is the latent one).
+        num_blocks: transformer blocks of levels 1, 2, 3 and 4, in the encoder and in the decoder; level 4 is latent.
         num_refinement_blocks: blocks after the decoder, at full resolution and width ``2C``.
         heads: attention heads of levels 1, 2, 3 and 4; each divides its level's width.
         ffn_expansion_factor: hidden width of the feed-forward networks over the level's width.
         bias: biases in the blocks' convolutions.
-        train_size: side of the training patches in pixels, from which the authors derive the TLC windows: they are
-            1.5 times as large. 128, as in the paper, unless ``tlc_window`` is given.
+        train_size: side of the training patches in pixels. The authors make the TLC windows 1.5 times as large. The
+            default is 128, as in the paper, unless ``tlc_window`` is given.
         task_features: width ``F`` of TREN; the task representation has ``4F`` entries.
         adaptive: generate kernels; ``False`` gives the same U-shape with static kernels, a Restormer.
         stop_gradient: keep the gradient of the generated kernels out of the encoder, as the paper does.
-        generation_gain: gain that the layers of TREN and the heads start with, see ``init_with_gain``; ``None`` leaves
-            PyTorch's start, as the authors do.
-        kernel_gain: gain that the shared kernels of the adaptive convolutions start with, likewise; ``None`` is the
-            authors' start, whose kernels are two to five times as large as those of a static convolution.
-        max_memory: what the temporaries of a strip of rows may take in inference on a CPU [MiB]; ``None`` evaluates
-            whole maps there too, with the same result in more time and memory, and trains as other devices do.
-        gradient_checkpointing: in training keep only the blocks' inputs and compute the rest again in the backward
-            pass: the same gradients in less memory and more time.
-        tlc_window: side of the TLC windows at level 1 in pixels, given in place of ``train_size``; halved at each
-            level.
+        generation_gain: initial gain of the layers of TREN and of the heads, see ``init_with_gain``; ``None`` keeps
+            PyTorch's initialisation, as the authors do.
+        kernel_gain: initial gain of the shared kernels of the adaptive convolutions, see ``start_kernels_with_gain``.
+            ``None`` is the authors' initialisation, with kernels 2 to 5 times as large as in a static convolution.
+        max_memory: memory for the intermediate results of a strip of rows in inference on a CPU [MiB]. ``None``
+            evaluates whole maps, with the same result in more time and memory. CPUs then train as other devices do.
+        gradient_checkpointing: in training keep only the blocks' inputs, and compute the rest again in the backward
+            pass. This gives the same gradients in less memory and more time.
+        tlc_window: side of the TLC windows at level 1 in pixels, instead of ``train_size``; halved at each level.
 
     Attributes:
         tlc_window: side of the TLC windows at level 1 in pixels.
-        context: neighbouring slices on each side that are channels of the image, in order.
+        context: number of neighbouring slices on each side that are channels of the image, in order.
 
     Shape:
         image ``(B, C_in, H, W)`` -> restored image ``(B, C_out, H, W)``; ``H`` and ``W`` multiples of 8, any ``B``.
 
     Raises:
-        ValueError: arguments that do not fit each other, or an image whose sides are not multiples of 8.
+        ValueError: arguments do not fit each other, or the sides of an image are not multiples of 8.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class TAT(StrictlyLoaded):
         return level1, level2, level3, self.down3(level3)
 
     def embed_image(self, image: Tensor) -> Tensor:
-        """First features, in single precision under autocast too: bfloat16 would round CT to steps of up to 16 HU."""
+        """First features, in single precision also under autocast: bfloat16 would round CT to steps of up to 16 HU."""
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             device = image.device.type
             if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
@@ -168,7 +168,7 @@ class TAT(StrictlyLoaded):
         return self.embed(image)
 
     def correction(self, features: list[Tensor]) -> Tensor:
-        """What to add to the image, from the features of level 1 after encoder, decoder and refinement."""
+        """Correction of the image, from the features of level 1 after encoder, decoder and refinement."""
         # TorchScript leaves out what follows only if the condition is nothing but this.
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             max_memory = self.max_memory
@@ -201,24 +201,26 @@ def _check_arguments(
     """Refuse arguments that no network can be built from, naming the value and the bound."""
     if out_channels < 1 or in_channels % out_channels or in_channels // out_channels % 2 == 0:
         raise ValueError(
-            f"{in_channels} channels in and {out_channels} out: the output corrects the middle slice, "
-            "use equal, or three or five times as many in"
+            f"in_channels is {in_channels} and out_channels is {out_channels}: the output corrects the middle "
+            "slice, so pass an odd multiple of out_channels as in_channels"
         )
     if dim < 2 or dim % 2:
-        raise ValueError(f"dim is {dim}: it must be a positive even number")
+        raise ValueError(f"dim is {dim}: pass a positive even number")
     for name, values in (("num_blocks", num_blocks), ("heads", heads)):
         if len(values) != N_LEVELS or min(values) < 1:
-            raise ValueError(f"{name} is {tuple(values)}: it must be {N_LEVELS} positive numbers, one for each level")
+            raise ValueError(f"{name} is {tuple(values)}: pass {N_LEVELS} positive numbers, one for each level")
     for level, n_heads in enumerate(heads):
         if dim * 2**level % n_heads:
-            raise ValueError(f"{n_heads} heads do not divide the width {dim * 2**level} of level {level + 1}")
+            raise ValueError(
+                f"{n_heads} heads do not divide the width {dim * 2**level} of level {level + 1}: change heads or dim"
+            )
 
 
 def _tlc_window(train_size: Optional[int], tlc_window: Optional[int]) -> int:
-    """Side of the TLC windows at level 1, from whichever of the two arguments is given."""
+    """Side of the TLC windows at level 1, from the one of the two arguments that is given."""
     if train_size is not None and tlc_window is not None:
         raise ValueError(
-            f"train_size is {train_size} and tlc_window {tlc_window}: each says how large the TLC windows are, pass one"
+            f"train_size is {train_size} and tlc_window is {tlc_window}: pass one of them, as each sets the TLC windows"
         )
     if tlc_window is not None:
         return _multiple("tlc_window", tlc_window)
@@ -228,5 +230,5 @@ def _tlc_window(train_size: Optional[int], tlc_window: Optional[int]) -> int:
 def _multiple(name: str, size: int) -> int:
     """A side that can be halved at each level."""
     if size < SIZE_MULTIPLE or size % SIZE_MULTIPLE:
-        raise ValueError(f"{name} is {size}: it must be a positive multiple of {SIZE_MULTIPLE}")
+        raise ValueError(f"{name} is {size}: pass a positive multiple of {SIZE_MULTIPLE}")
     return size

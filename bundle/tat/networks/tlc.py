@@ -1,7 +1,7 @@
-"""TLC, test-time local conversion: attention over windows of about the training size, whatever the size of the image.
+"""TLC, test-time local conversion: attention over windows of about the training size, in images of any size.
 
-Channel attention sums over all pixels of its map. A network trained on patches meets other statistics on whole images;
-cutting the map into overlapping windows a little larger than the training patch brings the statistics back.
+Channel attention sums over all pixels of its map. So a network that was trained on patches gets other statistics on
+whole images. Overlapping windows that are a little larger than the training patch give similar statistics again.
 
 Source:
     Chu et al. 2022, arXiv:2112.04491.
@@ -45,7 +45,7 @@ def split_windows(features: Tensor, window: int) -> list[Tensor]:
         Views ``(B, C, min(H, window), min(W, window))``.
 
     Raises:
-        ValueError: ``torch.jit.trace`` is at work: it would keep the windows of this size for all others.
+        ValueError: the call is within ``torch.jit.trace``, which would keep the windows of this size for all sizes.
     """
     if not torch.jit.is_scripting():  # type: ignore[attr-defined]
         _refuse_tracing()
@@ -59,7 +59,7 @@ def split_windows(features: Tensor, window: int) -> list[Tensor]:
 @torch.jit.unused
 def _refuse_tracing() -> None:
     if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
-        raise ValueError("a traced network would be wrong at any other size of image: use torch.jit.script instead")
+        raise ValueError("a traced network would be wrong for images of another size: use torch.jit.script instead")
 
 
 def merge_windows(parts: list[Tensor], height: int, width: int, window: int) -> Tensor:
@@ -90,8 +90,8 @@ def merge_windows(parts: list[Tensor], height: int, width: int, window: int) -> 
 class WindowCells:
     """The cells that the borders of the windows cut a map into; each lies wholly inside or outside of each window.
 
-    Windows overlap and cells do not: what a window sums over its pixels is the sum over its cells, and the average of
-    the windows at a pixel is the same average for all pixels of a cell.
+    Windows overlap, but cells do not. The sum over the pixels of a window is the sum over its cells. The average of the
+    windows is the same for all pixels of a cell.
 
     Args:
         height: height of the map in pixels.

@@ -1,7 +1,7 @@
-"""Restormer's transformer blocks for training on a CPU: the plain evaluation's numbers, from maps ``(H, W, B, C)``.
+"""Restormer's transformer blocks for training on a CPU, with maps ``(H, W, B, C)`` and the same results.
 
 With the channels of a pixel side by side, a 1x1 convolution is one product of matrices. With the samples beside them,
-kernels that differ between samples are one depthwise convolution of ``B * C`` channels. Hardly a map is copied.
+kernels that differ between samples are one depthwise convolution of ``B * C`` channels. Few maps are copied.
 """
 
 from typing import Optional
@@ -18,7 +18,7 @@ from bundle.tat.networks.weight_adaptive import BlockKernels
 
 
 def evaluates_pixels_first(features: Tensor, window: int) -> bool:
-    """Whether this takes the place of the plain evaluation: for a gradient on a CPU, within one TLC window."""
+    """Whether this replaces the plain evaluation: for a gradient on a CPU, within one TLC window."""
     return runs_on_cpu(features) and torch.is_grad_enabled() and max(features.shape[-2:]) <= window
 
 
@@ -50,7 +50,7 @@ def _attention(attention: MDTA, features: Tensor, generated: Optional[Tensor]) -
     query_norms, key_norms = (torch.linalg.vector_norm(part, dim=0).clamp_min(NORM_EPS) for part in (query, key))
     similarity = query.permute(1, 2, 0) @ key.transpose(0, 1) / (query_norms[:, :, None] * key_norms[:, None])
     similarity = similarity.unflatten(0, (batch, -1)) * attention.temperature
-    # Projecting what is attended to is one product with the values.
+    # Attention and projection together are one product with the values.
     weight = attention.project_out.weight.reshape(channels, attention.n_heads, -1)
     matrices = torch.einsum("ohd,bhdv->bhvo", weight, torch.softmax(similarity, dim=-1)).flatten(1, 2)
     attended = (value.reshape(-1, batch, channels).transpose(0, 1) @ matrices).transpose(0, 1)

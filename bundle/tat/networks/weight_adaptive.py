@@ -26,8 +26,8 @@ class DepthwiseConv(nn.Module):
     Args:
         channels: number of channels ``C``.
         bias: add a learned bias to each channel.
-        adaptive_std: standard deviation that the shared kernel of an adaptive convolution starts with; ``None`` makes
-            the convolution static, with PyTorch's own start.
+        adaptive_std: initial standard deviation of the shared kernel of an adaptive convolution. ``None`` makes the
+            convolution static, with PyTorch's initialisation.
 
     Shape:
         features ``(B, C, H, W)``, generated ``(B, C, 1, 3, 3)`` -> ``(B, C, H, W)``.
@@ -64,14 +64,14 @@ class DepthwiseConv(nn.Module):
 
 
 def start_kernels_with_gain(network: nn.Module, gain: float) -> None:
-    """Draw the shared kernels of all adaptive convolutions anew, with the standard deviation ``gain / 3``.
+    """Initialise the shared kernels of all adaptive convolutions, with the standard deviation ``gain / 3``.
 
-    The authors' start has deviations of 1 in attention and .47 in feed-forward networks; PyTorch's .19, a gain of .58,
-    as static convolutions have here. The small network learns more slowly from the larger ones.
+    The authors' initialisation has a deviation of 1 in attention and 0.47 in feed-forward networks. PyTorch's has 0.19,
+    a gain of 0.58, as static convolutions have here. The small network learns more slowly from larger kernels.
 
     Args:
-        network: its adaptive convolutions are set in place, static ones are left alone.
-        gain: over the root of a kernel's 9 entries.
+        network: its adaptive convolutions are changed in place; static convolutions stay unchanged.
+        gain: divided by 3, the root of a kernel's 9 entries.
     """
     for convolution in network.modules():
         if isinstance(convolution, DepthwiseConv) and convolution.adaptation is not None:
@@ -79,12 +79,12 @@ def start_kernels_with_gain(network: nn.Module, gain: float) -> None:
 
 
 def draw_with_gain(weight: Tensor, gain: float) -> None:
-    """Draw weights anew, of the shape (outputs, inputs, ...), with the standard deviation ``gain / sqrt(fan in)``."""
+    """Draw new weights of the shape (outputs, inputs, ...), with the standard deviation ``gain / sqrt(fan in)``."""
     nn.init.normal_(weight, std=gain / math.sqrt(weight[0].numel()))
 
 
 def depthwise_per_sample(features: Tensor, kernels: Tensor, bias: Optional[Tensor]) -> Tensor:
-    """Depthwise convolution with other kernels for each sample, as one grouped convolution over ``B * C`` channels.
+    """Depthwise convolution with different kernels for each sample, as one convolution of ``B * C`` groups.
 
     Args:
         features: ``(B, C, H, W)``.
@@ -106,7 +106,7 @@ def depthwise_per_sample(features: Tensor, kernels: Tensor, bias: Optional[Tenso
 
 
 def _depthwise_by_shifts(features: Tensor, kernels: Tensor, bias: Optional[Tensor]) -> Tensor:
-    """The same from nine shifted maps: ONNX fixes the number of a convolution's groups, and with it the batch."""
+    """The same from nine shifted maps: ONNX fixes the number of a convolution's groups, and so the batch size."""
     height, width = features.shape[-2:]
     padded = F.pad(features, (1, 1, 1, 1))
     convolved = torch.zeros_like(features)

@@ -1,4 +1,4 @@
-"""TREN: from an image's deepest features to its task representation, and on to its kernels."""
+"""TREN: from an image's deepest features to its task representation, and from there to its kernels."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
@@ -36,12 +36,12 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the two convolutions find."""
+        """Add the output of the two convolutions."""
         return features + self.conv2(F.gelu(self.conv1(features)))
 
 
 class TREN(nn.Module):
-    """Task representation extraction network: which task, and how hard, told from the image alone.
+    """Task representation extraction network: infers the task and its difficulty from the image alone.
 
     Args:
         channels: width ``8C`` of the level-4 features; divisible by 16.
@@ -77,7 +77,7 @@ class TREN(nn.Module):
         )
 
     def forward(self, level4: Tensor) -> Tensor:
-        """Look at the whole image, then name its task in ``4F`` numbers."""
+        """Represent the task of each image by ``4F`` numbers."""
         return self.represent(self.extract(level4).mean(dim=(-2, -1)))
 
 
@@ -131,15 +131,15 @@ class WeightGeneration(nn.Module):
 
 @torch.no_grad()
 def init_with_gain(module: nn.Module, gain: float) -> None:
-    """Draw the layers of TREN or of the heads anew, so that differences between images survive them.
+    """Initialise the layers of TREN or of the heads so that differences between images stay large.
 
-    PyTorch's own start, which the authors use, shrinks the signal in each of a dozen layers: the kernels come out near
-    1e-5 and differ between images by a hundredth of that, so that lambda and the heads hardly learn. Here a layer's
-    weights have the standard deviation ``gain / sqrt(fan in)`` and its biases are 0.
+    PyTorch's initialisation, which the authors use, makes the signal smaller in each of a dozen layers. The kernels are
+    then near 1e-5, and differ between images by a hundredth of that. So lambda and the heads hardly learn. Here a
+    layer's weights have the standard deviation ``gain / sqrt(fan in)``, and its biases are 0.
 
     Args:
-        module: its convolutions and linear layers are set in place.
-        gain: about 2 keeps small signals as they are, since a GELU halves them.
+        module: its convolutions and linear layers are changed in place.
+        gain: about 2 keeps the size of small signals, since a GELU halves them.
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -149,5 +149,5 @@ def init_with_gain(module: nn.Module, gain: float) -> None:
 
 
 def static_kernels() -> TaskKernels:
-    """No generated kernels: what a static network's decoder gets."""
+    """Empty kernels, for the decoder of a static network."""
     return TaskKernels(latent=None, level3=None, level2=None, level1=None)

@@ -1,4 +1,4 @@
-"""When to believe a restored scan: what is measured without a clean one, and the verdict that is calibrated on some."""
+"""When to rely on a restored scan: measures that need no clean scan, and a verdict calibrated on clean scans."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What a verdict is measured by: thresholds and statistics that belong to one file of weights."""
+"""The calibration of a verdict: thresholds and statistics that belong to one file of weights."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ FILE_NAME: Final = "calibration.json"
 
 @dataclass(frozen=True)
 class Logistic:
-    """Chance of an outcome, from features.
+    """Logistic regression: the chance of an outcome, from features.
 
     Args:
         names: of the features.
-        centre: value of each where it tells nothing, and that it has where it is not known.
-        scale: of each.
-        weights: of each, after it was centred and scaled.
+        centre: value that is subtracted from each feature. A feature that is not known counts as having this value.
+        scale: divisor of each feature after that.
+        weights: of each centred and scaled feature.
         bias: logarithm of the odds where all features are at their centre.
     """
 
@@ -43,7 +43,7 @@ class Logistic:
     bias: float
 
     def chance(self, features: Mapping[str, float | None]) -> float:
-        """Of benchmark cases with these features, the share that has the outcome."""
+        """Share of benchmark cases with these features that have the outcome, in (0, 1)."""
         return float(1.0 / (1.0 + np.exp(-self.log_odds(features))))
 
     def log_odds(self, features: Mapping[str, float | None]) -> float:
@@ -57,12 +57,12 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Representation:
-    """The task representations that the network had in training, of one modality.
+    """The distribution of the network's task representations in training, of one modality.
 
     Args:
         mean: of the vectors ``(4F,)``.
-        precision: inverse of their covariance, which was shrunk towards a multiple of the identity ``(4F, 4F)``.
-        limit: distance that 99 of 100 slices of validation stay below.
+        precision: inverse ``(4F, 4F)`` of their covariance, which was shrunk towards a multiple of the identity.
+        limit: distance that 99 of 100 validation slices stay below.
     """
 
     mean: tuple[float, ...]
@@ -70,7 +70,7 @@ class Representation:
     limit: float
 
     def distances(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Mahalanobis distance of each vector ``(N, 4F) -> (N,)``; not a number where the length is another."""
+        """Mahalanobis distance of each vector ``(N, 4F) -> (N,)``; NaN for vectors of another length."""
         mean, precision = np.asarray(self.mean), np.asarray(self.precision)
         if vectors.ndim != 2 or vectors.shape[1] != len(mean):
             return np.full(len(vectors), np.nan)
@@ -81,15 +81,15 @@ class Representation:
 
 @dataclass(frozen=True)
 class Grade:
-    """How well one verdict tells harmful cases from others, on cases that no threshold was chosen on.
+    """How well one verdict separates harmful cases from others, on cases that were not used to choose a threshold.
 
     Args:
-        n_harmful: harmful cases.
-        n_flagged: how many of them were flagged.
-        n_harmless: the others.
-        n_passed: how many of them were not flagged.
+        n_harmful: number of harmful cases.
+        n_flagged: how many of the harmful cases were flagged.
+        n_harmless: number of the other cases.
+        n_passed: how many of the other cases were not flagged.
         sensitivity: exact 95 % interval of the share ``n_flagged / n_harmful``; 0 to 1 where there are none.
-        specificity: likewise of ``n_passed / n_harmless``.
+        specificity: the same interval of ``n_passed / n_harmless``.
         area: area under the ROC curve; ``None`` where all cases are of one kind.
     """
 
@@ -104,20 +104,20 @@ class Grade:
 
 @dataclass(frozen=True)
 class ModalityCalibration:
-    """What a verdict on one modality is measured by.
+    """The calibration of the verdict on one modality.
 
     Args:
-        harm: chance that the restored scan is further from the truth than the input, over all pixels.
-        edges: likewise at strong edges.
+        harm: chance that the restored scan is further from the clean scan than the input, over all pixels.
+        edges: the same chance at strong edges.
         do_not_use: chance of harm from which a scan should not be used.
         look_closely: chance of harm from which a scan is flagged.
         look_at_edges: chance of harm at edges from which a scan is flagged.
-        ranges: feature -> smallest and largest value of the cases that it was calibrated on.
-        band: of the change's spectrum, the 5th and the 95th percentile in each bin over the cases that gained.
+        ranges: feature -> smallest and largest value among the calibration cases.
+        band: 5th and 95th percentile of the change's spectrum in each bin, over the cases that came out better.
         representation: ``None`` where the network has none.
         grades: verdict -> how well it does on the test cases.
-        n_cases: cases of validation, and of the test.
-        n_subjects: people in them.
+        n_cases: number of validation cases, and of test cases.
+        n_subjects: number of people in the validation cases, and in the test cases.
     """
 
     harm: Logistic
@@ -135,12 +135,12 @@ class ModalityCalibration:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What belongs to one file of weights.
+    """The calibration of one file of weights.
 
     Args:
         weights_sha256: of the weights.
-        modalities: those whose verdict was calibrated.
-        errors: intervals of the error of a pixel, of those that have one.
+        modalities: modality -> calibration of its verdict; others have none.
+        errors: modality -> interval of the error of a pixel; others have none.
     """
 
     weights_sha256: str
@@ -152,17 +152,17 @@ NO_CALIBRATION: Final = Calibration("", MappingProxyType({}))
 
 
 def read_calibration(weights: str | Path | None) -> Calibration:
-    """Read the calibration that lies beside weights, if it is theirs.
+    """Read the calibration that lies beside weights, if it was made for them.
 
     Args:
-        weights: file of the weights; ``None`` for a network without.
+        weights: file of the weights; ``None`` for a network without weights.
 
     Returns:
-        The calibration; one without any modality where there is none, or it belongs to other weights, which a warning
-        tells.
+        The calibration. It has no modality where the file is missing or was made for other weights. Other weights
+        give a warning.
 
     Raises:
-        RefusedInputError: the file cannot be understood.
+        RefusedInputError: the file is no calibration.
     """
     if weights is None:
         return NO_CALIBRATION
@@ -173,15 +173,15 @@ def read_calibration(weights: str | Path | None) -> Calibration:
     try:
         calibration = from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RefusedInputError(f"{file} is no calibration: {error!r}; make it anew with make calibrate") from error
+        raise RefusedInputError(f"{file} is no calibration ({error!r}): make a new one with make calibrate") from error
     if calibration.weights_sha256 != file_sha256(path):
-        logger.warning("%s belongs to other weights than %s: no verdict is given", file.name, path.name)
+        logger.warning("%s was made for other weights than %s: no verdict is given", file.name, path.name)
         return NO_CALIBRATION
     return calibration
 
 
 def from_json(content: Mapping[str, Any]) -> Calibration:
-    """A calibration from its JSON form; raises what indexing and converting raise."""
+    """A calibration from its JSON form; a wrong form raises ``KeyError``, ``TypeError`` or ``ValueError``."""
     modalities = {Modality(name): _modality(entry) for name, entry in content["modalities"].items()}
     errors = {Modality(name): _error_interval(entry) for name, entry in content.get("errors", {}).items()}
     return Calibration(str(content["weights_sha256"]), MappingProxyType(modalities), MappingProxyType(errors))

@@ -1,4 +1,4 @@
-"""How far restored intensities lie from the truth, told from what is measured without it."""
+"""How far restored intensities lie from the clean scan, predicted from measures that need no clean scan."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from bundle.tat.quality.measures import CaseMeasures
 
-# What the error is predicted from, each in logarithms: the noise, what was left of it, and what was changed.
+# Predictors of the error, each as a logarithm: the noise before and after, and the change in two regions.
 PREDICTORS: Final = ("noise_before", "noise_after", "change_flat", "change_body")
-# Below this an intensity is as good as 0, in the modality's unit.
+# Intensities below this count as 0, in the modality's unit.
 _SMALLEST: Final = 1e-4
-# Of the coverage on test cases: how far the mean may lie from the level, and how far below it the least may lie.
+# Coverage of test cases: how far the mean may be from the level, and how far the lowest case may be below it.
 MEAN_TOLERANCE: Final = 0.05
 LEAST_TOLERANCE: Final = 0.10
 
@@ -28,8 +28,8 @@ class ErrorInterval:
         bias: logarithm to base 2 of the predicted error where all predictors are 1.
         factor: half the width of the interval, in predicted errors.
         level: share of pixels that is claimed to lie within the interval.
-        coverage: on the test cases, the mean share of pixels that does, and the least of a case.
-        n_cases: test cases.
+        coverage: share of pixels of the test cases that lies within the interval: the mean, and the lowest of a case.
+        n_cases: number of test cases.
 
     Source:
         Lei et al. 2018, doi:10.1080/01621459.2017.1307116, section 5.2: locally weighted split conformal inference.
@@ -44,7 +44,7 @@ class ErrorInterval:
 
     @property
     def holds(self) -> bool:
-        """Whether the test cases bear the claim out; otherwise nobody is to be shown it."""
+        """Whether the test cases confirm the claimed level; an interval that they do not confirm is not shown."""
         mean, least = self.coverage
         return abs(mean - self.level) <= MEAN_TOLERANCE and least >= self.level - LEAST_TOLERANCE
 
@@ -55,7 +55,7 @@ class ErrorInterval:
             measures: of the scan.
 
         Returns:
-            The half; ``None`` where nothing was measured.
+            Half the width; ``None`` where nothing was measured.
         """
         predictors = log_predictors(measures)
         if predictors is None:

@@ -1,4 +1,4 @@
-"""The numbers that a verdict is made of."""
+"""The features that a verdict is computed from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from bundle.tat.modality import Modality
 from bundle.tat.quality.measures import CaseMeasures, SliceMeasures
 
-# Ratios are put into logarithms; below this they are as good as 0.
+# Ratios enter as logarithms; smaller ones count as this.
 _SMALLEST: Final = 1e-3
 
 FEATURES: Final[Mapping[str, Callable[[SliceMeasures], float | None]]] = MappingProxyType(
@@ -26,7 +26,7 @@ FEATURES: Final[Mapping[str, Callable[[SliceMeasures], float | None]]] = Mapping
         "kspace_change": lambda one: None if one.kspace_change is None else _log(one.kspace_change),
     }
 )
-# By modality: what its verdict is made of. Chosen on validation cases, each person left out in turn.
+# Features of each modality's verdict. They were chosen on validation cases, with each person left out in turn.
 USED: Final = MappingProxyType(
     {
         Modality.CT: ("edge_ratio", "removed_share", "noise", "mean_frequency"),
@@ -39,7 +39,7 @@ USED: Final = MappingProxyType(
 
 
 def slice_features(one: SliceMeasures) -> dict[str, float | None]:
-    """All features of a slice by their names; ``None`` where one cannot be told."""
+    """All features of a slice by their names; ``None`` where one cannot be computed."""
     return {name: feature(one) for name, feature in FEATURES.items()}
 
 
@@ -50,7 +50,7 @@ def case_features(measures: CaseMeasures) -> dict[str, float | None]:
         measures: of the scan.
 
     Returns:
-        Feature -> value, in the order of ``USED``; ``None`` where no slice tells it.
+        Feature -> value, in the order of ``USED``; ``None`` where no slice has the feature.
     """
     columns = {name: [FEATURES[name](one) for one in measures.slices] for name in USED[measures.modality]}
     known = {name: [value for value in values if value is not None] for name, values in columns.items()}

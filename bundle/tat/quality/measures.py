@@ -1,4 +1,4 @@
-"""What is measured of a restored scan without a clean one to compare with."""
+"""Measures of a restored scan that need no clean scan to compare with."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from bundle.tat.modality import Modality
 
 Volume = NDArray[np.float32]
 
-# Slices that are measured, evenly spaced: more cost time and say the same. A thorough report measures all.
+# Number of measured slices, evenly spaced: more take time and give the same medians. A thorough report measures all.
 N_SLICES: Final = 16
-# The tissue of a voxel is told from its neighbourhood, since noise would move it from class to class [pixels].
+# Smoothing before voxels are assigned to tissues [pixels]: noise would move them from class to class.
 TISSUE_SMOOTHING: Final = 2.0
 _TINY: Final = 1e-6
 
@@ -34,13 +34,13 @@ class SliceMeasures:
     Args:
         index: which slice, from 0.
         noise_before: standard deviation in flat tissue of the input.
-        noise_after: likewise of the restored slice.
+        noise_after: standard deviation in flat tissue of the restored slice.
         change_flat: root mean square of restored minus input in flat tissue.
-        change_edges: likewise at strong edges.
-        change_body: likewise in all of the body.
+        change_edges: root mean square of restored minus input at strong edges.
+        change_body: root mean square of restored minus input in all of the body.
         autocorrelation: of the change, between neighbouring pixels.
         blur: correlation of the change with the second derivative of the anatomy, above 0 where edges were blurred.
-        kspace_change: of MRI, relative change of the k-space that was measured; ``None`` where it is not known.
+        kspace_change: relative change of the measured k-space, for MRI; ``None`` where it is not known.
         spectrum: share of the power of the change in each bin of frequency, see ``radial_spectrum``.
     """
 
@@ -67,7 +67,7 @@ class SliceMeasures:
 
     @property
     def removed_share(self) -> float:
-        """Change in flat tissue over the noise of the input: 0 where nothing was removed, 1 where all was."""
+        """Change in flat tissue over the noise of the input: 0 where no noise was removed, 1 where all of it was."""
         return self.change_flat / max(self.noise_before, _TINY)
 
     @property
@@ -84,16 +84,16 @@ class CaseMeasures:
     Args:
         modality: what was scanned.
         n_slices: slices of the scan.
-        slices: those that were measured, in their order; none where the scan shows too little tissue.
+        slices: the measured slices, in their order; none where the scan shows too little tissue.
         pixel_sides: sides of a pixel of a slice [mm].
         share_outside: share of voxels that the network saw clipped.
-        tissue_shifts: of CT, tissue -> mean of restored minus input [HU].
-        activity: of PET, sum over all voxels times their volume, before and after [SUV ml].
-        places: of PET, the hottest.
-        kspace_kept: of MRI, share of k-space that the axes of a slice held before.
+        tissue_shifts: tissue -> mean of restored minus input [HU], for CT.
+        activity: sum over all voxels times their volume, before and after [SUV ml], for PET.
+        places: the hottest places, for PET.
+        kspace_kept: share of k-space that each axis of a slice held before, for MRI.
         representation: distance of the network's task representation from training, see ``Representation``.
-        disagreement: of a thorough report, how far the eight flips and rotations differ in the body: their standard
-            deviation, root mean square over the body, in the modality's unit.
+        disagreement: standard deviation of the results of eight flips and rotations, as its root mean square over the
+            body, in the modality's unit; only for a thorough report.
     """
 
     modality: Modality
@@ -125,11 +125,11 @@ def chosen_slices(n_slices: int, *, every: bool) -> list[int]:
     """Which slices are measured.
 
     Args:
-        n_slices: how many there are.
-        every: take all.
+        n_slices: number of slices of the scan.
+        every: measure all slices.
 
     Returns:
-        Their indices: all, or ``N_SLICES`` at most, evenly spaced, the ends among them.
+        Their indices: all, or at most ``N_SLICES`` that are evenly spaced and include the first and the last.
     """
     if every or n_slices <= N_SLICES:
         return list(range(n_slices))
@@ -143,13 +143,13 @@ def measure_slice(
 
     Args:
         image: slice before ``(H, W)``, in the modality's unit; of MRI, on the scale of training.
-        restored: slice after, likewise.
-        modality: what was scanned.
-        index: which slice.
-        kspace_kept: of MRI, see ``CaseMeasures``.
+        restored: slice after ``(H, W)``, in the same unit.
+        modality: of the scan.
+        index: which slice, from 0.
+        kspace_kept: for MRI, see ``CaseMeasures``.
 
     Returns:
-        The measures; ``None`` of a slice with too little tissue.
+        The measures; ``None`` for a slice with too little tissue.
     """
     regions = find_regions(restored, modality)
     if regions is None:
@@ -170,7 +170,7 @@ def measure_slice(
 
 
 def tissue_shifts(pairs: Sequence[tuple[Volume, Volume]]) -> dict[str, float]:
-    """By how much a restoration moves the CT numbers of each tissue.
+    """Mean shift of the CT numbers of each tissue by a restoration.
 
     Args:
         pairs: slices before and after ``(H, W)`` [HU].
@@ -193,11 +193,11 @@ def uptake(image: Volume, restored: Volume, voxel: Sequence[float]) -> tuple[tup
 
     Args:
         image: volume before ``(W, H, D)`` [SUV].
-        restored: volume after, likewise.
+        restored: volume after ``(W, H, D)`` [SUV].
         voxel: sides of a voxel [mm].
 
     Returns:
-        Activity [SUV ml], and the places.
+        Activity before and after [SUV ml], and the hottest places.
     """
     millilitres = math.prod(voxel) / 1000.0
     before, after = (float(volume.sum(dtype=np.float64)) * millilitres for volume in (image, restored))

@@ -1,4 +1,4 @@
-"""What is kept of a scan's quality: numbers as JSON in its record, and the slices that a report shows."""
+"""The stored quality of a scan: numbers as JSON in its record, and the slices that a report shows."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ class ShownSlice:
     """A slice that a report shows.
 
     Args:
-        index: which, from 0.
-        image: before ``(H, W)``, in the modality's unit.
-        restored: after, likewise.
-        disagreement: standard deviation of the eight flips and rotations, likewise; ``None`` unless thorough.
+        index: of the slice, from 0.
+        image: slice before ``(H, W)``, in the modality's unit.
+        restored: slice after ``(H, W)``, in the same unit.
+        disagreement: standard deviation of the results of eight flips and rotations ``(H, W)``, in the same unit;
+            ``None`` unless the report is thorough.
     """
 
     index: int
@@ -47,11 +48,11 @@ class ShownSlice:
 
 @dataclass(frozen=True)
 class ShownSlices:
-    """The slices that a report shows, and how they lie.
+    """The slices that a report shows, and their geometry.
 
     Args:
-        worst: the one of the largest chance of harm.
-        median: the one in the middle.
+        worst: slice with the largest chance of harm.
+        median: slice whose chance of harm is the median.
         affine: indices along the two axes of a slice and along the slices to right, anterior, superior [mm] ``(4, 4)``.
     """
 
@@ -62,12 +63,12 @@ class ShownSlices:
 
 @dataclass(frozen=True)
 class Quality:
-    """What is known of a restored scan without a clean one.
+    """Measures and verdict of a restored scan, made without a clean scan.
 
     Args:
-        measures: numbers.
-        judgement: what they mean.
-        shown: ``None`` where no slice could be measured, or after reading a record.
+        measures: of the scan.
+        judgement: the verdict on the measures.
+        shown: slices for the report; ``None`` where no slice could be measured, or after reading a record.
     """
 
     measures: CaseMeasures
@@ -92,7 +93,7 @@ def to_json(quality: Quality) -> dict[str, Any]:
 
 
 def from_json(content: Mapping[str, Any]) -> Quality:
-    """Numbers from their JSON form; raises what indexing and converting raise."""
+    """Numbers from their JSON form; a wrong form raises ``KeyError``, ``TypeError`` or ``ValueError``."""
     told = dict(content)
     entries = dict(told.pop("measures"))
     entries["modality"] = Modality(entries["modality"])
@@ -117,7 +118,7 @@ def write_shown(folder: Path, shown: ShownSlices) -> None:
         shown: what to write.
 
     Raises:
-        RefusedInputError: the file system does not let us.
+        RefusedInputError: the folder cannot be written to.
     """
     arrays: dict[str, NDArray[Any]] = {"affine": shown.affine}
     for name, one in (("worst", shown.worst), ("median", shown.median)):
@@ -136,7 +137,7 @@ def read_shown(folder: Path) -> ShownSlices | None:
         folder: of the case.
 
     Returns:
-        The slices; ``None`` where there are none, or none that can be read.
+        The slices; ``None`` where the file is missing or cannot be read.
     """
     try:
         # NumPy leaves a damaged file open that it opened itself.
@@ -163,7 +164,7 @@ def _half(values: Slice) -> NDArray[np.float16]:
 
 
 def _rounded(value: Any) -> Any:
-    """The same with few digits, at any depth."""
+    """The same content with few digits, at any depth."""
     if isinstance(value, dict):
         return {name: _rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""When to believe a restored scan."""
+"""The verdict on a restored scan."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ LOOK_CLOSELY: Final[Verdict] = "look closely"
 DO_NOT_USE: Final[Verdict] = "do not use"
 NOT_CALIBRATED: Final[Verdict] = "not calibrated"
 
-# A feature may lie so far outside the range of the calibration, as a share of that range, before it is told.
+# A feature is reported when it lies further outside the range of the calibration than this share of that range.
 RANGE_MARGIN: Final = 0.1
-# With less than this share of the noise changed, next to nothing was restored.
+# A change below this share of the noise counts as no restoration.
 LEAST_REMOVED: Final = 0.1
 
 _IN_WORDS: Final = {
-    "edge_ratio": "the change at edges over that in flat tissue",
-    "body_ratio": "the change in the body over that in flat tissue",
+    "edge_ratio": "the ratio of the change at edges to that in flat tissue",
+    "body_ratio": "the ratio of the change in the body to that in flat tissue",
     "removed_share": "the share of the noise that was removed",
     "noise": "the noise of the input",
     "autocorrelation": "the correlation of the change between neighbouring pixels",
     "blur": "the blur of edges",
-    "mean_frequency": "the fineness of the noise that was removed",
-    "kspace_change": "the change of the k-space that was measured",
+    "mean_frequency": "the mean frequency of the change",
+    "kspace_change": "the change of the measured k-space",
 }
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of a scan.
+    """The verdict on a scan, with its reasons.
 
     Args:
-        verdict: in two or three words.
-        reasons: for it, a sentence each.
-        harm: of benchmark cases that measure like this one, the share whose restoration was worse than the input;
-            ``None`` where no calibration fits.
-        edges: likewise at strong edges.
+        verdict: two or three words.
+        reasons: for the verdict, one sentence each, without capital letter and full stop.
+        harm: share of benchmark cases with similar measures whose restoration was worse than the input; ``None``
+            where no calibration fits.
+        edges: the same share at strong edges.
     """
 
     verdict: Verdict
@@ -52,7 +52,7 @@ class Judgement:
 
 
 def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
-    """Judge a scan by what was measured of it.
+    """Judge a scan by its measures.
 
     Args:
         measures: of the scan.
@@ -63,12 +63,12 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
     """
     known = calibration.modalities.get(measures.modality)
     if known is None:
-        reason = "no calibration fits these weights: make calibrate makes one"
+        reason = "there is no calibration for these weights: make one with make calibrate"
         if calibration.modalities:
-            reason = f"these weights were not calibrated for {measures.modality.value}"
+            reason = f"the verdict of these weights was not calibrated for {measures.modality.value}"
         return Judgement(NOT_CALIBRATED, (reason,))
     if not measures.slices:
-        return Judgement(LOOK_CLOSELY, ("no slice shows enough tissue to measure anything",))
+        return Judgement(LOOK_CLOSELY, ("no slice shows enough tissue for a measurement",))
     features = case_features(measures)
     harm, edges = known.harm.chance(features), known.edges.chance(features)
     if harm >= known.do_not_use:
@@ -83,7 +83,7 @@ def judge(measures: CaseMeasures, calibration: Calibration) -> Judgement:
 
 
 def chance_in_words(chance: float) -> str:
-    """A chance as a percentage without decimals, which is never told as certain."""
+    """A chance as a percentage without decimals, but never as 0 or 100 %."""
     if chance < 0.01:
         return "less than 1 %"
     return "more than 99 %" if chance > 0.99 else f"{100 * chance:.0f} %"
@@ -91,7 +91,7 @@ def chance_in_words(chance: float) -> str:
 
 def _came_out(chance: float, how: str, limit: float) -> str:
     return (
-        f"of benchmark scans that measure like this one, {chance_in_words(chance)} came out {how} "
+        f"of benchmark scans with similar measures, {chance_in_words(chance)} came out {how} "
         f"(the limit of this verdict is {chance_in_words(limit)})"
     )
 
@@ -106,13 +106,13 @@ def _by_chance(harm: float, edges: float, known: ModalityCalibration) -> list[st
 
 
 def _beyond(features: dict[str, float | None], known: ModalityCalibration) -> list[str]:
-    """What lies outside the range that the verdict was calibrated on."""
+    """Features outside the range of the calibration, one reason each."""
     reasons = []
     for name, (low, high) in known.ranges.items():
         value, margin = features.get(name), RANGE_MARGIN * (high - low)
         if value is not None and not low - margin <= value <= high + margin:
             where = "above" if value > high else "below"
-            reasons.append(f"{_IN_WORDS[name]} lies {where} all that the verdict was calibrated on")
+            reasons.append(f"{_IN_WORDS[name]} is {where} that of all calibration scans")
     return reasons
 
 
@@ -121,18 +121,19 @@ def _of_representation(measures: CaseMeasures, known: ModalityCalibration) -> li
     if distance is None or trained is None or distance <= trained.limit:
         return []
     return [
-        f"the network sees another kind of scan than in training (distance {distance:.1f}; 99 % of validation "
+        f"for the network, this scan differs from those of training (distance {distance:.1f}; 99 % of validation "
         f"slices lie below {trained.limit:.1f})"
     ]
 
 
 def _unchanged(measures: CaseMeasures) -> list[str]:
-    """Where the network let a noisy scan be as it was; MRI is changed at edges, not in flat tissue."""
+    """A reason where the network left a noisy scan unchanged, judged in all of the body: MRI changes at edges."""
     removed, change = measures.median("removed_share"), measures.median("change_body")
     noise = measures.median("noise_before")
     if removed is None or change is None or noise is None or change >= LEAST_REMOVED * noise:
         return []
     unit = INTENSITY_RANGES[measures.modality].unit
     return [
-        f"next to nothing was restored: the change is {change:.2g} {unit}, the noise of the input {noise:.2g} {unit}"
+        f"almost nothing was restored: the change is {change:.2g} {unit}, less than {100 * LEAST_REMOVED:.0f} % of "
+        f"the noise of the input ({noise:.2g} {unit})"
     ]

@@ -1,4 +1,4 @@
-"""The quality report of a run: one page that says when to believe which scan."""
+"""The quality report of a run: one page that says which scans to rely on."""
 
 from typing import TYPE_CHECKING
 

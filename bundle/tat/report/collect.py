@@ -1,4 +1,4 @@
-"""What a run left in its output folder: cases with their records, and what became of the others."""
+"""The contents of a run's output folder: cases with their records, and why other cases have no result."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bundle.tat.dicom.own_series import RECORD_NAME
 from bundle.tat.quality.record import ShownSlices, read_shown
 from bundle.tat.quality.verdict import AS_TRAINED, DO_NOT_USE, LOOK_CLOSELY, NOT_CALIBRATED
 
-# Beside the cases: what became of those that have no folder.
+# Beside the cases: why other cases have no folder.
 RUN_FILE: Final = "report.json"
-# Who reads a report wants the doubtful ones first.
+# The most doubtful cases come first in a report.
 _ORDER: Final = (DO_NOT_USE, LOOK_CLOSELY, NOT_CALIBRATED, AS_TRAINED)
 
 
@@ -26,7 +26,7 @@ class RestoredCase:
     """A case with a result.
 
     Args:
-        record: what made it, and what was measured of it.
+        record: its origin and its measures.
         folder: of its files.
     """
 
@@ -35,7 +35,7 @@ class RestoredCase:
 
     @property
     def verdict(self) -> str:
-        """When to believe it; empty where nothing was measured."""
+        """The verdict on the case; empty where nothing was measured."""
         return self.record.quality.judgement.verdict if self.record.quality else ""
 
     def shown(self) -> ShownSlices | None:
@@ -48,10 +48,10 @@ class LeftOut:
     """Cases without a result, for one reason.
 
     Args:
-        names: of the cases; none of what is no case, such as series that are skipped.
+        names: of the cases; none for series that are skipped, since they are no cases.
         status: ``failed`` or ``skipped``.
-        reason: why, without what might name a patient.
-        n: how many.
+        reason: why, without anything that might identify a patient.
+        n: number of cases or series.
     """
 
     names: tuple[str, ...]
@@ -62,11 +62,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class RunContents:
-    """What a run left.
+    """The contents of a run's output folder.
 
     Args:
-        cases: with a result, the most doubtful first.
-        left_out: the others, by reason.
+        cases: cases with a result, the most doubtful first.
+        left_out: cases without a result, by reason.
     """
 
     cases: tuple[RestoredCase, ...]
@@ -74,14 +74,14 @@ class RunContents:
 
 
 def write_run(output_dir: Path, rows: Sequence[CaseRow]) -> None:
-    """Note what became of the cases of a run that have no result.
+    """Write down why cases of a run have no result.
 
     Args:
         output_dir: folder of the results.
         rows: all cases of the run.
 
     Raises:
-        RefusedInputError: the file system does not let us.
+        RefusedInputError: the folder cannot be written to.
     """
     left = [row for row in rows if row.status == "failed" or (row.status == "skipped" and not row.modality)]
     entries = [
@@ -97,13 +97,13 @@ def write_run(output_dir: Path, rows: Sequence[CaseRow]) -> None:
 
 
 def read_run(output_dir: Path) -> RunContents:
-    """Read what a run left.
+    """Read the contents of a run's output folder.
 
     Args:
         output_dir: folder of the results.
 
     Returns:
-        Cases of all runs into the folder; what was left out, of the last run.
+        The cases of all runs into the folder, and what the last run left out.
     """
     cases = [
         RestoredCase(record, file.parent)

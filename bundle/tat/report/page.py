@@ -1,4 +1,4 @@
-"""The page of a report, put together from what a run left."""
+"""The page of a report, rendered from the contents of a run's output folder."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from bundle.tat.report.pictures import SlicePictures, colour_stops, draw_slice, 
 from bundle.tat.report.words import VERDICTS, Line, chances, grade_sentences, measured_lines, number
 from bundle.tat.version import VERSION
 
-# Pictures of more cases would make a page that no browser likes to open; the most doubtful come first.
+# Pictures of more cases would make a page that a browser opens slowly; the most doubtful cases come first.
 MAX_PICTURED: Final = 20
-# Settings that are not told: a text of the user's own, and digits that nobody reads.
+# Settings that are not shown: a text of the user's own, and a random number.
 _NOT_TOLD: Final = frozenset({SOURCE_KEY, "uid_seed"})
 
 
 @dataclass(frozen=True)
 class CaseSection:
-    """What the page says of one case.
+    """The part of the page about one case.
 
     Args:
         number: its place on the page, from 1.
         case: its record.
-        chances: what the verdict says in numbers.
-        lines: what was measured.
+        chances: chances of harm, which the verdict rests on.
+        lines: its measures.
         worst: pictures of the most doubtful slice; ``None`` where none are shown.
-        median: of the one in the middle, likewise.
+        median: pictures of the median slice; ``None`` where none are shown.
         spectrum: drawing of the change's spectrum; empty where nothing was measured.
-        slices: drawing of the noise by slice, likewise.
-        settings: what else changed the result.
+        slices: drawing of the noise by slice; empty where nothing was measured.
+        settings: settings of the run that changed the result.
     """
 
     number: int
@@ -51,12 +51,12 @@ class CaseSection:
 
     @property
     def quality(self) -> Quality | None:
-        """What was measured; ``None`` of a run without a report."""
+        """Measures and verdict; ``None`` where the case was restored without a report."""
         return self.case.record.quality
 
     @property
     def unit(self) -> str:
-        """Of what is shown."""
+        """Unit of the pictures; empty where nothing was measured."""
         return INTENSITY_RANGES[self.quality.measures.modality].unit if self.quality else ""
 
 
@@ -64,8 +64,8 @@ def render_page(run: RunContents, calibration: Calibration) -> str:
     """Render the page.
 
     Args:
-        run: what a run left.
-        calibration: of the weights; only those cases that they restored are said to be calibrated by it.
+        run: contents of the output folder.
+        calibration: of the weights; it is used only for cases that these weights restored.
 
     Returns:
         HTML that needs no other file.

@@ -21,45 +21,45 @@ from bundle.tat.quality.measures import CaseMeasures
 from bundle.tat.quality.record import ShownSlice
 from bundle.tat.visualize.slices import BAR_LENGTHS, BAR_PART, PET_DISPLAY_RANGE, UprightSlice, upright_slice
 
-# A lossy format keeps 20 cases below 10 MB; finer detail is for the files themselves.
+# A lossy format keeps the pictures of 20 cases below 10 MB; the restored files show fine detail.
 _FORMAT: Final = "webp"
 _QUALITY: Final = 80
 # Longest side of a picture [pixels]; larger slices are averaged down.
 MAX_SIDE: Final = 512
-# CT: window of lungs, and the share of the body below this density from which a slice is shown in it [HU].
+# CT: the lung window, used where at least this share of the body is less dense than this [HU].
 LUNG_WINDOW: Final = (-1350.0, 150.0)
 LUNG_BELOW: Final = -500.0
 LUNG_SHARE: Final = 0.3
 BODY_ABOVE: Final = -950.0
-# Ends of the scale of changes, at least, by modality: less is not worth a colour. For others, a share of their range.
+# Smallest end of the scale of changes by modality: smaller changes do not matter. For others, a share of the range.
 _LEAST_CHANGE: Final = {Modality.CT: 10.0, Modality.PET: 0.2, Modality.MRI: 20.0}
 _LEAST_SHARE: Final = 0.005
 _PERCENTILE: Final = 99.5
-# Colours that are drawn with, and what of the page takes their place.
+# Colours of the drawing, and the colours of the page that replace them.
 _COLOURS: Final = {"#010203": "currentColor", "#010204": "var(--before)", "#010205": "var(--after)"}
 _INK, _BEFORE, _AFTER = _COLOURS
 
 
 @dataclass(frozen=True)
 class SlicePictures:
-    """A slice, before and after, and what was changed.
+    """Pictures of a slice: before, after, and the change.
 
     Args:
-        index: which, from 0.
+        index: of the slice, from 0.
         image: data URI of the picture before.
-        restored: after.
-        change: restored minus input, red where it rose and blue where it fell.
-        disagreement: of flips and rotations; empty unless thorough.
+        restored: data URI of the picture after.
+        change: data URI of restored minus input, red where it rose and blue where it fell.
+        disagreement: data URI of the deviation of flips and rotations; empty unless the report is thorough.
         window: intensities of black and of white, in the modality's unit.
-        change_end: end of the scale of changes, either way, likewise.
-        disagreement_end: end of its scale, likewise.
+        change_end: end of the scale of changes, in both directions, in the modality's unit.
+        disagreement_end: end of the scale of the disagreement, in the modality's unit.
         width: of a picture [pixels].
-        height: likewise.
-        aspect: width over height on the screen, in millimetres.
+        height: of a picture [pixels].
+        aspect: width over height of the slice, each in millimetres.
         bar: length of the scale bar [mm].
-        bar_percent: of the picture's width [%].
-        top: side of the patient at the upper edge.
-        left: likewise at the left edge.
+        bar_percent: length of the scale bar as a share of the picture's width [%].
+        top: side of the patient at the upper edge, as a letter.
+        left: side of the patient at the left edge, as a letter.
     """
 
     index: int
@@ -80,7 +80,7 @@ class SlicePictures:
 
 
 def draw_slice(shown: ShownSlice, affine: NDArray[np.float64], modality: Modality) -> SlicePictures:
-    """Draw a slice, hung as radiologists look at it.
+    """Draw a slice in radiological orientation.
 
     Args:
         shown: slice before and after.
@@ -129,11 +129,11 @@ def colour_stops(name: str, n: int = 11) -> str:
 
 
 def draw_spectrum(measures: CaseMeasures, known: ModalityCalibration | None) -> str:
-    """Draw the spectrum of what was changed, and the band of the benchmark cases that gained.
+    """Draw the spectrum of the change, and the band of the benchmark cases that came out better.
 
     Args:
         measures: of a case with measured slices.
-        known: its calibration.
+        known: its calibration; ``None`` draws no band.
 
     Returns:
         An SVG element.
@@ -172,7 +172,7 @@ def draw_slices(measures: CaseMeasures) -> str:
 
 
 def _hung(values: NDArray[np.float32], affine: NDArray[np.float64]) -> UprightSlice:
-    """A slice upright, averaged down where it is larger than a picture."""
+    """A slice in radiological orientation, averaged down where it is larger than a picture."""
     step = -(-max(values.shape) // MAX_SIDE)
     if step > 1:
         n_down, n_right = (side // step for side in values.shape)
@@ -195,7 +195,7 @@ def _window(pixels: NDArray[np.float32], modality: Modality) -> tuple[float, flo
 
 
 def _nice_end(values: NDArray[np.float32], least: float) -> float:
-    """The end of a scale: 1, 2 or 5 times a power of ten, so that few pixels lie beyond it."""
+    """The end of a scale: 1, 2 or 5 times a power of ten, with few pixels beyond it."""
     wanted = max(float(np.percentile(np.abs(values), _PERCENTILE)), least)
     power = 10.0 ** np.floor(np.log10(wanted))
     return float(next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= wanted * 0.999))
@@ -224,7 +224,7 @@ def _axes(across: str, upwards: str) -> tuple[Figure, Any]:
 
 
 def _svg(figure: Figure) -> str:
-    """An SVG element that takes its colours and its font from the page; it names nothing outside."""
+    """An SVG element that takes its colours and its font from the page and refers to nothing outside."""
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tat", "font.size": 11}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

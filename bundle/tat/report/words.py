@@ -1,4 +1,4 @@
-"""Each measure in words: its value with its unit, and one plain sentence about what it means."""
+"""Each measure in words: its value with its unit, and plain sentences about its meaning."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bundle.tat.quality.measures import CaseMeasures
 from bundle.tat.quality.verdict import Judgement, chance_in_words
 
 VERDICTS: Final = {
-    "as trained": "Nothing that was measured speaks against this scan. This is no proof that it is right.",
-    "look closely": "Compare the restored scan with the input before you rely on it; the reasons are given.",
-    "do not use": "Benchmark scans that measure like this one mostly came out worse. Use the input instead.",
-    "not calibrated": "No verdict is given: it was never tested for these weights and this kind of scan.",
+    "as trained": "No measure indicates a problem. This does not prove that the scan is right.",
+    "look closely": "Compare with the input before you rely on the restored scan. The reasons are listed.",
+    "do not use": "Too many benchmark scans with similar measures came out worse than their input. Use the input.",
+    "not calibrated": "There is no verdict: it was never tested for these weights and this kind of scan.",
 }
 
 
@@ -23,9 +23,9 @@ class Line(NamedTuple):
     """One measure.
 
     Args:
-        name: what it is.
+        name: of the measure.
         value: with its unit.
-        meaning: one sentence.
+        meaning: what the value says, in plain sentences.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Line(NamedTuple):
 
 
 def chances(judgement: Judgement) -> list[Line]:
-    """What the verdict says in numbers; nothing where no calibration fits."""
+    """The chances of harm; none where no calibration fits."""
     if judgement.harm is None or judgement.edges is None:
         return []
     return [
         Line(
             "Chance of harm",
             chance_in_words(judgement.harm),
-            "Of benchmark scans with measures like these, so many came out further from the truth than their input.",
+            "Share of benchmark scans with similar measures that are further from the clean scan than their input.",
         ),
         Line(
             "Chance of harm at edges",
             chance_in_words(judgement.edges),
-            "The same, looking only at strong edges, such as vessel walls and organ borders.",
+            "The same share, judged only at strong edges, such as vessel walls and organ borders.",
         ),
     ]
 
@@ -54,15 +54,15 @@ def chances(judgement: Judgement) -> list[Line]:
 def measured_lines(
     measures: CaseMeasures, known: ModalityCalibration | None, error: ErrorInterval | None = None
 ) -> list[Line]:
-    """All that was measured of a scan.
+    """All measures of a scan.
 
     Args:
         measures: of the scan.
-        known: its calibration; ``None`` without.
-        error: interval of the error of its pixels, told where the test cases bear it out; ``None`` without.
+        known: its calibration; ``None`` without one.
+        error: interval of the error of a pixel, shown only where test cases confirm it; ``None`` without one.
 
     Returns:
-        The lines, in the order that they are shown in.
+        The lines, in the order of the page.
     """
     return [
         *_noise(measures),
@@ -82,27 +82,30 @@ def _error(measures: CaseMeasures, interval: ErrorInterval | None) -> Iterator[L
         yield Line(
             "Error of a pixel",
             f"± {number(half, _unit(measures))}",
-            f"{interval.level:.0%} of pixels are expected to lie this close to the truth, by benchmark scans that "
-            "measure like this one.",
+            f"{100 * interval.level:.0f} % of pixels are expected to lie this close to the clean scan, as in benchmark "
+            "scans with similar measures.",
         )
 
 
 def grade_sentences(grades: dict[str, Grade]) -> list[str]:
-    """How well the verdict does on test scans that no threshold was chosen on."""
+    """How well the verdict does on test scans, which were not used to choose thresholds."""
     said = {
-        "look closely": ("scans that came out worse, over all or at edges, it flagged", "scans that gained, it passed"),
-        "do not use": ("scans that came out worse, it said “do not use” of", "others, it did not say so of"),
+        "look closely": (
+            "that came out worse, overall or at edges, got “look closely” or “do not use”",
+            "test scans that came out better got neither",
+        ),
+        "do not use": ("that came out worse got “do not use”", "other test scans did not get it"),
     }
     return [
-        f"Of {grade.n_harmful} test {said[name][0]} {grade.n_flagged} ({_interval(grade.sensitivity)}). "
-        f"Of {grade.n_harmless} {said[name][1]} {grade.n_passed} ({_interval(grade.specificity)})."
+        f"{grade.n_flagged} of {grade.n_harmful} test scans {said[name][0]} ({_interval(grade.sensitivity)}). "
+        f"{grade.n_passed} of {grade.n_harmless} {said[name][1]} ({_interval(grade.specificity)})."
         for name, grade in grades.items()
         if name in said
     ]
 
 
 def number(value: float, unit: str = "") -> str:
-    """A number with three digits that count, and its unit."""
+    """A number with two or three significant digits, and its unit."""
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 4
     return f"{value:.{digits}f} {unit}".rstrip()
@@ -125,12 +128,12 @@ def _noise(measures: CaseMeasures) -> Iterator[Line]:
     yield Line(
         "Noise",
         f"{number(before)} → {number(after, unit)}",
-        "Standard deviation in flat tissue, before and after. It should fall, and not to nothing.",
+        "Standard deviation in flat tissue, before and after. It should fall, but not to 0.",
     )
     yield Line(
         "Change in flat tissue",
         number(change, unit),
-        "Root mean square of restored minus input, where tissue is even. Close to 0 means that nothing was restored.",
+        "Root mean square of restored minus input in tissue without edges. Near 0, almost nothing was restored.",
     )
 
 
@@ -141,26 +144,30 @@ def _structure(measures: CaseMeasures) -> Iterator[Line]:
     if edges is None or ratio is None or blur is None or beside is None or frequency is None:
         return
     meaning = (
-        "The network is meant to add detail at edges, so that this lies well above 1 in a good result."
+        "The network adds detail at edges, so a good result lies well above 1."
         if measures.modality is Modality.MRI
-        else "Noise does not know where edges are. Well above 1.4, edges were changed by more than their noise."
+        else "Removing only noise gives about 1. Well above 1.4, more than noise was changed, and edges may be worse."
     )
-    yield Line("Change at strong edges", number(edges, _unit(measures)), "Root mean square of restored minus input.")
-    yield Line("Edges compared with flat tissue", f"{number(ratio)} times", meaning)
+    yield Line(
+        "Change at strong edges",
+        number(edges, _unit(measures)),
+        "Root mean square of restored minus input at vessel walls, organ borders and other strong edges.",
+    )
+    yield Line("Change at edges over change in flat tissue", f"{number(ratio)} (ratio, no unit)", meaning)
     yield Line(
         "Blur of edges",
-        f"{blur:+.2f} (from -1 to +1)",
-        "Above 0, edges became less steep, that is blurred; below 0, steeper. Noise alone gives about 0.",
+        f"{blur:+.2f} (from -1 to +1, no unit)",
+        "Above 0, edges became blurred. Below 0, they became sharper. Removing only noise gives about 0.",
     )
     yield Line(
-        "Likeness of neighbours",
-        f"{beside:.2f} (from 0 to 1)",
-        "Correlation of the change between neighbouring pixels. Fine noise gives about 0, coarse noise up to 0.7.",
+        "Correlation of neighbouring pixels",
+        f"{beside:.2f} (from -1 to +1, no unit)",
+        "How alike the change is in neighbouring pixels. Fine noise gives about 0, coarse noise up to 0.7.",
     )
     yield Line(
-        "Fineness of the change",
+        "Mean frequency of the change",
         number(frequency / measures.pixel_sides[0], "cycles per mm"),
-        "Mean frequency of what was changed. The curve below compares it with benchmark scans that gained.",
+        "The higher, the finer the changed detail. The curve below shows the whole spectrum.",
     )
 
 
@@ -169,7 +176,7 @@ def _shifts(measures: CaseMeasures) -> Iterator[Line]:
         yield Line(
             f"Shift of {tissue}",
             f"{shift:+.1f} HU",
-            "Mean of restored minus input in this tissue. Densities are kept where it is near 0.",
+            "Mean of restored minus input in this tissue. Near 0, its CT numbers were kept.",
         )
 
 
@@ -179,28 +186,32 @@ def _uptake(measures: CaseMeasures) -> Iterator[Line]:
         yield Line(
             "Total activity",
             f"{number(before)} → {number(after, 'SUV ml')} ({_percent(before, after)})",
-            "Sum over the scan. Restoration should keep it.",
+            "Sum of SUV times voxel volume over the scan. Restoration should keep it.",
         )
     for rank, place in enumerate(measures.places, 1):
         peak, most = place.suv_peak, place.suv_max
         yield Line(
-            f"Hot place {rank}",
+            f"Hot spot {rank}",
             f"SUVpeak {number(peak[0])} → {number(peak[1])} ({_percent(*peak)}), "
             f"SUVmax {number(most[0])} → {number(most[1])} ({_percent(*most)})",
-            "One of the hottest places. SUVmax falls when noise goes; SUVpeak, the mean of 1 ml, should hardly change.",
+            "SUVmax falls when noise is removed. SUVpeak, the mean over 1 ml, should hardly change.",
         )
 
 
 def _kspace(measures: CaseMeasures) -> Iterator[Line]:
     if measures.kspace_kept:
         known = " x ".join("unknown" if kept is None else f"{100 * kept:.0f} %" for kept in measures.kspace_kept)
-        yield Line("K-space of the input", known, "How much of each axis the scanner had measured; the rest is added.")
+        yield Line(
+            "K-space of the input",
+            known,
+            "Share of k-space that the scanner measured along each axis of a slice. The network adds the rest.",
+        )
     change = measures.median("kspace_change")
     if change is not None:
         yield Line(
-            "Change of what was measured",
+            "Change of measured k-space",
             number(100 * change, "%"),
-            "How far the restored scan departs from the part of k-space that was measured. Smaller is more faithful.",
+            "Difference between the restored scan and the measured part of k-space. Smaller is more faithful.",
         )
 
 
@@ -209,13 +220,13 @@ def _network(measures: CaseMeasures, known: ModalityCalibration | None) -> Itera
         yield Line(
             "Distance from training",
             f"{number(measures.representation)} (limit {number(known.representation.limit)}, no unit)",
-            "How unusual the scan looks to the network. 99 % of validation slices lie below the limit.",
+            "How unusual the scan is for the network. 99 % of validation slices lie below the limit.",
         )
     if measures.disagreement is not None:
         yield Line(
             "Disagreement with mirror images",
             number(measures.disagreement, _unit(measures)),
-            "How much the result changes when the slice is flipped and turned first. Smaller is surer.",
+            "Standard deviation of the results of eight flips and rotations of a slice. Smaller is more certain.",
         )
 
 
@@ -223,14 +234,14 @@ def _geometry(measures: CaseMeasures) -> Iterator[Line]:
     yield Line(
         "Clipped for the network",
         number(100 * measures.share_outside, "%"),
-        "Share of voxels outside the network's range; the result got back what clipping took.",
+        "Share of voxels outside the network's intensity range. What clipping removed was added to the result again.",
     )
     yield Line(
-        "Pixel",
+        "Pixel size",
         f"{measures.pixel_sides[0]:.2f} x {measures.pixel_sides[1]:.2f} mm",
-        f"Sides of a pixel of a slice. {len(measures.slices)} of {measures.n_slices} slices were measured.",
+        f"Sides of a pixel in a slice. {len(measures.slices)} of {measures.n_slices} slices were measured.",
     )
 
 
 def _percent(before: float, after: float) -> str:
-    return f"{100 * (after - before) / abs(before):+.1f} %" if before else "no change can be told"
+    return f"{100 * (after - before) / abs(before):+.1f} %" if before else "no percentage, since it was 0"

@@ -17,13 +17,13 @@ REPORT_NAME: Final = "report.html"
 
 
 class ReportWriter:
-    """Writes ``report.html`` into the output folder of a run, and anew from what the run left there.
+    """Writes ``report.html`` into the output folder of a run, at its end or later.
 
-    What draws it is imported when it is written: a run that ends early does not wait for it.
+    The drawing library is imported only when the report is written: a run that ends early does not wait for it.
 
     Args:
         output_dir: folder of the results.
-        weights: file of the weights, for the calibration beside it; ``None`` leaves out what it says.
+        weights: file of the weights, for the calibration beside it; ``None`` leaves the calibration out.
         kind: ``none`` writes no report at the end of a run. The other kinds differ in what was measured before.
     """
 
@@ -43,19 +43,20 @@ class ReportWriter:
         return self.output_dir / REPORT_NAME
 
     def write(self, rows: Sequence[CaseRow]) -> Path | None:
-        """Write the report at the end of a run; where nothing has a result, nothing is written.
+        """Write the report at the end of a run; without any restored scan, nothing is written.
 
         Without a report, the one of an earlier run is removed if scans were restored anew: it shows images that are
         gone.
 
         Args:
-            rows: what became of its cases.
+            rows: the cases of the run, with their results.
 
         Returns:
-            Its path; ``None`` without a report, or where no scan was restored, now or before: the table has said why.
+            Path of the report; ``None`` without a report, or where no scan was restored, now or before. The table of
+            the run says why.
 
         Raises:
-            RefusedInputError: the file system does not let us.
+            RefusedInputError: the folder cannot be written to.
         """
         if self.kind == "none":
             if any(row.status == "restored" for row in rows):
@@ -67,18 +68,18 @@ class ReportWriter:
         return self.rewrite()
 
     def rewrite(self) -> Path:
-        """Write the report anew from what runs left in the output folder.
+        """Write the report again, from the contents of the output folder.
 
         Returns:
-            Its path.
+            Path of the report.
 
         Raises:
-            RefusedInputError: there is nothing to report, or the file system does not let us.
+            RefusedInputError: there is nothing to report, or the folder cannot be written to.
         """
         from bundle.tat.report.page import render_page
 
         run = read_run(self.output_dir)
         if not run.cases and not run.left_out:
-            raise RefusedInputError(f"{self.output_dir} holds no restored scan: pass the OUT of tat restore")
+            raise RefusedInputError(f"{self.output_dir} holds no restored scan: pass the output folder of tat restore")
         write_text(self.path, render_page(run, read_calibration(self.weights)))
         return self.path

@@ -1,4 +1,4 @@
-"""Forward models that make a degraded image from a clean one, in physical units."""
+"""Forward models that simulate a degraded image from a clean image, in physical units."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Tissues of a torso, found in a CT by density and position: enough to give each a plausible uptake."""
+"""Tissues of a torso, found in a CT by density and position, to give each a plausible uptake."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class _Spine:
 def label_torso(hounsfield: NDArray[Any], voxel_size: float) -> NDArray[np.uint8]:
     """Label the tissues of a chest or upper abdomen by rules of thumb.
 
-    Organs are told apart by where they lie to the lungs and the spine, not by a trained segmentation: borders between
-    touching organs are approximate. Good enough to simulate on; not for measurement.
+    Organs are separated by their position relative to the lungs and the spine, without a trained segmentation. Borders
+    between touching organs are approximate. The result is for simulation, not for measurement.
 
     Args:
-        hounsfield: CT, shape ``(X, Y, Z)`` [HU]; X runs to the patient's left, Y to the back, Z to the head. A grid of
-            2 to 4 mm is meant.
+        hounsfield: CT, shape ``(X, Y, Z)`` [HU]; X runs to the patient's left, Y to the back, Z to the head. The voxel
+            side should be 2 to 4 mm.
         voxel_size: side of a cubic voxel [mm].
 
     Returns:
         A ``Tissue`` value per voxel, shape ``(X, Y, Z)``.
 
     Raises:
-        RefusedInputError: the volume has another number of axes, or no lung or bone is in it.
+        RefusedInputError: the volume has another number of axes, or shows no lung or no bone.
     """
     if hounsfield.ndim != 3:
         raise RefusedInputError(f"CT has shape {hounsfield.shape}: pass a volume of shape (X, Y, Z)")
@@ -83,7 +83,7 @@ def label_torso(hounsfield: NDArray[Any], voxel_size: float) -> NDArray[np.uint8
 
 
 def _body(hounsfield: NDArray[Any], voxel_size: float) -> Mask:
-    """Keep the largest dense object, without the table, and fill what it encloses in each axial slice."""
+    """Keep the largest dense object, without the table, and fill its holes in each axial slice."""
     ndimage = import_optional("scipy.ndimage")
 
     dense = ndimage.binary_opening(hounsfield > -400, iterations=max(1, round(4 / voxel_size)))
@@ -119,7 +119,7 @@ def _find_spine(bone: Mask, voxel_size: float) -> _Spine:
 
 
 def _hull(mask: Mask) -> Mask:
-    """Fill the convex hull of each axial slice, as what lies between the outermost points in 36 directions."""
+    """Fill the convex hull of each axial slice, approximated in 36 directions."""
     x, y = np.indices(mask.shape[:2])
     hull = np.ones(mask.shape, dtype=bool)
     for angle in np.arange(36) * (np.pi / 36):
@@ -131,13 +131,13 @@ def _hull(mask: Mask) -> Mask:
 
 
 def _dome(lung: Mask) -> int:
-    """Find the axial index of the diaphragm's top, under which the lungs lose half of their cross-section."""
+    """Find the axial index of the diaphragm's top, below which the lungs have less than half of their cross-section."""
     area = lung.sum(axis=(0, 1))
     return int(np.argmax(area > 0.5 * area.max()))
 
 
 def _abdomen(soft: Mask, lung: Mask, voxel_size: float) -> Mask:
-    """Soft tissue under the diaphragm, less the abdominal wall."""
+    """Soft tissue below the diaphragm, without the abdominal wall."""
     ndimage = import_optional("scipy.ndimage")
 
     under_lung = ~np.maximum.accumulate(lung, axis=2)
@@ -148,7 +148,7 @@ def _abdomen(soft: Mask, lung: Mask, voxel_size: float) -> Mask:
 
 
 def _label_chest(tissues: NDArray[np.uint8], soft: Mask, voxel_size: float) -> None:
-    """Blood pool throughout; in the heart, the wall of a left ventricle of customary size."""
+    """Label the soft tissue of the chest as blood pool, and in the heart the wall of a left ventricle of usual size."""
     ndimage = import_optional("scipy.ndimage")
 
     tissues[soft] = Tissue.BLOOD
@@ -166,7 +166,7 @@ def _label_chest(tissues: NDArray[np.uint8], soft: Mask, voxel_size: float) -> N
 
 
 def _label_abdomen(tissues: NDArray[np.uint8], soft: Mask, dome: int, spine: _Spine, voxel_size: float) -> None:
-    """Name the soft tissue of the abdomen by its offset from the spine and from the diaphragm's top [mm]."""
+    """Label the soft tissue of the abdomen by its offset from the spine and from the diaphragm's top [mm]."""
     x, y, z = np.ogrid[tuple(slice(size) for size in tissues.shape)]
     to_left, to_back = (x - spine.left) * voxel_size, (y - spine.posterior) * voxel_size
     down = (dome - z) * voxel_size

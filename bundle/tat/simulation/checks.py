@@ -1,4 +1,4 @@
-"""What every forward model asks of its parameters."""
+"""Checks of the parameters of all forward models."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from bundle.tat.refusal import RefusedInputError
 
 
 def check_interval(value: float, name: str, low: float, high: float) -> None:
-    """Refuse a parameter outside an open-below, closed-above interval.
+    """Refuse a parameter outside the interval ``(low, high]``.
 
     Args:
-        value: the parameter.
-        name: what the caller names it, for the message.
+        value: of the parameter.
+        name: of the parameter, for the message.
         low: bound that ``value`` must exceed.
         high: bound that ``value`` may reach.
 

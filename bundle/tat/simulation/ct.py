@@ -19,13 +19,13 @@ WATER_ATTENUATION = 0.0192  # 1/mm, at the effective energy of a 120 kVp beam
 
 @dataclass(frozen=True)
 class LowDose:
-    """How a low-dose acquisition is made from a routine-dose one.
+    """Parameters of a low-dose acquisition that is simulated from a routine-dose image.
 
     Args:
         dose_fraction: dose of the simulated acquisition over that of the given image, in (0, 1].
         detected_photons: photons that a detector element counts behind the thickest part of the body at routine dose.
-            The tube current is modulated so that every slice has that many. ``None`` takes the value calibrated to the
-            pixel size (``calibrated_photons``).
+            The tube current is modulated so that this number is the same for every slice. ``None`` takes the value
+            calibrated to the pixel size (``calibrated_photons``).
         electronic_variance: variance of the detector's electronic noise [photons^2].
         n_angles: number of views over 180 degrees.
         cutoff: end of the reconstruction filter's Hann window, as a fraction of the Nyquist frequency, in (0, 1].
@@ -60,7 +60,7 @@ def calibrated_photons(pixel_size: float) -> float:
         pixel_size: side of a pixel [mm].
 
     Returns:
-        A power law through the two sizes that were calibrated: 300 at 0.95 mm and 800 at 0.6 mm.
+        Number of photons, by a power law through the two calibrated sizes: 300 at 0.95 mm and 800 at 0.6 mm.
     """
     exponent = math.log(800.0 / 300.0) / math.log(0.6 / 0.95)
     return float(800.0 * (pixel_size / 0.6) ** exponent)
@@ -69,13 +69,13 @@ def calibrated_photons(pixel_size: float) -> float:
 def reduce_dose(
     image: NDArray[Any], pixel_size: float, *, seed: int, dose: LowDose = QUARTER_DOSE
 ) -> NDArray[np.float32]:
-    """Add to a slice the noise by which a lower dose would have changed it.
+    """Add the extra noise of a lower dose to a slice.
 
-    The image keeps its own sharpness: only the extra noise is filtered and back-projected.
+    The image keeps its sharpness: only the extra noise is filtered and back-projected.
 
     Args:
-        image: routine-dose slice, shape ``(H, W)`` [HU]. Values below -1000 attenuate nothing: neither air nor what
-            scanners write outside their field of view (-2000 or so), which the result keeps.
+        image: routine-dose slice, shape ``(H, W)`` [HU]. Values below -1000 attenuate nothing: air, and the values of
+            about -2000 that scanners write outside their field of view. The result keeps the latter.
         pixel_size: side of a square pixel [mm], Pixel Spacing (0028,0030), PS3.3 C.7.6.2.
         seed: of the noise; one per slice.
         dose: the simulated acquisition.
@@ -107,13 +107,13 @@ def filtered_back_projection(sinogram: NDArray[Any], beam: ParallelBeam, *, cuto
     Args:
         sinogram: line integrals, shape ``beam.sinogram_shape``.
         beam: their geometry.
-        cutoff: where the window ends, as a fraction of the Nyquist frequency.
+        cutoff: end of the window, as a fraction of the Nyquist frequency.
 
     Returns:
         Slice, shape ``beam.shape``: the projected quantity per millimetre.
 
     Source:
-        Kak and Slaney 1988, chapter 3.3: the ramp is sampled in space, which keeps the mean of the image right.
+        Kak and Slaney 1988, chapter 3.3: the ramp is sampled in space, so that the mean of the image is right.
     """
     size = 2 ** math.ceil(math.log2(2 * beam.n_detectors))
     lag = np.fft.fftfreq(size, 1.0 / size)
@@ -125,12 +125,12 @@ def filtered_back_projection(sinogram: NDArray[Any], beam: ParallelBeam, *, cuto
     window = np.where(frequency < 1.0, 0.5 + 0.5 * np.cos(np.pi * np.minimum(frequency, 1.0)), 0.0)
     response = np.fft.rfft(ramp).real * window
     filtered = np.fft.irfft(np.fft.rfft(sinogram, size, axis=1) * response, size, axis=1)[:, : beam.n_detectors]
-    # The transposed projector weighs every view by the pixel size; the ramp of a detector that wide divides by it.
+    # The transposed projector multiplies views by the pixel size; the ramp of a detector of this width divides by it.
     return beam.adjoint(filtered) * np.float32(np.pi / (beam.n_angles * beam.pixel_size**2))
 
 
 def _extra_variance(line_integrals: NDArray[np.float32], pixel_size: float, dose: LowDose) -> NDArray[np.float64]:
-    """Variance at the lower dose less that at the routine one, of line integrals."""
+    """Variance of line integrals at the lower dose, minus their variance at routine dose."""
     fraction = dose.dose_fraction
     integrals = line_integrals.astype(np.float64)
     photons = dose.detected_photons or calibrated_photons(pixel_size)

@@ -1,4 +1,4 @@
-"""Low-resolution magnetic resonance images: a part of k-space, the rest filled with zeros, the magnitude of it."""
+"""Low-resolution MRI: the magnitude of a part of k-space, with the rest filled with zeros."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ EdgeFilter = Literal["none", "tukey", "gaussian"]
 
 @dataclass(frozen=True)
 class KSpaceCoverage:
-    """Which part of k-space a scanner measures, and how it fills a larger matrix from it.
+    """The part of k-space that a scanner measures, and its filter.
 
     Args:
-        kept: share of each axis's lines around zero that is measured, in (0, 1]; phase and frequency differ.
-        partial_fourier: share of the kept lines of the second axis that is really measured, in (0.5, 1]; the others, at
-            one end, stay zero.
+        kept: share of each axis's lines around zero that is measured, in (0, 1]; phase and frequency may differ.
+        partial_fourier: share of the kept lines of the second axis that is actually measured, in (0.5, 1]. The others,
+            at one end, stay zero.
         elliptical: leave out the corners, beyond the ellipse through the ends of the axes.
         edge_filter: window over the kept part against ringing. ``tukey`` falls as a cosine from 1 to 0 in the outer
-            ``edge_width`` of each half axis; ``gaussian`` is ``exp(-2 (edge_width f)^2)`` with f = 1 at the end.
+            ``edge_width`` of each half axis. ``gaussian`` is ``exp(-2 (edge_width f)^2)``, with f = 1 at the end.
         edge_width: see ``edge_filter``, in (0, 1].
-        noise: deviation of the noise of the real and of the imaginary part where all of k-space is measured, as a share
-            of the brightest pixel. What is left out takes its noise along. The magnitude has a Rician distribution.
+        noise: standard deviation of the noise of the real and of the imaginary part if all of k-space is measured, as a
+            share of the brightest pixel. The noise of lines that are left out is removed with them. The magnitude has a
+            Rician distribution.
 
     Raises:
         RefusedInputError: a parameter is outside its bounds.
@@ -57,7 +58,7 @@ class KSpaceCoverage:
             raise RefusedInputError(f"noise is {self.noise}: pass 0 or more")
 
     def n_kept(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """How many lines of each axis are kept.
+        """Number of lines of each axis that are kept.
 
         Args:
             shape: ``(H, W)`` of the image.
@@ -67,13 +68,13 @@ class KSpaceCoverage:
 
 
 def reduce_resolution(image: NDArray[Any], *, factor: int = 4) -> NDArray[np.float32]:
-    """Make the low-resolution slice of the paper's protocol, on the grid of the clean one.
+    """Make the low-resolution slice of the paper's protocol, on the grid of the clean slice.
 
-    Nothing in it is drawn at random, hence no seed.
+    It is not random, so there is no seed.
 
     Args:
         image: clean magnitude slice, shape ``(H, W)``, arbitrary units.
-        factor: how many times fewer samples of k-space are kept along each axis.
+        factor: reduction factor of k-space along each axis.
 
     Returns:
         Magnitude of the zero-filled reconstruction, shape ``(H, W)``, unit of ``image``.
@@ -94,7 +95,7 @@ def acquire(image: NDArray[Any], *, seed: int, coverage: KSpaceCoverage) -> NDAr
     Args:
         image: clean magnitude slice, shape ``(H, W)``, arbitrary units.
         seed: of the noise.
-        coverage: what is measured, and how it is filtered.
+        coverage: the measured part, and its filter.
 
     Returns:
         Magnitude, shape ``(H, W)``, unit of ``image``.
@@ -114,7 +115,7 @@ def acquire(image: NDArray[Any], *, seed: int, coverage: KSpaceCoverage) -> NDAr
 
 
 def kspace_window(shape: tuple[int, int], coverage: KSpaceCoverage) -> NDArray[np.float32]:
-    """What the centred k-space is multiplied by: 0 where nothing is measured, the edge filter elsewhere.
+    """Weights of the centred k-space: 0 where nothing is measured, the edge filter elsewhere.
 
     Args:
         shape: ``(H, W)`` of the image.
@@ -124,7 +125,7 @@ def kspace_window(shape: tuple[int, int], coverage: KSpaceCoverage) -> NDArray[n
         Values in [0, 1], shape ``(H, W)``.
     """
     n_kept = coverage.n_kept(shape)
-    # Distance from the zero frequency in units of where the kept part ends.
+    # Distance from the zero frequency; 1 is the end of the kept part.
     rows, columns = (np.abs(np.arange(size) - size // 2) / (n / 2) for size, n in zip(shape, n_kept, strict=True))
     window = np.zeros(shape, dtype=np.float32)
     block = tuple(central_lines(size, n) for size, n in zip(shape, n_kept, strict=True))

@@ -26,7 +26,7 @@ def osem(
 ) -> NDArray[np.float32]:
     """Reconstruct an activity from counts, with attenuation and background in the model.
 
-    No resolution model and no filter afterwards: the noise is the data's own.
+    There is no resolution model and no filter, so the noise is that of the data.
 
     Args:
         counts: prompts, shape ``beam.sinogram_shape``.
@@ -47,7 +47,7 @@ def osem(
         Hudson and Larkin 1994, doi:10.1109/42.363108.
     """
     if n_subsets < 1 or beam.n_angles % n_subsets:
-        raise RefusedInputError(f"n_subsets {n_subsets} does not divide {beam.n_angles} views: choose a divisor")
+        raise RefusedInputError(f"n_subsets {n_subsets} does not divide {beam.n_angles} views: pass a divisor")
     if n_iterations < 1:
         raise RefusedInputError(f"n_iterations is {n_iterations}: pass 1 or more")
     activity = np.ones(beam.shape[0] * beam.shape[1], dtype=np.float32)
@@ -67,7 +67,7 @@ def osem(
 
 @lru_cache(maxsize=2)
 def _subset_matrices(beam: ParallelBeam, n_subsets: int) -> tuple[csr_matrix, ...]:
-    """Split the projector by views that lie as far apart as they can; a volume's slices share the result."""
+    """Split the projector into subsets of evenly spaced views; the slices of a volume share the result."""
     matrix = beam.matrix()
     bins = np.arange(matrix.shape[0]).reshape(beam.sinogram_shape)
     return tuple(matrix[bins[start::n_subsets].ravel()] for start in range(n_subsets))

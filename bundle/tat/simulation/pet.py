@@ -1,4 +1,4 @@
-"""Low-count positron emission tomography: a subset of the very counts that make the standard image."""
+"""Low-count PET: an image from a subset of the counts of the standard image."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class CountPair(NamedTuple):
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How a slice of activity is measured and reconstructed.
+    """Parameters of the measurement and the reconstruction of a slice.
 
     Args:
         sensitivity: counts in a bin per line integral of 1 SUV mm, before attenuation, at the standard count.
-        count_fraction: share of the counts that the low-count image is made of, in (0, 1].
+        count_fraction: share of the counts in the low-count image, in (0, 1].
         resolution: full width at half maximum of the scanner's blur [mm].
         background_fraction: scattered and random counts over true ones, spread evenly over the sinogram.
         n_angles: number of views over 180 degrees.
@@ -73,7 +73,7 @@ def acquire(
     seed: int,
     acquisition: Acquisition = TORSO,
 ) -> CountPair:
-    """Measure a slice of activity and reconstruct it from all counts and from a few of them.
+    """Measure a slice of activity, and reconstruct it from all counts and from a share of them.
 
     Args:
         activity: true uptake, shape ``(H, W)`` [SUV].
@@ -83,8 +83,8 @@ def acquire(
         acquisition: the scanner and the reconstruction.
 
     Returns:
-        The low-count and the standard-count reconstruction. The low counts are drawn from the standard ones, as if the
-        scan had been shortened, so that the noise of the two is correlated as in list-mode data.
+        The low-count and the standard-count reconstruction. The low counts are drawn from the standard counts, as in a
+        shorter scan. So the noise of the two is correlated, as in list-mode data.
 
     Raises:
         RefusedInputError: a map is not a finite slice, is negative, or the two differ in shape.
@@ -133,4 +133,6 @@ def _check_maps(activity: NDArray[Any], attenuation: NDArray[Any]) -> None:
         if values.min() < 0:
             raise RefusedInputError(f"{name} reaches {values.min():g}: pass values of 0 or more")
     if activity.shape != attenuation.shape:
-        raise RefusedInputError(f"activity is {activity.shape} but attenuation {attenuation.shape}: pass one grid")
+        raise RefusedInputError(
+            f"activity has shape {activity.shape}, but attenuation {attenuation.shape}: pass both on one grid"
+        )

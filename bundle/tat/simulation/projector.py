@@ -27,7 +27,7 @@ class ParallelBeam:
 
     Args:
         shape: ``(H, W)`` of the slice; any sizes.
-        pixel_size: side of a square pixel [mm]; the detector's elements are as wide.
+        pixel_size: side of a square pixel [mm], and width of a detector element.
         n_angles: number of views, equally spaced over 180 degrees.
 
     Raises:
@@ -60,7 +60,7 @@ class ParallelBeam:
         """Project a slice.
 
         Args:
-            image: shape ``(H, W)``, some quantity per millimetre.
+            image: shape ``(H, W)``, a quantity per millimetre.
 
         Returns:
             Line integrals, shape ``(n_angles, n_detectors)``.
@@ -70,7 +70,9 @@ class ParallelBeam:
         """
         check_image(image, "image")
         if image.shape != self.shape:
-            raise RefusedInputError(f"image has shape {image.shape}: this projector was made for {self.shape}")
+            raise RefusedInputError(
+                f"image has shape {image.shape}: pass shape {self.shape}, for which this projector was made"
+            )
         with _operator(self) as operator:
             sinogram: NDArray[np.float32] = operator.FP(np.ascontiguousarray(image, dtype=np.float32))
         return sinogram
@@ -89,7 +91,7 @@ class ParallelBeam:
         """
         check_image(sinogram, "sinogram")
         if sinogram.shape != self.sinogram_shape:
-            raise RefusedInputError(f"sinogram has shape {sinogram.shape}: pass {self.sinogram_shape}")
+            raise RefusedInputError(f"sinogram has shape {sinogram.shape}: pass shape {self.sinogram_shape}")
         with _operator(self) as operator:
             image: NDArray[np.float32] = operator.BP(np.ascontiguousarray(sinogram, dtype=np.float32))
         return image
@@ -111,7 +113,7 @@ class ParallelBeam:
 
 @contextmanager
 def _operator(beam: ParallelBeam) -> Iterator[Any]:
-    """Lend ASTRA's operator, and free what it holds outside Python's reach."""
+    """Give ASTRA's operator, and free its memory outside of Python at the end."""
     astra = import_optional("astra")
     height, width = beam.shape
     half_height, half_width = height * beam.pixel_size / 2, width * beam.pixel_size / 2

@@ -1,4 +1,4 @@
-"""Noise with the texture that a reconstruction gives it, made without projections: in no time, for any kernel."""
+"""Noise with the texture of a reconstruction, simulated without projections: fast, for any kernel."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ class NoiseTexture:
     """The radial noise power spectrum of a reconstructed slice.
 
     Args:
-        rise: power of frequency that the spectrum rises with: 0 for white noise, 1 for the ramp filter of filtered
-            back-projection, between for iterative reconstruction.
-        cutoff: frequency at which the window ends, for ``gaussian`` falls to ``exp(-2)`` [cycles per pixel], in
+        rise: exponent of the spectrum's rise with frequency. It is 0 for white noise, 1 for the ramp filter of filtered
+            back-projection, and between them for iterative reconstruction.
+        cutoff: frequency at which the window ends, or falls to ``exp(-2)`` for ``gaussian`` [cycles per pixel], in
             (0, 0.71]; the corner of k-space lies at 0.71.
-        window: of the kernel. ``hard`` ends at once, ``hann`` softly; ``shepp_logan`` is the sinc up to its first zero.
+        window: of the kernel. ``hard`` has a sharp end and ``hann`` a soft one. ``shepp_logan`` is the sinc up to its
+            first zero.
 
     Raises:
         RefusedInputError: a parameter is outside its bounds.
 
     Source:
-        Kijewski and Judy 1987, doi:10.1088/0031-9155/32/5/003: the spectrum is the frequency times the squared window.
+        Kijewski and Judy 1987, doi:10.1088/0031-9155/32/5/003: the spectrum is frequency times the squared window.
     """
 
     rise: float = 1.0
@@ -49,7 +50,7 @@ class NoiseTexture:
             raise RefusedInputError(f"window is {self.window!r}: pass hard, hann, gaussian or shepp_logan")
 
     def power(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The spectrum at radial frequencies [cycles per pixel], in any unit; 0 at frequency 0."""
+        """The spectrum at radial frequencies [cycles per pixel], not normalised; 0 at frequency 0."""
         relative = frequency / self.cutoff
         inside = relative < 1.0
         windows = {
@@ -66,7 +67,7 @@ class NoiseTexture:
         return power
 
 
-# What scanners' kernels leave, from sharp to soft.
+# Textures of scanners' kernels, from sharp to soft.
 TEXTURES: Final[Mapping[str, NoiseTexture]] = MappingProxyType(
     {
         "sharp": NoiseTexture(rise=1.0, cutoff=0.6, window="shepp_logan"),
@@ -82,23 +83,23 @@ def textured_noise(shape: tuple[int, int], texture: NoiseTexture, *, seed: int) 
 
     Args:
         shape: ``(H, W)``.
-        texture: its spectrum.
+        texture: spectrum of the noise.
         seed: of the noise.
 
     Returns:
-        Noise of mean 0 and deviation 1, ``(H, W)``.
+        Noise of mean 0 and standard deviation 1, ``(H, W)``.
     """
     frequency = np.hypot(*np.meshgrid(*(np.fft.fftfreq(size) for size in shape), indexing="ij"))
     white = np.random.default_rng(seed).standard_normal(shape)
     noise = np.fft.ifft2(np.fft.fft2(white) * np.sqrt(texture.power(frequency))).real
     deviation = float(noise.std())
-    # A slice of a few pixels may have no frequency that the window lets through.
+    # A slice of a few pixels may have no frequency within the window.
     scaled: NDArray[np.float32] = (noise / deviation if deviation > 0 else np.zeros(shape)).astype(np.float32)
     return scaled
 
 
 def uneven_level(shape: tuple[int, int], *, spread: float, seed: int) -> NDArray[np.float32]:
-    """Draw a smooth map that noise is multiplied by: more behind thick and dense parts, less near the surface.
+    """Draw a smooth map of the noise level: higher behind thick and dense parts, lower near the surface.
 
     Args:
         shape: ``(H, W)``.
@@ -123,23 +124,23 @@ def uneven_level(shape: tuple[int, int], *, spread: float, seed: int) -> NDArray
 
 
 def add_count_noise(image: NDArray[Any], *, level: float, fwhm: Sequence[float], seed: int) -> NDArray[np.float32]:
-    """Add noise as iteratively reconstructed and filtered PET has it: correlated, and stronger where uptake is.
+    """Add noise as in iteratively reconstructed and filtered PET: correlated, and stronger where uptake is higher.
 
     Args:
-        image: clean slice of any plane, ``(H, W)``, or slices that lie side by side, ``(slices, H, W)`` [SUV].
-        level: deviation of the noise over the uptake, where uptake is the mean of the bright half.
+        image: clean slice of any plane, ``(H, W)``, or neighbouring slices, ``(slices, H, W)`` [SUV].
+        level: standard deviation of the noise over the uptake, where the uptake is the mean of the bright half.
         fwhm: full width at half maximum of the correlation along each axis of ``image`` [pixels; slices].
         seed: of the noise.
 
     Returns:
-        The same with noise [SUV], not below 0.
+        The image with noise [SUV], not below 0.
 
     Raises:
-        RefusedInputError: the image is neither, or not finite, or a parameter is negative.
+        RefusedInputError: the image has another number of axes or is not finite, or a parameter is negative.
 
     Source:
-        Barrett et al. 1994, doi:10.1088/0031-9155/39/5/004: the deviation of EM is nearly proportional to the image;
-        between that and the root, which is that of the counts, lie scanners' reconstructions.
+        Barrett et al. 1994, doi:10.1088/0031-9155/39/5/004: the deviation of EM is nearly proportional to the image.
+        That of the counts is proportional to its root. Scanners' reconstructions lie between the two.
     """
     slices = image if image.ndim == 3 else image[None]
     for one in slices:
@@ -156,7 +157,7 @@ def add_count_noise(image: NDArray[Any], *, level: float, fwhm: Sequence[float],
     if len(slices) > 1:
         noise = np.einsum("ij,jhw->ihw", _across_slices(len(slices), fwhm[0]), noise)
     uptake = np.maximum(slices, 0.0)
-    # The mean of a constant slice may be rounded to more than all of it.
+    # The mean of a constant slice may be rounded to more than its value.
     is_bright = uptake >= min(float(uptake.mean(dtype=np.float64)), float(uptake.max()))
     bright = max(float(uptake[is_bright].mean()), 1e-6)
     deviation = level * bright * (uptake / bright) ** 0.75
@@ -165,9 +166,9 @@ def add_count_noise(image: NDArray[Any], *, level: float, fwhm: Sequence[float],
 
 
 def _across_slices(n_slices: int, fwhm: float) -> NDArray[np.float64]:
-    """What independent slices of noise are mixed by, so that they correlate as if filtered by a Gaussian.
+    """Matrix that mixes independent slices of noise, so that they correlate as if filtered by a Gaussian.
 
-    A filter over a few slices would wrap around or have ends; the root of the covariance has neither.
+    A filter over a few slices would wrap around or have ends. The root of the covariance has neither problem.
     """
     apart = np.subtract.outer(np.arange(n_slices), np.arange(n_slices)) * FWHM_PER_SIGMA / max(fwhm, 1e-3)
     values, vectors = np.linalg.eigh(np.exp(-(apart**2) / 4.0))

@@ -1,4 +1,4 @@
-"""Maps of plausible FDG uptake on real anatomy: there is no public FDG scan that may be shipped with code."""
+"""Maps of plausible FDG uptake on real anatomy, since no public FDG scan may be shipped with code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bundle.tat.simulation.anatomy import Tissue
 WATER_ATTENUATION: Final = 0.0096  # 1/mm at 511 keV
 BONE_ATTENUATION: Final = 0.0172  # 1/mm at 511 keV, cortical bone
 
-# Customary mean standardised uptake values an hour after injection.
+# Usual mean standardised uptake values (SUV) one hour after injection.
 TORSO_UPTAKE: Final = MappingProxyType(
     {
         Tissue.AIR: 0.0,
@@ -32,7 +32,7 @@ TORSO_UPTAKE: Final = MappingProxyType(
     }
 )
 LESION_UPTAKE: Final = (6.0, 9.5)
-# Of lesions that are made up: from faint ones to the hottest, from nodes to masses; one in three has a dead core.
+# Simulated lesions: from faint to very hot, from nodes to masses; one in three has a necrotic core.
 MADE_UP_UPTAKE: Final = (2.0, 9.5)
 MADE_UP_RADIUS: Final = (4.0, 18.0)  # mm
 CORE_SHARE: Final = 1 / 3
@@ -60,9 +60,9 @@ def torso_uptake(
         lesions: nonzero in a tumour, shape ``(X, Y, Z)``.
         voxel_size: side of a cubic voxel [mm].
         seed: of one realisation: uptake of each tissue, of the lesions, and texture.
-        jitter: largest relative deviation of a tissue's uptake from the customary one, in [0, 1).
+        jitter: largest relative deviation of a tissue's uptake from the usual value, in [0, 1).
         texture: relative standard deviation of the smooth variation within tissues, in [0, 1).
-        n_made_up: ellipsoidal lesions that are put anywhere in the body, so that a network sees hot spots of all sizes.
+        n_made_up: number of simulated ellipsoidal lesions at random places in the body, for hot spots of all sizes.
 
     Returns:
         Uptake, shape ``(X, Y, Z)`` [SUV].
@@ -99,16 +99,16 @@ def brain_uptake(
     jitter: float = 0.25,
     texture: float = 0.12,
 ) -> NDArray[np.float32]:
-    """Mix the uptake of a head from tissue fractions.
+    """Compute the uptake of a head from tissue fractions.
 
     Args:
         gray: fraction of gray matter in a voxel, shape ``(X, Y, Z)``, in [0, 1].
-        white: fraction of white matter, likewise; what neither fills in ``brain`` is cerebrospinal fluid.
+        white: fraction of white matter, shape ``(X, Y, Z)``, in [0, 1]; the rest of ``brain`` is cerebrospinal fluid.
         brain: true within the skull, shape ``(X, Y, Z)``.
-        head: true within the skin, shape ``(X, Y, Z)``; takes up as much as muscle outside the brain.
+        head: true within the skin, shape ``(X, Y, Z)``; outside the brain it has the uptake of muscle.
         voxel_size: side of a cubic voxel [mm].
         seed: of one realisation.
-        jitter: largest relative deviation of a tissue's uptake from the customary one, in [0, 1).
+        jitter: largest relative deviation of a tissue's uptake from the usual value, in [0, 1).
         texture: relative standard deviation of the smooth variation within tissues, in [0, 1).
 
     Returns:
@@ -137,8 +137,8 @@ def attenuation_from_ct(hounsfield: NDArray[Any]) -> NDArray[np.float32]:
         hounsfield: any shape [HU].
 
     Returns:
-        Attenuation, same shape [1/mm]. Above water the slope is that of bone: its extra attenuation at the energies of
-        a CT is mostly photoelectric, and absent at 511 keV.
+        Attenuation, same shape [1/mm]. Above water the slope is that of bone. Its extra attenuation at the energies of
+        a CT is mostly photoelectric, which does not occur at 511 keV.
 
     Source:
         Bilinear scaling: Carney et al. 2006, doi:10.1118/1.2174132.
@@ -176,7 +176,7 @@ def _texture(
 
 def _check(first: NDArray[Any], second: NDArray[Any], jitter: float, texture: float) -> None:
     if first.shape != second.shape:
-        raise RefusedInputError(f"maps have shapes {first.shape} and {second.shape}: pass maps on one grid")
+        raise RefusedInputError(f"the maps have shapes {first.shape} and {second.shape}: pass maps on one grid")
     for value, name in ((jitter, "jitter"), (texture, "texture")):
         if not 0.0 <= value < 1.0:
             raise RefusedInputError(f"{name} is {value}: pass a value in [0, 1)")

@@ -1,4 +1,4 @@
-"""What happens to a scan before the network, each with the way back beside it."""
+"""Transforms of a scan before and after the network, each with its inverse."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Variety that training pairs lack: other noise levels, contrasts and resolutions than those that were measured."""
+"""Augmentation of training pairs: noise levels, contrasts and resolutions that were not measured."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
@@ -24,20 +24,21 @@ EDGE_FILTERS: Final[tuple[mri.EdgeFilter, ...]] = ("none", "none", "tukey", "gau
 
 
 class RandNoiseLeveld(RandomizableTransform, MapTransform):
-    """Scale what degrades an image: ``image = label + amount * (image - label)``.
+    """Scale the degradation of an image: ``image = label + amount * (image - label)``.
 
-    The noise that is inserted into CT for a dose fraction f has a deviation proportional to ``sqrt((1 - f) / f)`` but
-    for the electronic part, so other amounts of a quarter-dose pair stand for other doses: 0.58 for a half, 1.53 for an
-    eighth, 0 for the clean image itself. For PET the amount stands for the counts likewise, not exactly. Amounts are
-    drawn evenly in their logarithm: drawn evenly, hardly one would be small, and a network that has not seen a little
-    noise makes such a scan worse.
+    An amount stands for another dose. Apart from electronic noise, the noise that CT has at the dose fraction f has a
+    deviation proportional to ``sqrt((1 - f) / f)``. For a quarter-dose pair, the amount 0.58 stands for half the dose,
+    1.53 for an eighth, and 0 for the clean image. In PET, the amount stands for the counts, but only roughly.
+
+    The logarithm of the amount is drawn evenly. If the amount itself were, few would be small, and a network that has
+    not seen a little noise makes such a scan worse.
 
     Args:
-        keys: key of the degraded image, one; what comes before it in ``label_key`` is its clean image.
-        amounts: modality -> interval above 0 that the amount is drawn from; others keep theirs.
+        keys: key of the degraded image, one.
+        amounts: modality -> interval above 0 that the amount is drawn from; other modalities keep their degradation.
         prob: how often an amount is drawn; otherwise the pair stays as it is.
-        clean_prob: how often the image of any modality becomes the clean one, so that the network learns to leave alone
-            what is not degraded.
+        clean_prob: how often the image of any modality becomes the clean image, so that the network learns to leave
+            clean images unchanged.
         label_key: key of the clean image.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
@@ -45,7 +46,7 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         any -> the same.
 
     Raises:
-        RefusedInputError: an interval that holds 0 or is upside down.
+        RefusedInputError: an interval is not above 0, or its upper end is below its lower end.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
         for modality, (low, high) in self.amounts.items():
             if not 0 < low <= high:
                 raise RefusedInputError(
-                    f"{modality.value}: amounts from {low} to {high}, they must be above 0 and rise"
+                    f"the amounts of {modality.value} are {low} to {high}: pass ascending values above 0"
                 )
         self.clean_prob = clean_prob
         self.label_key = label_key
@@ -89,25 +90,25 @@ class RandNoiseLeveld(RandomizableTransform, MapTransform):
 
 
 class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
-    """Make an MRI pair anew from its clean slice: another contrast, another resolution, then k-space truncation.
+    """Make a new MRI pair from a clean slice: another contrast, another resolution, then k-space truncation.
 
-    The truncation is a function of the clean image, so that any change of that image gives an exact pair. Neighbouring
-    slices get the same contrast and lose the same part of k-space; noise is drawn for each. Images of other modalities
-    are left alone.
+    The truncation is a function of the clean image, so any change of that image gives an exact pair. Neighbouring
+    slices get the same contrast and lose the same part of k-space. Noise is drawn for each slice. Images of other
+    modalities stay unchanged.
 
     Args:
         keys: key of the clean slice, one.
         image_key: where the degraded slice goes.
         zoom: interval of the factor that structures grow by, in pixels.
-        gamma: interval of the exponent that bends the contrast.
+        gamma: interval of the exponent of the contrast (gamma correction).
         remap_prob: how often the contrast becomes an arbitrary curve, in which fluid may be dark or bright.
         gain: interval of the factor that intensities are multiplied by.
-        factors: one of so many k-space lines is kept along each axis; drawn evenly, so that one that stands here
-            twice is drawn twice as often.
-        size: sides that the slice is padded to at least, in pixels.
-        kept: interval of the share of k-space that each axis keeps, for what scanners do besides truncation too, see
-            ``draw_coverage``; ``None`` truncates by ``factors`` alone.
-        factor_prob: how often a slice is truncated by ``factors`` all the same, where ``kept`` is given.
+        factors: reduction factors of k-space along each axis; with 4, one line of four is kept. They are drawn evenly:
+            a factor that is listed twice is drawn twice as often.
+        size: smallest sides of the slice after padding [pixels].
+        kept: interval of the share of k-space that each axis keeps. It turns on other effects of scanners too, see
+            ``draw_coverage``. ``None`` truncates by ``factors`` only.
+        factor_prob: how often a slice is truncated by ``factors`` although ``kept`` is given.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 
     Shape:
@@ -175,15 +176,15 @@ class RandKSpaceTruncationd(RandomizableTransform, MapTransform):
 
 
 def draw_coverage(random: np.random.RandomState, kept: Interval) -> mri.KSpaceCoverage:
-    """Draw a part of k-space, and what scanners do with it.
+    """Draw a part of k-space, and the effects of scanners on it.
 
     Args:
-        random: where the draws come from.
+        random: random generator.
         kept: interval of the share that each axis keeps. One of the axes is whole in one of seven draws.
 
     Returns:
-        Partial Fourier and elliptical corners in a quarter of the draws each, an edge filter in half of them, and a
-        little noise in half of them.
+        Coverage with partial Fourier and elliptical corners in a quarter of the draws each, and with an edge filter
+        and a little noise in half of the draws each.
     """
     shares = [float(share) for share in random.uniform(*kept, size=2)]
     if random.uniform() < 1 / 7:
@@ -199,11 +200,11 @@ def draw_coverage(random: np.random.RandomState, kept: Interval) -> mri.KSpaceCo
 
 
 def apply_contrast_curve(image: NDArray[np.float32], heights: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Send intensities in [0, 1] through a curve of straight lines.
+    """Map intensities in [0, 1] by a piecewise linear curve.
 
     Args:
         image: of any shape.
-        heights: the curve at evenly spaced intensities from 0 to 1.
+        heights: values of the curve at evenly spaced intensities from 0 to 1.
 
     Returns:
         An image of the same shape.
@@ -213,7 +214,7 @@ def apply_contrast_curve(image: NDArray[np.float32], heights: NDArray[np.float64
 
 
 def resize(image: Tensor, factor: float) -> Tensor:
-    """Sample slices at pixels ``factor`` times as fine, without aliasing: ``(n, W, H) -> (n, W', H')``."""
+    """Resample slices to pixels ``factor`` times as fine, without aliasing: ``(n, W, H) -> (n, W', H')``."""
     sides = [max(round(side * factor), 1) for side in image.shape[-2:]]
     return F.interpolate(image[None], size=sides, mode="bilinear", antialias=True)[0]
 

@@ -1,4 +1,4 @@
-"""Making a restored MRI agree with what was measured."""
+"""Making a restored MRI agree with the measured k-space."""
 
 from __future__ import annotations
 
@@ -31,24 +31,26 @@ Slice = NDArray[np.floating[Any]]
 
 
 class KspaceConsistencyd(MapTransform):
-    """Draw the k-space that an MRI scan kept towards what was measured; other modalities are left alone.
+    """Blend the restored and the measured k-space of an MRI scan; other modalities stay unchanged.
 
-    Within the kept part, k-space becomes ``(1 - weight)`` of the network's and ``weight`` of the scan's, so that with 1
-    the network has added high frequencies and changed nothing else. That is right where the scan was truncated on the
-    very grid of its pixels, as the paper's data are. Scanners filter, and a magnitude has lost its phase: less weight,
-    falling to the edge of the kept part (``taper``), believes them less.
+    Within the measured part, k-space becomes ``(1 - weight)`` of the network's and ``weight`` of the scan's. With
+    weight 1, the network adds high frequencies and changes nothing else.
 
-    A scan that ``UpsampleMrid`` brought to a finer grid is compared on its own grid: with weight 1, bringing the result
+    Weight 1 is right where the scan was truncated on the grid of its pixels, as in the paper's data. Scanners filter
+    k-space, and a magnitude image has lost its phase. For these, use a smaller weight that falls towards the edge of
+    the measured part (``taper``).
+
+    A scan that ``UpsampleMrid`` brought to a finer grid is compared on its own grid. With weight 1, bringing the result
     back to that grid gives the scan again.
 
     Args:
-        keys: restored images, in the unit and on the grid of the degraded one.
+        keys: restored images, in the unit and on the grid of the degraded image.
         image_key: the degraded image, whole.
-        weight: how much the measured k-space counts, 0 to 1.
-        taper: let the weight fall as a Hann window towards the edge of the kept part.
+        weight: weight of the measured k-space, 0 to 1.
+        taper: let the weight fall as a Hann window towards the edge of the measured part.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
-        factor: one of so many k-space lines was kept along each axis; ``None`` takes the part that
-            ``CheckInDistributiond`` told from the pixels, less its tolerance.
+        factor: reduction factor of k-space along each axis; with 4, one line of four was kept. ``None`` takes the part
+            that ``CheckInDistributiond`` estimated from the pixels, less its tolerance.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         allow_missing_keys: skip a key that is absent.
 
@@ -56,7 +58,7 @@ class KspaceConsistencyd(MapTransform):
         ``(1, W, H, D)`` or ``(1, W, H)`` -> the same.
 
     Raises:
-        RefusedInputError: the weight is none.
+        RefusedInputError: the weight is not between 0 and 1.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class KspaceConsistencyd(MapTransform):
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Correct each slice by what its k-space lacks of the measured one."""
+        """Correct each slice by the difference between its k-space and the measured k-space."""
         d = dict(data)
         if Modality(d[self.modality_key]) is not Modality.MRI or self.weight == 0.0:
             return d
@@ -107,7 +109,7 @@ class KspaceConsistencyd(MapTransform):
         return plain if plain.ndim == N_AXES else plain.unsqueeze(1 + self.slice_axis)
 
     def _missing_part(self, restored: Tensor, plane: FinerPlane | None) -> Callable[[Slice, Slice], Slice]:
-        """What is added to a slice, given the measured slice and the restored one."""
+        """A function of the measured and the restored slice that gives the correction of the restored slice."""
         if plane is None:
             return lambda known, made: real_centre_of(known - made, self._window(restored, made.shape))
         rows, columns = plane.grids
@@ -120,7 +122,7 @@ class KspaceConsistencyd(MapTransform):
         return on_own_grid
 
     def _window(self, restored: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """How much each sample of the measured k-space counts."""
+        """Weight of each sample of the measured k-space."""
         height, width = shape
         if self.factor is not None:
             kept = (height // self.factor, width // self.factor)
@@ -130,14 +132,14 @@ class KspaceConsistencyd(MapTransform):
 
 
 def n_lines_told(meta: Mapping[str, Any], shape: tuple[int, int]) -> tuple[int, int]:
-    """How many lines of k-space a slice certainly holds.
+    """Number of k-space lines that a slice certainly holds.
 
     Args:
         meta: of the image, as ``CheckInDistributiond`` left it.
         shape: ``(W, H)`` of its slices.
 
     Returns:
-        For each axis the share that was told, less its tolerance; 0 where nothing was told.
+        For each axis the lines of the estimated share, less its tolerance; 0 where there is no estimate.
     """
     shares = json.loads(meta.get(KSPACE_KEPT) or "[0, 0]")
     first, second = (
@@ -154,7 +156,7 @@ def centre_window(
 
     Args:
         shape: ``(W, H)`` of the slice.
-        n_kept: how many lines around zero were measured along each axis.
+        n_kept: number of lines around zero that were measured along each axis.
         weight: of those lines.
         taper: let the weight fall as a Hann window towards the last of them.
 
@@ -168,7 +170,7 @@ def centre_window(
 
 
 def real_centre_of(image: Slice, window: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The real image of least norm whose windowed k-space is that of the given one, where the window is 0 and 1.
+    """The real image of least norm whose windowed k-space is that of the given image, for a window of 0 and 1.
 
     Args:
         image: real slice, shape ``(W, H)``.

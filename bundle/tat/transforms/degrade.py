@@ -1,4 +1,4 @@
-"""Degraded images from clean ones, on the fly: pairs to train on where only one side exists."""
+"""Simulating degraded images from clean images during training, where only clean images exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bundle.tat.simulation import ct, mri, pet, uptake
 
 Interval = tuple[float, float]
 
-# Pixels may differ by this part of their side: the projections of CT and PET are of square pixels.
+# The two sides of a pixel may differ by this share: the projections of CT and PET need square pixels.
 SQUARE_TOLERANCE = 0.01
 # Uptake [SUV] above which a pixel is in the body: fat and lung, which take up least, have 0.3 and more.
 BODY_UPTAKE = 0.1
@@ -29,42 +29,45 @@ BODY_UPTAKE = 0.1
 class SimulateDegradationd(MapTransform):
     """Make ``image`` from ``label`` by the forward model of its modality, the same each time.
 
-    An item that has its ``image`` already is left alone, so that pairs and clean images go through one pipeline.
+    An item that already has an ``image`` stays unchanged, so pairs and clean images go through one pipeline.
 
-    The dose of CT and the counts of PET are drawn from an interval, by a generator that is seeded with ``seed``, the
-    image's file name and its entry ``draw``, if it has one: another draw for each entry of a list, and the same one
-    whenever it is read, so that the result can be cached and a validation repeats.
-    ``RandSimulateDegradationd`` draws anew each time.
+    The dose of CT and the counts of PET are drawn from an interval. The generator is seeded with ``seed``, the image's
+    file name and, if it has one, its entry ``draw``. So each entry of a list has its own draw, and the same one every
+    time. The result can be cached, and a validation can be repeated. ``RandSimulateDegradationd`` makes a new draw each
+    time.
 
-    CT and PET are measured in transaxial planes, which the affine tells, whatever the order of the axes; MRI in the
-    slices of the last axis. CT takes about 3 s for a slice of 512 x 512 and .8 s for 256 x 256, PET .2 s at 128 x 128,
-    MRI .01 s: let this transform run before the cache (``CacheDataset`` and ``PersistentDataset`` keep what comes
-    before the first random transform).
+    CT and PET are measured in transaxial planes, which are found from the affine. MRI is measured in the slices of the
+    last axis. This transform is slow, so let it run before the cache: ``CacheDataset`` and ``PersistentDataset`` keep
+    the result of all transforms before the first random one.
 
-    What the pairs are worth:
+    - CT takes about 3 s for a slice of 512 x 512 pixels, and 0.8 s for 256 x 256.
+    - PET takes about 0.2 s for a slice of 128 x 128 pixels.
+    - MRI takes about 0.01 s.
+
+    How realistic the pairs are:
 
     - **MRI**: exact, since the paper's degradation is a function of the clean image.
     - **CT**: noise is inserted into projections that are simulated from the image; see ``simulation/ct.py``.
-    - **PET**: the clean image itself is taken for the activity and is measured again without further blur. It already
-      holds the noise of all its counts, so that only the noise by which fewer would differ is added: with a fraction f
-      of the counts, that of f / (1 - f) of them. The body (uptake above 0.1, holes filled) attenuates like water, as
-      no CT is at hand. Negative uptake is measured as none. The result has the noise and the texture of a short scan;
-      scanner and reconstruction are those of ``simulation/pet.py``, not those that made the image.
+    - **PET**: the clean image itself is taken as the activity, and is measured again without further blur. It already
+      holds the noise of all its counts. So only the missing noise is added: for a fraction f of the counts, the noise
+      of f / (1 - f) of them. Without a CT, the body (uptake above 0.1, holes filled) attenuates like water. Negative
+      uptake is measured as 0. The result has the noise and the texture of a short scan. Scanner and reconstruction are
+      those of ``simulation/pet.py``, not those that made the image.
 
     Args:
         keys: key of the clean image, one.
-        image_key: where the degraded one goes.
+        image_key: key of the degraded image that is made.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         dose_fraction: interval of the dose of CT over that of the clean image, in (0, 1].
         count_fraction: interval of the counts of PET over those of the clean image, in (0, 0.5]; the paper's is 1/12.
-        kspace_factor: MRI keeps one of so many k-space lines along each axis.
+        kspace_factor: reduction factor of MRI's k-space along each axis; with 4, one line of four is kept.
         seed: of the draws.
 
     Shape:
         ``(1, W, H)`` or ``(1, W, H, D)`` -> the same, in physical units.
 
     Raises:
-        RefusedInputError: an interval is not ascending or not in its bounds; the image is no slice or volume, or its
+        RefusedInputError: an interval is not ascending or not in its bounds. The image is no slice or volume, or its
             transaxial pixels are not square.
         ImportError: the optional packages ``simulation`` are not installed.
     """
@@ -82,7 +85,7 @@ class SimulateDegradationd(MapTransform):
     ) -> None:
         super().__init__(keys)
         if len(self.keys) != 1:
-            raise RefusedInputError(f"keys are {self.keys}: one clean image makes one degraded image")
+            raise RefusedInputError(f"keys are {self.keys}: pass one key, that of the clean image")
         _check_interval("dose_fraction", dose_fraction, 1.0)
         _check_interval("count_fraction", count_fraction, 0.5)
         self.image_key = image_key
@@ -116,13 +119,13 @@ class SimulateDegradationd(MapTransform):
 
 
 class LabelAsImaged(MapTransform):
-    """Let a clean scan that has no degraded one stand for it, until a random transform degrades its patches.
+    """Copy a clean scan to the key of the degraded scan, until a random transform degrades its patches.
 
-    Pairs are left alone. ``RandKSpaceTruncationd`` and ``RandScannerNoised`` make the degraded patch.
+    Pairs stay unchanged. ``RandKSpaceTruncationd`` and ``RandScannerNoised`` make the degraded patch.
 
     Args:
         keys: key of the clean image, one.
-        image_key: where the copy goes.
+        image_key: key of the copy.
 
     Shape:
         any -> the same.
@@ -141,18 +144,18 @@ class LabelAsImaged(MapTransform):
 
 
 class RandSimulateDegradationd(RandomizableTransform, SimulateDegradationd):
-    """``SimulateDegradationd`` with other dose, counts and noise each time, for as many pairs as there are steps.
+    """``SimulateDegradationd`` with a new dose, new counts and new noise each time, so that no pair repeats.
 
-    The draws follow ``set_random_state``. Nothing after it is cached: take single slices first (``RandSpatialCropd``
-    with ``roi_size`` ``(-1, -1, 1)``), and give CT to workers of the loader. ``MeasureMriScaled`` comes before the
-    slices are taken.
+    The draws follow ``set_random_state``. Nothing after this transform is cached. So take single slices first
+    (``RandSpatialCropd`` with ``roi_size`` ``(-1, -1, 1)``), and use worker processes of the loader for CT. Put
+    ``MeasureMriScaled`` before the slices are taken.
     """
 
     def __init__(self, keys: KeysCollection = "label", image_key: str = "image", **options: Any) -> None:
         RandomizableTransform.__init__(self, prob=1.0)
         SimulateDegradationd.__init__(self, keys, image_key, **options)
 
-    def _generator(self, clean: MetaTensor, draw: int) -> np.random.Generator:  # noqa: ARG002 - whichever scan it is
+    def _generator(self, clean: MetaTensor, draw: int) -> np.random.Generator:  # noqa: ARG002 - the draw does not depend on the scan
         return np.random.default_rng(self.R.randint(2**31))
 
 
@@ -161,10 +164,10 @@ def degrade(clean: MetaTensor, modality: Modality, *, fraction: float, seed: int
 
     Args:
         clean: ``(1, W, H)`` or ``(1, W, H, D)`` in physical units, with its affine [mm].
-        modality: which forward model.
+        modality: selects the forward model.
         fraction: dose of CT or counts of PET over those of the clean image.
         seed: of the noise; each slice has its own.
-        kspace_factor: of MRI.
+        kspace_factor: for MRI, see ``SimulateDegradationd``.
 
     Returns:
         The degraded image, with the metadata of the clean one.

@@ -1,4 +1,4 @@
-"""Whether a scan is of the kind that the network was trained on."""
+"""Checking whether a scan is of the kind that the network was trained on."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from bundle.tat.transforms.volume import plain_tensor
 
 logger = logging.getLogger(__name__)
 
-# Shares of k-space are told this exactly from the pixels.
+# Uncertainty of a share of k-space that is estimated from the pixels.
 KEPT_TOLERANCE: Final = 0.045
 
-# Slices that are looked at, spread evenly; more would cost seconds and tell the same.
+# Number of slices that are checked, evenly spaced; more would take seconds and give the same result.
 N_SLICES_LOOKED_AT: Final = 16
 
-# Zero-filling is told this well by both; filters and what is left out besides make the pixels show less.
+# Header and pixels of zero-filled scans agree this well. Filters and partial Fourier make the pixels show less.
 MAX_DIFFERENCE_TO_HEADER: Final = 0.1
 
-# Finer grids that a refusal advises, the plainest first.
+# Finer grids that a refusal recommends, the simplest first.
 ADVISED_UPSAMPLING: Final = (2.0, 3.0, 4.0, 1.5)
 
-# Metadata entry of MRI: what share of k-space each in-plane axis holds, as JSON; null where nothing can be told.
+# Metadata entry of MRI: share of k-space that each in-plane axis holds, as JSON; null where it is unknown.
 KSPACE_KEPT: Final = "kspace_kept"
 
 
 class CheckInDistributiond(MapTransform):
-    """Refuse MRI of another resolution than the network knows, and warn of pixel sizes that it never saw.
+    """Refuse MRI whose k-space differs from that of training, and warn of pixel sizes outside the range of training.
 
-    A network that was trained to complete k-space takes the detail of a whole scan for something to change. How much of
-    k-space a scan holds shows in its pixels, see ``bundle.tat.kspace.support``. It is noted in the metadata. Where the
-    pixels tell nothing, Acquisition Matrix (0018,1310) is believed.
+    A network that was trained to complete k-space would change the detail of a scan whose k-space is complete. How much
+    of k-space a scan holds is estimated from its pixels, see ``bundle.tat.kspace.support``, and written into the
+    metadata. Where the pixels give no estimate, Acquisition Matrix (0018,1310) is used.
 
     Args:
         keys: images in any unit, before padding.
         trained: what the weights were trained on.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
-        enabled: whether MRI of another resolution is refused; a warning is given otherwise.
+        enabled: whether MRI with another part of k-space is refused; otherwise it gives a warning.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         allow_missing_keys: skip a key that is absent.
 
@@ -59,7 +59,7 @@ class CheckInDistributiond(MapTransform):
         ``(1, W, H, D)`` -> the same, no voxel is changed.
 
     Raises:
-        RefusedInputError: an MRI holds another part of k-space.
+        RefusedInputError: an MRI holds another part of k-space than the weights complete.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CheckInDistributiond(MapTransform):
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Look at each image."""
+        """Check each image."""
         d = dict(data)
         modality = Modality(d[self.modality_key])
         for key in self.key_iterator(d):
@@ -124,26 +124,28 @@ class CheckInDistributiond(MapTransform):
             seen if seen is not None or share is None else share / done for seen, share in zip(kept, said, strict=True)
         ]
         if self.trained.mri_kept is not None and None in told:
-            logger.warning("nothing tells how much of k-space this MRI holds: its slices are too small or too empty")
+            logger.warning("cannot estimate how much of k-space this MRI holds: its slices are too small or too empty")
         reason = why_not_completed(told, self.trained, upsampled=done)
         if reason is None:
             return
         if told != list(kept):
             reason = f"by Acquisition Matrix (0018,1310), {reason}"
         if self.enabled:
-            raise RefusedInputError(f"{reason}, or pass --any_resolution True to have it changed as it is")
+            raise RefusedInputError(
+                f"{reason}, or pass --any_resolution True to restore it all the same, with possible loss of detail"
+            )
         logger.warning("%s: detail may be lost", reason)
 
 
 def _compare_with_header(kept: Sequence[float | None], meta: Mapping[str, Any]) -> None:
-    """Tell where the header and the pixels differ about how much of k-space was acquired; the pixels are believed."""
+    """Warn where header and pixels disagree about how much of k-space was acquired; the pixels are used."""
     said = json.loads(meta.get(ACQUIRED_SHARES) or "null")
     if said is None or meta.get(FINER_PLANE):
         return
     differences = [abs(seen - share) for seen, share in zip(kept, said, strict=True) if seen is not None]
     if max(differences, default=0.0) > MAX_DIFFERENCE_TO_HEADER:
         logger.warning(
-            "Acquisition Matrix (0018,1310) tells %s of k-space, the pixels show %s: the pixels are believed",
+            "Acquisition Matrix (0018,1310) says %s of k-space, the pixels show %s: the pixels are used",
             *(shares_in_words(shares) for shares in (said, kept)),
         )
 
@@ -152,7 +154,7 @@ def shares_in_words(shares: Sequence[float | None]) -> str:
     """Shares of the axes of k-space, for a person to read.
 
     Args:
-        shares: of each axis; ``None`` where nothing can be told.
+        shares: of each axis; ``None`` where it is unknown.
 
     Returns:
         Such as ``25 % x 50 %``.
@@ -161,7 +163,7 @@ def shares_in_words(shares: Sequence[float | None]) -> str:
 
 
 def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisSupport]:
-    """How much of k-space the slices of a volume hold.
+    """Estimate how much of k-space the slices of a volume hold.
 
     Args:
         image: ``(1, W, H, D)``.
@@ -176,15 +178,15 @@ def support_of(image: torch.Tensor, slice_axis: int) -> tuple[AxisSupport, AxisS
 
 
 def why_not_completed(shares: Sequence[float | None], trained: TrainedKind, *, upsampled: float = 1.0) -> str | None:
-    """Why the network is not the one to complete the k-space of a scan.
+    """Why the weights cannot complete the k-space of a scan.
 
     Args:
-        shares: of k-space that the two axes of its slices hold; ``None`` where nothing can be told.
+        shares: of k-space that the two axes of its slices hold; ``None`` where it is unknown.
         trained: what the weights were trained on.
-        upsampled: how many times as fine as the scan's own the grid is already.
+        upsampled: factor of the finer grid that the scan is already on; 1 for its own grid.
 
     Returns:
-        The reason, and what to do; ``None`` where the scan is of the kind that the network knows, or tells nothing.
+        The reason and the remedy; ``None`` where the weights can complete it, or where a share is unknown.
     """
     kept = [share for share in shares if share is not None]
     if trained.mri_kept is None or len(kept) < len(shares) or _is_known(kept, trained):
@@ -196,11 +198,11 @@ def why_not_completed(shares: Sequence[float | None], trained: TrainedKind, *, u
     for factor in ADVISED_UPSAMPLING:
         if _is_known([share / factor for share in on_own_grid], trained):
             return f"{reason}: pass --mri_upsample {factor:g} to have it restored on a finer grid"
-    return f"{reason}: use weights that were trained on it"
+    return f"{reason}: use weights that were trained on this part of k-space"
 
 
 def _is_known(kept: Sequence[float], trained: TrainedKind) -> bool:
-    """Whether weights complete what holds these shares of k-space."""
+    """Whether the weights complete a scan that holds these shares of k-space."""
     if trained.mri_kept is None:
         return True
     if sum(share == 1.0 for share in kept) == 1 and trained.mri_kept_beside_whole is not None:

@@ -1,4 +1,4 @@
-"""Between physical units and the [0, 1] that the network sees."""
+"""Scaling between physical units and the network's range [0, 1]."""
 
 import logging
 import math
@@ -23,13 +23,13 @@ from bundle.tat.transforms.volume import can_be_changed, memory_order, plain_ten
 
 logger = logging.getLogger(__name__)
 
-# Padding around a round field of view is a fifth of the image, metal and noise are less. Where most is out of range,
-# the numbers are in another unit.
+# Padding around a round field of view is a fifth of the image, metal and noise are less. If most voxels are out of
+# range, the values are in another unit.
 MAX_SHARE_OUTSIDE: Final = 0.5
 
 # Metadata entry: voxels that the network saw clipped.
 N_OUTSIDE_RANGE: Final = "n_outside_range"
-# Metadata entry: factor from the unit of the file to that of the modality's range.
+# Metadata entry: factor from the unit of the file to the unit of the modality's range.
 NETWORK_SCALE: Final = "network_scale"
 
 
@@ -38,7 +38,7 @@ class UnitImage(NamedTuple):
 
     Args:
         values: intensities in [0, 1].
-        excess: what clipping took from the voxels outside the range, in the unit of the range.
+        excess: difference that clipping removed from the voxels outside the range, in the unit of the range.
     """
 
     values: Tensor
@@ -46,16 +46,16 @@ class UnitImage(NamedTuple):
 
 
 def to_unit_range(image: Tensor, bounds: IntensityRange, *, scale: float = 1.0, in_place: bool = False) -> UnitImage:
-    """Clip to physical bounds and bring them to [0, 1]; undone by ``from_unit_range``.
+    """Clip to physical bounds and scale these to [0, 1]; undone by ``from_unit_range``.
 
     Args:
         image: intensities of any shape; ``scale * image`` is in the unit of ``bounds``.
-        bounds: what becomes 0 and 1.
+        bounds: intensities that become 0 and 1.
         scale: factor that brings the image to the unit of ``bounds``.
-        in_place: change the image, which is of floating point, instead of making a new one.
+        in_place: change the image, which must be of floating point, instead of making a new one.
 
     Returns:
-        The tensor, and what the voxels outside the bounds exceed them by.
+        The tensor, and by how much voxels lie outside the bounds.
     """
     if in_place:
         values = plain_tensor(image)
@@ -87,9 +87,9 @@ def from_unit_range(
 
     Args:
         image: values on the network's scale, of any shape.
-        bounds: what 0 and 1 stand for.
-        scale: the factor that ``to_unit_range`` was given.
-        excess: what it took from the voxels outside the bounds, which is given back; ``None`` where nothing was.
+        bounds: intensities that 0 and 1 stand for.
+        scale: the factor of ``to_unit_range``.
+        excess: the excess of ``to_unit_range``, which is added again; ``None`` for no excess.
         in_place: change the image instead of making a new one.
 
     Returns:
@@ -103,34 +103,34 @@ def from_unit_range(
 
 
 class ScaleByModalityd(MapTransform, InvertibleTransform):
-    """Physical units to [0, 1] by the modality's range, and back.
+    """Scale physical units to [0, 1] by the modality's range, and back.
 
-    The network sees values outside the range clipped, and the inverse gives back what clipping took: the result is the
-    network's output plus the excess. They are counted in the log and the image's metadata (``n_outside_range``). The
-    inverse needs nothing but the image: modality, scale and excess travel with it.
+    The network sees values outside the range clipped. The inverse adds what clipping removed: the result is the
+    network's output plus the excess. The clipped voxels are counted in the log and in the image's metadata
+    (``n_outside_range``). The inverse needs only the image, which carries its modality, scale and excess.
 
-    Magnitudes stay magnitudes: MRI and PET without a negative value come back without one.
+    MRI and PET without a negative value come back without one.
 
     Args:
-        keys: images to scale; MRI volumes are all scaled by the factor of the first, so pairs stay pairs. The degraded
+        keys: images to scale. MRI volumes are all scaled by the factor of the first, so pairs stay pairs. The degraded
             image comes first, since inference has no other.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
-        mri_scale: ``percentile`` brings each MRI volume to the training scale by its bright foreground; ``fixed``
-            takes the intensities as they are, [0, 4095] as in the paper. A factor that ``MeasureMriScaled`` left with
-            the pair goes first.
+        mri_scale: ``percentile`` brings each MRI volume to the training scale by its bright foreground. ``fixed``
+            takes the intensities as they are, [0, 4095] as in the paper. A factor that ``MeasureMriScaled`` added to
+            the pair comes first.
         pet_scale: factor that brings PET to SUV, for files in another unit, see ``resolve_pet_scale``.
         to_file_unit: whether the inverse brings an image back to the unit of its file. Otherwise it brings it to the
             unit of the range, in which volumes on different scales can be scored.
-        in_place: change the images that come, there and back, instead of making new ones: for volumes that fill the
-            memory, and that nobody else holds.
+        in_place: change the given images in both directions, instead of making new ones. This is for large volumes that
+            nothing else uses.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
         any -> the same.
 
     Raises:
-        RefusedInputError: ``mri_scale`` is neither or does not suit the image, ``pet_scale`` is not positive or meets
-            DICOM, PET is no plausible SUV, or most of an image is out of range.
+        RefusedInputError: ``mri_scale`` is neither word, or does not suit the image. ``pet_scale`` is not positive, or
+            is given for DICOM. PET is no plausible SUV. Most of an image is out of range.
 
     Source:
         Ranges: arXiv:2512.14550, section on data.
@@ -148,7 +148,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         if not 0 < pet_scale < math.inf:
-            raise RefusedInputError(f"pet_scale is {pet_scale}: pass the positive factor that makes SUV of the file")
+            raise RefusedInputError(f"pet_scale is {pet_scale}: pass the positive factor that brings the file to SUV")
         self.modality_key = modality_key
         self.mri_scale = parse_mri_scale(mri_scale)
         self.pet_scale = pet_scale
@@ -194,7 +194,7 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
         return scaled
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Bring each image back to the unit that it came in, or to that of its range."""
+        """Bring each image back to the unit of its file, or to the unit of its range."""
         d = dict(data)
         for key in self.key_iterator(d):
             info = self.pop_transform(d[key])["extra_info"]
@@ -209,20 +209,20 @@ class ScaleByModalityd(MapTransform, InvertibleTransform):
 
 
 def check_outside(n_outside: int, n_voxels: int, bounds: IntensityRange) -> None:
-    """Report how many voxels the network sees clipped, and refuse an image that mostly is.
+    """Log how many voxels the network sees clipped, and refuse an image with too many of them.
 
     Args:
         n_outside: voxels outside the range.
-        n_voxels: voxels in all, without declared padding.
+        n_voxels: all voxels, without declared padding.
         bounds: the range.
 
     Raises:
-        RefusedInputError: so many lie outside that the unit or the modality must be another.
+        RefusedInputError: most voxels lie outside, so the unit or the modality must be another.
     """
     share = n_outside / max(n_voxels, 1)
     where = f"[{bounds.low:g}, {bounds.high:g}] {bounds.unit}"
     text = f"{n_outside} of {n_voxels} voxels ({100 * share:.3g} %) lie outside {where}"
     if share > MAX_SHARE_OUTSIDE:
-        raise RefusedInputError(f"{text}: this is another modality or unit")
+        raise RefusedInputError(f"{text}: this scan has another modality or unit, pass the right one")
     if n_outside:
-        logger.warning("%s: the network sees them clipped, and the result gets back what they exceed it by", text)
+        logger.warning("%s: the network sees them clipped, and what clipping removed is added to the result", text)

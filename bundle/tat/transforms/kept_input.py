@@ -1,4 +1,4 @@
-"""Keeping of a scan what is looked at again when the network has written over it."""
+"""Keeping the parts of a scan that are needed after the network has written over it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from bundle.tat.modality import Modality
 from bundle.tat.quality.measures import chosen_slices
 from bundle.tat.transforms.volume import plain_tensor
 
-# Entry of an item with the scan as it came, or with some of its slices.
+# Entry of an item with the unchanged scan, or with some of its slices.
 INPUT_KEY: Final = "scan"
-# Metadata entry: which slices are kept, as JSON, since batches of MONAI keep text as it is; absent where all are.
+# Metadata entry: indices of the kept slices, as JSON, since MONAI's batches do not change text; absent if all are kept.
 KEPT_SLICES: Final = "kept_slices"
 
 
 class KeepInputd(MapTransform):
-    """Copy a scan, or the slices of it that a brief report measures, before its values are changed.
+    """Copy a scan, or the slices that a brief report measures, before its values are changed.
 
-    Scaling, network and inverse write over the image from here on, so that a volume of thousands of slices is in memory
-    once. What blends, compares or measures takes what is kept.
+    Scaling, network and inverse write over the image after this. So a volume of thousands of slices is in memory only
+    once. Transforms that blend, compare or measure use the copy.
 
     Args:
         keys: key of the image, one, in its physical unit and on the grid of the result.
-        level: of the report, see ``MeasureQualityd``. A brief one of PET needs all slices: its hottest places may be
-            anywhere.
+        level: of the report, see ``MeasureQualityd``. A brief report of PET needs all slices, since its hottest places
+            may be anywhere.
         strength: see ``BlendWithInputd``; below 1 it needs all slices.
         data_consistency: weight of ``KspaceConsistencyd``; above 0 it needs all slices.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
@@ -38,8 +38,8 @@ class KeepInputd(MapTransform):
         allow_missing_keys: skip a key that is absent.
 
     Shape:
-        ``(1, W, H, D)`` -> the same, and the entry ``scan``: ``(1, W, H, D)``, or with fewer slices; without it where
-        nothing is needed.
+        ``(1, W, H, D)`` -> the same, and the entry ``scan``: ``(1, W, H, D)``, or with fewer slices. There is no such
+        entry where no copy is needed.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class KeepInputd(MapTransform):
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Copy what is kept, and leave the image as it is."""
+        """Add the copy; the image stays unchanged."""
         d = dict(data)
         if not self.needs_all and not self.needs_some:
             return d
         for key in self.key_iterator(d):
-            # What was a single slice has no axis that slices are stacked along.
+            # A single slice has no axis along which slices are stacked.
             every = self.needs_all or Modality(d[self.modality_key]) is Modality.PET or 1 in d[key].shape[1:]
             d[INPUT_KEY] = copy_slices(d[key], 1 + self.slice_axis, every=every)
         return d
@@ -80,7 +80,7 @@ def copy_slices(image: torch.Tensor, axis: int, *, every: bool) -> MetaTensor:
         every: copy all.
 
     Returns:
-        The slices, stacked along the same axis; ``kept_slices`` of the metadata names them if they are not all.
+        The slices, stacked along the same axis. If some are missing, ``kept_slices`` of the metadata names the others.
     """
     n_slices = image.shape[axis]
     chosen = chosen_slices(n_slices, every=every)
@@ -94,7 +94,7 @@ def copy_slices(image: torch.Tensor, axis: int, *, every: bool) -> MetaTensor:
 
 
 def like_restored(kept: torch.Tensor, restored: torch.Tensor) -> torch.Tensor:
-    """A kept scan with the axes of its restored image, in which a single slice has lost its third dimension again.
+    """A kept scan with the axes of its restored image, which has only two if the scan is a single slice.
 
     Args:
         kept: see ``copy_slices``, or a whole volume.
@@ -104,13 +104,13 @@ def like_restored(kept: torch.Tensor, restored: torch.Tensor) -> torch.Tensor:
 
 
 def kept_slices(kept: torch.Tensor) -> list[int] | None:
-    """Which slices of a scan there are.
+    """Indices of the kept slices of a scan.
 
     Args:
         kept: see ``copy_slices``, or a whole volume.
 
     Returns:
-        Their numbers in the scan; ``None`` where all are there.
+        Their indices in the scan; ``None`` where all slices are kept.
     """
     meta = kept.meta if isinstance(kept, MetaTensor) else {}
     chosen: list[int] | None = json.loads(meta.get(KEPT_SLICES) or "null")

@@ -1,4 +1,4 @@
-"""Reading a scan, whatever its format."""
+"""Reading a scan of any supported format."""
 
 import logging
 from collections import deque
@@ -23,9 +23,9 @@ from bundle.tat.volume_files.volume_file import refusing_unreadable
 
 logger = logging.getLogger(__name__)
 
-# Entry of an item with the data sets that its derived series is written from; they are used up by that.
+# Entry of an item with the data sets that its derived series is written from; writing removes them.
 SOURCES_KEY: Final = "sources"
-# Metadata entry with the forms of a NIfTI header, which the result is to have too (see ``NiftiForms``).
+# Metadata entry with the forms of a NIfTI header, which the result gets too (see ``NiftiForms``).
 FORMS_KEY: Final = "nifti_forms"
 
 _N_AXES: Final = 3
@@ -34,19 +34,19 @@ _N_AXES: Final = 3
 class LoadScand(MapTransform):
     """Load a volume or a DICOM series into a channel-first ``MetaTensor`` in float32 with its RAS affine [mm].
 
-    A DICOM series is given as its folder, as one file or as the list of its files; any other volume as a file of
-    ``open_volume``. Slices pickled by the authors of the paper (``.bin``) are read too, through an unpickler that
-    admits arrays only.
+    A DICOM series is given as its folder, as one file or as the list of its files. Any other volume is given as a file
+    that ``open_volume`` reads. Slices pickled by the authors of the paper (``.bin``) are read too, through an unpickler
+    that accepts only arrays.
 
-    An item of ``find_scans`` brings the ``series`` of its image along, which is not searched again. It gets an entry
-    ``sources`` too, from which ``SaveRestoredd`` writes the derived series without opening the files again.
+    An item of ``find_scans`` holds the ``series`` of its image, so it is not searched again. It also gets an entry
+    ``sources``, from which ``SaveRestoredd`` writes the derived series without opening the files again.
 
     A file that cannot be read is refused in one sentence. The log names a NIfTI file whose header has two geometries.
 
     Args:
         keys: keys that hold paths.
-        allow_uneven: take a DICOM series whose slices are not evenly spaced, which no NIfTI can hold. Its affine has
-            their mean distance.
+        allow_uneven: accept a DICOM series whose slices are not evenly spaced, which NIfTI cannot store. Its affine has
+            the mean distance of the slices.
         allow_missing_keys: skip a key that is absent.
 
     Shape:

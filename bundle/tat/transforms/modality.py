@@ -1,4 +1,4 @@
-"""Knowing the modality of a scan, and never guessing it."""
+"""Finding the modality of a scan, without guessing."""
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -22,23 +22,23 @@ NAME_IN_LIST: Final = "name it in the list, as CT, MRI or PET"
 
 
 class ResolveModalityd(MapTransform):
-    """Settle the modality of a scan from its datalist entry, header, sidecar or BIDS name, or the user's word.
+    """Find the modality of a scan from its datalist entry, header, sidecar, BIDS name, or the user's setting.
 
-    Writes a ``Modality`` value (``CT``, ``MRI`` or ``PET``) under ``modality_key``. The metadata of PET gets what its
-    sidecar says about SUV, see ``note_suv_factor``.
+    Writes a ``Modality`` value (``CT``, ``MRI`` or ``PET``) under ``modality_key``. For PET, what the sidecar says
+    about SUV is written into the metadata, see ``note_suv_factor``.
 
     Args:
         keys: key of the image whose metadata may name the modality (``modality``, which the DICOM reader fills from
             (0008,0060)). An item that has an ``image`` may bring its sidecar along.
-        modality: what the user says, for files that do not tell; ``None`` when nothing is said.
-        modality_key: where a datalist names the modality and where the answer goes.
-        from_list: whether scans come from a list that names their modality, as in training, where no one word can be
-            right for all: the remedy is to name it there.
+        modality: the user's setting, for files that do not name it; ``None`` for no setting.
+        modality_key: entry in which a datalist names the modality, and which gets the result.
+        from_list: whether scans come from a list that names their modality, as in training. The remedy in a refusal is
+            then to name it in the list, since one setting cannot be right for all scans.
         allow_missing_keys: skip a key that is absent.
 
     Raises:
-        RefusedInputError: nobody tells the modality, two tell different ones, it is none that TAT restores, or the
-            sidecar cannot be read.
+        RefusedInputError: no source names the modality, two sources differ, TAT does not restore it, or the sidecar
+            cannot be read.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ResolveModalityd(MapTransform):
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Ask everyone who may know, and refuse when they disagree."""
+        """Read all sources, and refuse when they disagree."""
         d = dict(data)
         for key in self.key_iterator(d):
             image = d[key]
@@ -77,27 +77,27 @@ class ResolveModalityd(MapTransform):
 
 
 def check_anatomy(sidecar: Sidecar | None) -> None:
-    """Refuse what is no scan of anatomy: a network that was trained on intensities changes quantities.
+    """Refuse images that do not show anatomy: a network that was trained on intensities would change quantities.
 
     Args:
         sidecar: of the scan.
 
     Raises:
-        RefusedInputError: the sidecar says that it is a phase image, a map or another such thing.
+        RefusedInputError: by its sidecar, the image is a phase image, a map or similar.
     """
     if sidecar is not None and (reason := sidecar.not_a_slice_reason):
         raise RefusedInputError(f"by Image Type in {sidecar.path.name}, this is {reason}: pass the magnitude images")
 
 
 def modality_beside(path: Path | None, sidecar: Sidecar | None) -> dict[str, str]:
-    """What is told of the modality of a scan in a file of its own, but not in that file.
+    """The modality of a scan according to its file name and its sidecar.
 
     Args:
-        path: of the file, if it is known.
-        sidecar: what was read beside it.
+        path: of the scan's file, if it is known.
+        sidecar: of the scan, if there is one.
 
     Returns:
-        Source -> its word.
+        Source -> its word for the modality.
     """
     told: dict[str, str] = {}
     if sidecar is not None and sidecar.modality:
@@ -121,12 +121,12 @@ def _path(image: object) -> Path | None:
     return Path(str(name)) if name else None
 
 
-def resolve_modality(told: Mapping[str, str], *, remedy: str = SAY_MODALITY) -> Modality:
+def resolve_modality(words: Mapping[str, str], *, remedy: str = SAY_MODALITY) -> Modality:
     """The one modality that all sources name.
 
     Args:
-        told: source -> its word.
-        remedy: what to do where nothing tells.
+        words: source -> its word for the modality.
+        remedy: what to do where there is no source.
 
     Returns:
         The modality.
@@ -134,9 +134,9 @@ def resolve_modality(told: Mapping[str, str], *, remedy: str = SAY_MODALITY) -> 
     Raises:
         RefusedInputError: no source, sources that disagree, or an unknown word.
     """
-    if not told:
+    if not words:
         raise RefusedInputError(f"nothing tells the modality of this scan: {remedy}")
-    modalities = {who: parse_modality(word) for who, word in told.items()}
+    modalities = {who: parse_modality(word) for who, word in words.items()}
     if len(set(modalities.values())) > 1:
         claims = ", ".join(f"{who} says {modality.value}" for who, modality in modalities.items())
         raise RefusedInputError(f"the modality is in doubt: {claims}; correct the one that is wrong")

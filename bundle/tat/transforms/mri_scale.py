@@ -1,4 +1,4 @@
-"""One scale for magnetic resonance images, which have no unit: the same in training, in evaluation and in use."""
+"""One intensity scale for MRI, which has no unit: the same in training, in evaluation and in use."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -17,29 +17,29 @@ from bundle.tat.transforms.volume import iter_chunks
 
 MriScale = Literal["percentile", "fixed"]
 
-# Brightness of the two scans of a pair, and of a volume and those of training, that is still the same scale: truncation
-# of k-space changes it by 3 %, sequences and coils by less than two, and 8-bit images are darker by five.
+# Largest ratio of brightness on one scale, between the scans of a pair, and between a volume and those of training.
+# Truncation of k-space changes it by 3 %, sequences and coils by a factor below 2, and 8-bit images by a factor of 5.
 MAX_RATIO: Final = 4.0
 LOWEST: Final = MRI_FOREGROUND_INTENSITY / MAX_RATIO
-# A slice alone may show little but air. Whether it was brought to [0, 1] can be told all the same.
+# A slice alone may show little but air. Even then, this finds a slice that was scaled to [0, 1].
 LOWEST_OF_SLICE: Final = LOWEST / 100
-# What is brighter is clipped.
+# Brighter voxels are clipped.
 HIGHEST: Final = INTENSITY_RANGES[Modality.MRI].high
 
-# Entry of an item that has the factor of its pair, once it is known.
+# Entry of an item with the factor of its pair, once it is known.
 MRI_FACTOR_KEY: Final = "mri_factor"
 
 
 class MeasureMriScaled(MapTransform):
-    """Find the factor of an MRI pair while its volumes are whole, for ``ScaleByModalityd`` to take.
+    """Find the factor of an MRI pair from its whole volumes, for ``ScaleByModalityd``.
 
-    Needed where single slices are drawn before they are scaled: a slice has another foreground than its volume. Items
-    of other modalities are left alone.
+    This is needed where single slices are drawn before they are scaled: a slice has another foreground than its volume.
+    Items of other modalities stay unchanged.
 
     Args:
         keys: scans of the pair, the degraded one first: inference has no other.
         mri_scale: see ``find_mri_factor``.
-        degrade: makes the degraded volume of a clean one, to be measured and forgotten; ``None``: it is there.
+        degrade: makes a degraded volume from a clean one, only for the measurement; ``None`` where the item has one.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
         allow_missing_keys: skip a key that is absent.
 
@@ -64,14 +64,14 @@ class MeasureMriScaled(MapTransform):
         """Add the factor."""
         d = dict(data)
         if Modality(d[self.modality_key]) is Modality.MRI:
-            # What is taken as it is is not measured but for whether it may be: the clean volume tells.
+            # With fixed, the factor is known. The measurement only checks the scale, and the clean volume is enough.
             whole = self.degrade(d) if self.degrade is not None and self.mri_scale == "percentile" else d
             d[MRI_FACTOR_KEY] = find_mri_factor([whole[key] for key in self.key_iterator(whole)], self.mri_scale)
         return d
 
 
 def parse_mri_scale(word: str) -> MriScale:
-    """Read the user's word.
+    """Read the setting ``mri_scale``.
 
     Raises:
         RefusedInputError: it is neither ``percentile`` nor ``fixed``.
@@ -87,7 +87,7 @@ def find_mri_factor(scans: Sequence[Tensor], mri_scale: MriScale) -> float:
     """Factor that brings a scan, or both scans of a pair, to the scale of the training data.
 
     Args:
-        scans: whole volumes in the unit of their files; of a pair the degraded one first.
+        scans: whole volumes in the unit of their files; in a pair, the degraded one comes first.
         mri_scale: ``percentile`` measures the first scan, see ``mri_scale_factor``. ``fixed`` takes the intensities as
             they are, [0, 4095] as in the paper.
 
@@ -98,7 +98,7 @@ def find_mri_factor(scans: Sequence[Tensor], mri_scale: MriScale) -> float:
         The factor, 1 for ``fixed``.
 
     Raises:
-        RefusedInputError: with ``fixed``, the foreground of a scan is far from that of training; with ``percentile``,
+        RefusedInputError: with ``fixed``, the foreground of a scan is far from that of training. With ``percentile``,
             the scans of a pair are on different scales.
     """
     factor = mri_scale_factor(scans[0]) if mri_scale == "percentile" else 1.0
@@ -109,14 +109,13 @@ def find_mri_factor(scans: Sequence[Tensor], mri_scale: MriScale) -> float:
 
 
 def mri_scale_factor(image: Tensor) -> float:
-    """Factor that puts the bright foreground of an MRI volume where it was in training.
+    """Factor that brings the bright foreground of an MRI volume to its level in training.
 
     Args:
         image: one whole volume, in arbitrary units.
 
     Returns:
-        Training intensity over the foreground percentile, see ``bundle.tat.modality``; 1 where nothing is brighter
-        than 0.
+        Training intensity over the foreground percentile, see ``bundle.tat.modality``; 1 where no voxel is above 0.
     """
     level = foreground_level(image)
     return MRI_FOREGROUND_INTENSITY / level if level > 0 else 1.0
@@ -133,7 +132,7 @@ def foreground_level(image: Tensor) -> float:
     if n_foreground == 0:
         threshold, n_foreground = -math.inf, image.numel()
     n_brightest = n_foreground - round(MRI_FOREGROUND_PERCENTILE / 100 * (n_foreground - 1))
-    # Of the foreground, which may be most of the volume, no more than these are held.
+    # The foreground may be most of the volume; no more of it than this is in memory.
     brightest = np.empty(0, dtype=np.float32)
     for chunk in iter_chunks(image):
         brightest = np.append(brightest, chunk[chunk > threshold].numpy(force=True))

@@ -1,4 +1,4 @@
-"""Saying which scan a refusal is about."""
+"""Naming the scan in a refusal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from bundle.tat.refusal import RefusedInputError
 
 @contextmanager
 def naming_source(image: object) -> Iterator[None]:
-    """Put the path of an image before what is said against it.
+    """Put the path of an image before the message of a refusal.
 
     Args:
-        image: a ``MetaTensor`` that was read from a file; anything else has no name.
+        image: a ``MetaTensor`` that was read from a file; other images have no path.
 
     Raises:
-        RefusedInputError: what was raised inside, with the path in front.
+        RefusedInputError: the refusal that was raised inside, with the path in front.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Padding that a header declares: no part of the anatomy, and not the network's to change."""
+"""Padding that a header declares: it is no anatomy, and the network must not change it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ N_PADDING: Final = "n_padding"
 
 
 class SetPaddingAsided(MapTransform, InvertibleTransform):
-    """Replace declared padding by the lowest value of the anatomy, and put it back at the end, bit for bit.
+    """Replace declared padding by the lowest value of the anatomy, and restore it exactly at the end.
 
-    Whatever looks at the image in between, checks and counts above all, sees no padding.
+    Checks, counts and the network see no padding in between.
 
     Args:
         keys: images in physical units whose metadata may declare padding, as the DICOM reader fills it from
             (0028,0120) and (0028,0121).
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
-        in_place: change the images that come, there and back, instead of copies of them.
+        in_place: change the given images in both directions, instead of copies of them.
         allow_missing_keys: skip a key that is absent.
 
     Shape:
@@ -49,7 +49,7 @@ class SetPaddingAsided(MapTransform, InvertibleTransform):
         self.in_place = in_place
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Set the padding of each image aside."""
+        """Take the padding out of each image."""
         d = dict(data)
         for key in self.key_iterator(d):
             image = d[key]
@@ -82,12 +82,12 @@ def set_aside(
     Args:
         image: in physical units, of any shape.
         ranges: lowest and highest value of each kind of padding, both included.
-        lowest_allowed: padding becomes no less than this.
+        lowest_allowed: lower bound of the value that replaces padding.
         in_place: change the image instead of a copy of it.
 
     Returns:
-        The image in which padding has the lowest value of all other voxels, and the padding. Where there is nothing but
-        padding, nothing is set aside.
+        The image in which padding has the lowest value of all other voxels, and the padding. If all voxels are padding,
+        the image stays unchanged.
     """
     padding = SparseVoxels.of(image)
     lowest = []

@@ -1,4 +1,4 @@
-"""Which factor brings PET to SUV: the user's, or that of the scan's sidecar."""
+"""The factor that brings PET to SUV: the user's setting, or the factor of the scan's sidecar."""
 
 import logging
 from typing import Final
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 # Entries of an image's metadata: the factor that its sidecar gives, or why it gives none.
 SUV_FACTOR_KEY: Final = "suv_factor"
 SUV_REFUSAL_KEY: Final = "suv_refusal"
-# What ``pet_scale`` is where nobody sets it.
+# Default of ``pet_scale``.
 NOT_SET: Final = 1.0
 
 
@@ -37,18 +37,18 @@ def note_suv_factor(image: object, sidecar: Sidecar) -> None:
 
 
 def resolve_pet_scale(image: object, pet_scale: float) -> float:
-    """The factor that brings a PET image to SUV; dividing by it leads back to the unit of its file.
+    """The factor that brings a PET image to SUV; dividing by it gives the unit of its file again.
 
     Args:
-        image: PET, with what ``note_suv_factor`` wrote if it has a sidecar.
-        pet_scale: what the user says, which holds over the sidecar; 1 says nothing.
+        image: PET, with the entries of ``note_suv_factor`` if it has a sidecar.
+        pet_scale: the user's setting, which overrides the sidecar; 1 is no setting.
 
     Returns:
-        The factor; 1 where nothing is told of the unit.
+        The factor; 1 where neither names the unit.
 
     Raises:
-        RefusedInputError: the user says nothing and the sidecar tells another unit than SUV, but not the factor; or the
-            user says something of DICOM, which is in SUV when it has been read.
+        RefusedInputError: without a setting, the sidecar names another unit than SUV but gives no factor. Or there is a
+            setting for DICOM, which is in SUV after reading.
     """
     meta = image.meta if isinstance(image, MetaTensor) else {}
     told = meta.get(SUV_FACTOR_KEY)
@@ -56,11 +56,11 @@ def resolve_pet_scale(image: object, pet_scale: float) -> float:
         if SUV_REFUSAL_KEY in meta:
             raise RefusedInputError(str(meta[SUV_REFUSAL_KEY]))
         return NOT_SET if told is None else float(told)
-    # Only DICOM tells its modality in the file.
+    # Only DICOM names its modality in the file.
     if meta.get("modality"):
-        raise RefusedInputError(f"pet_scale is {pet_scale}: DICOM is brought to SUV by its own header")
+        raise RefusedInputError(f"pet_scale is {pet_scale}: leave it out, the header of DICOM gives the factor to SUV")
     if told is not None:
-        logger.warning("pet_scale %g is taken, not the factor %g that the sidecar gives", pet_scale, told)
+        logger.warning("pet_scale %g is used, not the factor %g of the sidecar", pet_scale, told)
     elif SUV_REFUSAL_KEY in meta:
-        logger.info("pet_scale %g is taken, since the sidecar does not lead to SUV", pet_scale)
+        logger.info("pet_scale %g is used, since the sidecar gives no factor to SUV", pet_scale)
     return pet_scale

@@ -1,4 +1,4 @@
-"""Whether the values of a scan can be in the unit that its modality has."""
+"""Checking whether the values of a scan can be in the unit of its modality."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.volume import in_memory_order, iter_chunks
 
-# A slice of 128 x 128 pixels. Less may be a crop out of one organ, all of it denser than water.
+# A slice of 128 x 128 pixels. Fewer voxels may be a crop of one organ that is denser than water everywhere.
 MIN_VOXELS_WITH_AIR: Final = 128 * 128
 
 # The brain, the hottest organ that can fill an image, reaches 15 to 20 with FDG; in Bq/ml a body has thousands.
@@ -16,7 +16,7 @@ MAX_BODY_SUV: Final = 50.0
 # Activity that is spread evenly over the body has SUV 1 everywhere, by definition, so some voxel of a scan exceeds it.
 # A volume that was scaled to [0, 1] or is in MBq/ml does not.
 MIN_HIGHEST_SUV: Final = 1.0
-# So many slices show some organ; fewer may lie in the legs or beside the patient.
+# This many slices show some organ; fewer may lie in the legs or beside the patient.
 MIN_SLICES_WITH_UPTAKE: Final = 10
 _TO_SUV: Final = "convert it to SUV by body weight, or pass the factor that does so as --pet_scale"
 
@@ -24,13 +24,13 @@ _TO_SUV: Final = "convert it to SUV by body weight, or pass the factor that does
 def check_plausible_hu(volume: Tensor) -> None:
     """Refuse CT values that cannot be Hounsfield units: air, fat and the noise of water lie below 0 HU.
 
-    MRI, PET in SUV, and stored values whose rescale intercept got lost are recognised by it: none of them is negative.
+    MRI, PET in SUV and stored values without their rescale intercept have no negative value, so they are found.
 
     Args:
-        volume: one scan that is taken as CT, of any shape.
+        volume: one CT scan, of any shape.
 
     Raises:
-        RefusedInputError: none of ``MIN_VOXELS_WITH_AIR`` and more voxels is below 0, and some are above.
+        RefusedInputError: the scan has at least ``MIN_VOXELS_WITH_AIR`` voxels, none is below 0, and some are above.
     """
     if volume.numel() < MIN_VOXELS_WITH_AIR:
         return
@@ -38,39 +38,39 @@ def check_plausible_hu(volume: Tensor) -> None:
     if float(min(lowest)) >= 0.0 < float(max(highest)):
         raise RefusedInputError(
             f"none of {volume.numel()} voxels is below 0 HU, where every CT scan has air and fat: this is another "
-            "modality, or lacks its rescale intercept"
+            "modality, or it lacks its rescale intercept. Pass the right modality, or convert it to HU"
         )
 
 
 def check_plausible_suv(volume: Tensor) -> None:
     """Refuse PET values that cannot be SUV.
 
-    Bq/ml, MBq/ml and values that were scaled to [0, 1] are recognised. kBq/ml is not: its values are 3 to 6 times those
-    of SUV, which is no more than patients and tracers differ by.
+    Bq/ml, MBq/ml and values that were scaled to [0, 1] are found. kBq/ml is not found. Its values are 3 to 6 times
+    those of SUV, and patients and tracers differ by as much.
 
     Args:
-        volume: one scan that is taken as SUV, shape ``(C, W, H[, D])``. Zeros everywhere are allowed.
+        volume: one scan in SUV, shape ``(C, W, H[, D])``. Zeros everywhere are allowed.
 
     Raises:
-        RefusedInputError: more than half of what is bright exceeds ``MAX_BODY_SUV``, or nothing in a scan of
-            ``MIN_SLICES_WITH_UPTAKE`` slices and more exceeds ``MIN_HIGHEST_SUV``.
+        RefusedInputError: more than half of the bright voxels exceed ``MAX_BODY_SUV``. Or the scan has at least
+            ``MIN_SLICES_WITH_UPTAKE`` slices, and no voxel exceeds ``MIN_HIGHEST_SUV``.
     """
     values = in_memory_order(volume)
     highest = float(values.max()) if values.numel() else 0.0
     if highest <= 0:
         return
-    # Of a constant volume everything is bright.
+    # In a constant volume all voxels are bright.
     mean = min(float(values.mean(dtype=torch.float64)), highest)
     n_bright = int(torch.count_nonzero(values >= mean))
     n_hot = int(torch.count_nonzero(values >= max(mean, MAX_BODY_SUV)))
     if 2 * n_hot > n_bright:
         raise RefusedInputError(
-            f"{n_hot} of the {n_bright} bright voxels have {MAX_BODY_SUV:g} and more, as no body has in SUV: this "
+            f"{n_hot} of the {n_bright} bright voxels have {MAX_BODY_SUV:g} or more, which no body has in SUV: this "
             f"PET is in Bq/ml or another unit, {_TO_SUV}"
         )
     n_slices = min(volume.shape[1:]) if volume.ndim == 4 else 1
     if n_slices >= MIN_SLICES_WITH_UPTAKE and highest <= MIN_HIGHEST_SUV:
         raise RefusedInputError(
-            f"the highest of {values.numel()} voxels has {highest:.3g}, and every scan in SUV exceeds "
+            f"the highest of {values.numel()} voxels has {highest:.3g}, but every scan in SUV exceeds "
             f"{MIN_HIGHEST_SUV:g}: this PET was scaled or is in another unit, {_TO_SUV}"
         )

@@ -1,4 +1,4 @@
-"""Measuring a restored scan, and judging when to believe it."""
+"""Measuring a restored scan, and giving a verdict on it."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ from bundle.tat.transforms.kept_input import kept_slices, like_restored
 from bundle.tat.transforms.volume import plain_tensor
 
 ReportLevel = Literal["none", "brief", "thorough"]
-# Entries that the engine leaves: task representations of the slices, and how far flips and rotations differ.
+# Entries of the engine: task representations of the slices, and the deviation of flips and rotations.
 REPRESENTATION_KEY: Final = "task_representation"
 DISAGREEMENT_KEY: Final = "disagreement"
-# MONAI Label answers with what is in this entry.
+# MONAI Label answers with this entry.
 ANSWER_KEY: Final = "result"
 
 Volume = NDArray[np.float32]
 
 
 def parse_report_level(name: str, level: object) -> ReportLevel:
-    """Read how much is reported.
+    """Read the level of the report.
 
     Args:
-        name: what the user calls it.
+        name: of the setting, for the refusal.
         level: ``none``, ``brief`` or ``thorough``; ``False`` and ``None`` stand for ``none``.
 
     Raises:
-        RefusedInputError: it is something else.
+        RefusedInputError: it is none of these.
     """
     word = "none" if level in (None, False) else str(level).lower()
     for known in get_args(ReportLevel):
@@ -63,16 +63,17 @@ def parse_report_level(name: str, level: object) -> ReportLevel:
 
 
 class MeasureQualityd(MapTransform):
-    """Measure what a restoration did to a scan, and judge whether to believe it.
+    """Measure the quality of a restored scan, and give a verdict on it.
 
-    No clean scan is needed. What is found is put into the entry ``quality``, for the record, the report and the table,
-    and its numbers into ``result``, which MONAI Label answers with.
+    No clean scan is needed. The result is the entry ``quality``, for the record, the report and the table. Its numbers
+    are also put into ``result``, with which MONAI Label answers.
 
     Args:
         keys: restored images, in the unit and on the grid of the scan.
-        image_key: the scan itself, likewise; all of it, or what ``KeepInputd`` keeps for this level.
-        weights: file of the weights; the verdict is measured by the calibration beside it.
-        level: ``none`` measures nothing, ``brief`` some slices of large scans, ``thorough`` all.
+        image_key: the scan itself, in the same unit and on the same grid: all slices, or those that ``KeepInputd``
+            keeps for this level.
+        weights: file of the weights; the verdict uses the calibration beside it.
+        level: ``none`` measures nothing, ``brief`` some slices of large scans, ``thorough`` all slices.
         refuse_doubtful: refuse a scan whose verdict is ``do not use``.
         slice_axis: array axis that the slices are stacked along, counted without the channel.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
@@ -82,7 +83,8 @@ class MeasureQualityd(MapTransform):
         ``(1, W, H, D)`` or ``(1, W, H)`` -> the same, no voxel is changed.
 
     Raises:
-        RefusedInputError: the verdict is ``do not use`` and ``refuse_doubtful``; or both are given against each other.
+        RefusedInputError: the verdict is ``do not use`` and ``refuse_doubtful`` is set. Or ``refuse_doubtful`` is set
+            although ``level`` is ``none``.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class MeasureQualityd(MapTransform):
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Measure, and leave the images as they are."""
+        """Add measures and verdict; the images stay unchanged."""
         d = dict(data)
         if self.level == "none":
             return d
@@ -117,7 +119,7 @@ class MeasureQualityd(MapTransform):
             if self.refuse_doubtful and quality.judgement.verdict == DO_NOT_USE:
                 raise RefusedInputError(
                     f"the restored scan should not be used: {'; '.join(quality.judgement.reasons)}; pass "
-                    "--refuse_doubtful False to have it all the same"
+                    "--refuse_doubtful False to save it all the same"
                 )
             d[QUALITY_KEY] = quality
             d[ANSWER_KEY] = {**(d.get(ANSWER_KEY) or {}), QUALITY_KEY: to_json(quality)}
@@ -136,7 +138,7 @@ class MeasureQualityd(MapTransform):
         sides = np.linalg.norm(affine[:3, :3], axis=0)
         kept = tuple(json.loads(meta.get(KSPACE_KEPT) or "[]"))
         chosen = chosen_slices(len(after), every=self.level == "thorough")
-        # Where in ``before`` each slice of the scan is.
+        # Index of each slice of the scan in ``before``.
         place = {index: number for number, index in enumerate(kept_slices(image) or range(len(after)))}
         pairs = {
             index: (
@@ -154,7 +156,7 @@ class MeasureQualityd(MapTransform):
         activity: tuple[float, float] | None = None
         places: tuple[HotPlace, ...] = ()
         if modality is Modality.PET:
-            # Places are told by indices of the volume itself, whichever way its slices are stacked.
+            # Places are indices of the volume itself, for any axis of its slices.
             axis = self.slice_axis if restored.ndim == 4 else 2
             in_suv = (before, after) if scale == 1.0 else (before * scale, after * scale)
             was, became = (np.moveaxis(stack, 0, axis) for stack in in_suv)
@@ -199,7 +201,7 @@ class MeasureQualityd(MapTransform):
         return distance if np.isfinite(distance) else None
 
     def _disagreement(self, data: Mapping[Hashable, Any], width: float) -> dict[int, Volume]:
-        """How far flips and rotations of a slice differ, in the unit of the modality's range."""
+        """Standard deviation of flips and rotations of each slice, in the unit of the modality's range."""
         found: Mapping[int, Volume] = data.get(DISAGREEMENT_KEY) or {}
         return {index: values * np.float32(width) for index, values in found.items()}
 
@@ -232,10 +234,10 @@ class MeasureQualityd(MapTransform):
 def _disagreement_in_body(
     maps: Mapping[int, Volume], restored: Mapping[int, Volume], modality: Modality
 ) -> float | None:
-    """Root mean square over the body: air, of which a scan may hold any share, is restored alike however it lies."""
+    """Root mean square over the body only, since flips and rotations do not change how air is restored."""
     squares = []
     for index, spread in maps.items():
-        # Its slices were padded at the end, to sides that the network takes.
+        # Slices were padded at the end, to sides that the network accepts.
         height, width = restored[index].shape
         if (regions := find_regions(restored[index], modality)) is not None:
             squares.append(spread[:height, :width][regions.body].astype(np.float64) ** 2)

@@ -1,4 +1,4 @@
-"""Writing a restored scan: whole, or not at all."""
+"""Writing a restored scan, completely or not at all."""
 
 from __future__ import annotations
 
@@ -36,35 +36,38 @@ from bundle.tat.version import VERSION
 from bundle.tat.volume_files.nifti import write_nifti
 from bundle.tat.volume_files.nifti_forms import NiftiForms
 
-# Settings that say how a result is saved, not how it was restored; and the modality, which is named anyway.
+# Settings for saving, which do not change the result, and the modality, which is named elsewhere.
 _NOT_DESCRIBED: Final = frozenset({"modality", "dicom", "nifti", "uid_seed"})
 
 
 class SaveRestoredd(MapTransform):
-    """Save each image as a case, a folder ``<output_dir>/<case>/`` that is written whole or not at all.
+    """Save each image as a case: a folder ``<output_dir>/<case>/`` that is written completely or not at all.
 
-    A scan that came from a DICOM series is saved as a series derived from it (``IM0001.dcm`` and so on, see
-    ``write_series``), any other as ``<case>_restored.nii.gz`` in float32 with the affine it came with; one from NIfTI
-    has both forms of its header too, see ``write_nifti``. A record, ``restoration.json``, says what made it, and of
-    which scan if the item's entry ``fingerprint`` tells. ``<case>`` is the item's entry ``case`` or, without one, the
-    input's file name without its suffix or its DICOM folder's name. The item's entry ``source_remark``, a phrase about
-    the scan, is told in the record and in Derivation Description (0008,2111).
+    - A scan from a DICOM series is saved as a derived series (``IM0001.dcm`` and so on, see ``write_series``).
+    - Any other scan is saved as ``<case>_restored.nii.gz`` in float32 with its affine. A scan from NIfTI keeps both
+      forms of its header, see ``write_nifti``.
+    - The record ``restoration.json`` says what made the result. It identifies the scan if the item has the entry
+      ``fingerprint``.
+
+    ``<case>`` is the item's entry ``case``. Without one, it is the input's file name without its suffix, or the name of
+    its DICOM folder. The item's entry ``source_remark``, a phrase about the scan, is written into the record and into
+    Derivation Description (0008,2111).
 
     Args:
         keys: keys that hold channel-first ``MetaTensor`` images.
         output_dir: folder, made when the first image is saved.
-        weights: file of the weights that restored the images, named by its hash in what is written.
+        weights: file of the weights that restored the images; its hash is written into the results.
         dicom: ``source`` writes Enhanced DICOM as objects of their kind, ``classic`` as one file for each slice.
         nifti: write NIfTI beside a derived DICOM series too.
-        uid_seed: text that the UIDs of a derived series are computed from, with those of its source and with what made
-            it; ``None`` draws new ones.
-        settings: what else changes the result, by name.
+        uid_seed: text from which the UIDs of a derived series are computed, together with the UIDs of its source and
+            the weights, version and settings; ``None`` draws new UIDs.
+        settings: settings that change the result, by name.
         modality_key: entry that names the modality.
         allow_missing_keys: skip a key that is absent.
 
     Raises:
-        RefusedInputError: ``dicom`` is another word; the case has no name for a folder, its folder holds something else
-            than an earlier result, or it cannot be written; or a file of its source series cannot be read again.
+        RefusedInputError: ``dicom`` is another word. The case's name cannot be that of a folder. Its folder holds
+            anything but an earlier result, or cannot be written to. A file of its source series cannot be read again.
     """
 
     def __init__(
@@ -86,20 +89,18 @@ class SaveRestoredd(MapTransform):
             raise RefusedInputError(f"dicom is {dicom!r}: pass {' or '.join(KINDS)}")
         self.dicom = dicom
         self.nifti = nifti
-        # What looks like a number on the command line comes as one.
+        # The command line turns digits into a number.
         self.uid_seed = None if uid_seed is None else str(uid_seed)
         self.settings = dict(settings or {})
         self.modality_key = modality_key
 
     def __call__(self, data: Mapping[Hashable, object]) -> dict[Hashable, object]:
-        """Save, and leave the data as they are."""
+        """Save; the data stay unchanged."""
         d = dict(data)
         for key in self.key_iterator(d):
             image = d[key]
             if not isinstance(image, MetaTensor):
-                raise TypeError(
-                    f"{key} is a {type(image).__name__}: saving needs a MetaTensor, for its affine and name"
-                )
+                raise TypeError(f"{key} is a {type(image).__name__}: pass a MetaTensor, which has an affine and a name")
             self._save(image, d)
         return d
 
@@ -157,14 +158,14 @@ class SaveRestoredd(MapTransform):
         return None if self.weights is None else file_sha256(self.weights)
 
     def _description(self, modality: str) -> str:
-        """What was done, in a sentence for Derivation Description."""
+        """One sentence about the restoration, for Derivation Description."""
         names = (name for name in self.settings if name not in _NOT_DESCRIBED)
         settings = "".join(f", {name} {self.settings[name]}" for name in names)
         return f"{modality or 'Image'} restored by a neural network ({MODEL_NAME} {VERSION}{settings})"
 
 
 def _take_all(sources: deque[Source]) -> Iterator[Source]:
-    """Data sets in their order, each forgotten when the next one is asked for: their memory shrinks as files grow."""
+    """Data sets in their order, each released before the next one: their memory shrinks while files are written."""
     while sources:
         yield sources.popleft()
 
@@ -177,7 +178,7 @@ def _case(data: Mapping[Hashable, Any], image: MetaTensor) -> str:
     """Name of the folder that an image is saved to."""
     case = str(data.get(CASE_KEY) or case_name(_path(image)))
     if Path(case).name != case or case in (".", ".."):
-        raise RefusedInputError(f"case {case!r} cannot be the name of a folder: it must be one name, without slashes")
+        raise RefusedInputError(f"case {case!r} cannot be the name of a folder: pass one name without slashes")
     return case
 
 

@@ -1,4 +1,4 @@
-"""Noise of many scanners on a clean patch, drawn anew for each step of training."""
+"""Noise of many scanners on a clean patch, with a new draw for each step of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bundle.tat.simulation.texture import NoiseTexture, Window, add_count_noise,
 Interval = tuple[float, float]
 
 WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
-# Powers that the spectrum rises with: white, iterative reconstruction, filtered back-projection.
+# Exponents of the rise of the spectrum: white noise, iterative reconstruction, filtered back-projection.
 RISES: Final = (0.0, 0.5, 1.0, 1.0)
 # Ends of the window [cycles per pixel], and by how much the level may vary over a patch.
 CUTOFFS: Final = (0.2, 0.7)
@@ -25,19 +25,19 @@ SPREADS: Final = (1.0, 2.5)
 
 
 class RandScannerNoised(RandomizableTransform, MapTransform):
-    """Make the degraded patch of CT and PET anew from the clean one, with the noise of one scanner of many.
+    """Make a new degraded patch of CT or PET from the clean patch, with the noise of a random scanner.
 
-    The texture is drawn too, so that the network cannot tell noise that was added from the scan's own by how it looks.
-    Levels are drawn evenly in their logarithm. Other modalities are left alone. Neighbouring slices are of one
-    scanner: the noise of each is drawn on its own in CT, and correlated with its neighbours' in PET.
+    The texture is drawn too, so that the network cannot distinguish added noise from the scan's own. The logarithm of
+    the level is drawn evenly. Other modalities stay unchanged. Neighbouring slices are of one scanner. Their noise is
+    independent in CT, and correlated in PET.
 
     Args:
         keys: key of the degraded patch, one.
         ct_deviation: interval of the noise of CT [HU].
         pet_level: interval of the noise of PET over the uptake.
         pet_fwhm: interval of the width of its correlation along each axis [pixels; slices].
-        prob: how often a degraded patch is made anew; otherwise the pair stays as it is. A patch that equals the clean
-            one, as ``LabelAsImaged`` leaves it, is always made anew.
+        prob: how often a new degraded patch is made; otherwise the pair stays as it is. A patch that equals the clean
+            patch, as ``LabelAsImaged`` leaves it, is always replaced.
         label_key: key of the clean patch.
         modality_key: key of the modality, as ``ResolveModalityd`` leaves it.
 

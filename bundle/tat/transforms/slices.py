@@ -1,4 +1,4 @@
-"""Choosing slices of a volume, and handing them to the network."""
+"""Choosing slices of a volume for the network."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from bundle.tat.refusal import RefusedInputError
 
 
 class CentralSlicesd(MapTransform):
-    """Keep the central slices of a volume along its last axis, as many as the item's entry says.
+    """Keep the central slices of a volume along its last axis; the item's entry gives their number.
 
-    The affine follows. This is a choice of what to learn from and to score on, so nothing undoes it: the slices that
-    were left out are not made up on the way back.
+    The affine is adapted. There is no inverse: the choice is for training and scoring, and slices that were left out
+    cannot be made again.
 
     Args:
         keys: keys that hold volumes.
@@ -23,8 +23,8 @@ class CentralSlicesd(MapTransform):
         allow_missing_keys: skip a key that is absent.
 
     Shape:
-        ``(1, W, H, D) -> (1, W, H, n_slices)``; of an even surplus, as many slices go at either end, of an odd one, one
-        more at the first end.
+        ``(1, W, H, D) -> (1, W, H, n_slices)``. The same number of slices is removed at both ends, or one more at the
+        first end.
 
     Raises:
         RefusedInputError: the volume has fewer slices, or the number is not positive.
@@ -54,7 +54,7 @@ class SlicesAsChannelsd(MapTransform):
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Turn each crop."""
+        """Make the slices of each crop channels."""
         d = dict(data)
         for key in self.key_iterator(d):
             d[key] = d[key].squeeze(0).movedim(-1, 0)
@@ -62,7 +62,7 @@ class SlicesAsChannelsd(MapTransform):
 
 
 class MiddleSliced(MapTransform):
-    """Keep the slice that stands in the middle of its neighbours, which is what the network restores.
+    """Keep the slice in the middle of its neighbours, which the network restores.
 
     Args:
         keys: keys that hold slices with their neighbours.
@@ -94,7 +94,7 @@ def central_slices(volume: MetaTensor, n_slices: int) -> MetaTensor:
     """
     depth = volume.shape[-1]
     if not 1 <= n_slices <= depth:
-        raise RefusedInputError(f"{n_slices} central slices are asked for of a volume of {depth}")
+        raise RefusedInputError(f"n_slices is {n_slices} for a volume of {depth} slices: pass 1 to {depth}")
     first = (depth - n_slices + 1) // 2
     kept: MetaTensor = volume[..., first : first + n_slices].clone()  # type: ignore[assignment]
     affine = volume.affine.clone()

@@ -1,4 +1,4 @@
-"""Values of some voxels of a volume, held in little memory while the volume goes through the network."""
+"""Values of some voxels of a volume, stored in little memory while the volume goes through the network."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from bundle.tat.transforms.volume import plain_tensor, slowest_axis
 
 @dataclass
 class SparseVoxels:
-    """Some voxels of a volume, with a value each; filled plane by plane.
+    """Some voxels of a volume, each with a value; filled plane by plane.
 
-    A plane that has such voxels costs a bit for each of its voxels. Values are held once where all are the same, as
-    those of padding are.
+    A plane with such voxels takes one bit for each of its voxels. If all values are the same, as in padding, one number
+    is stored.
 
     Args:
         axis: array axis that the planes are stacked along, best the ``slowest_axis``.
-        n_planes: of the volume.
-        values: index of a plane -> values of its voxels: a number that all have, or one for each.
-        bits: which voxels of each plane, packed, ``(planes, bytes)``; ``None`` until there are any. It is one array,
-            since thousands of small ones would lie between what is freed in the meantime, and keep it from being used.
-            Nor is a tensor made for a single number.
-        n_voxels: how many voxels there are in all.
+        n_planes: number of planes of the volume.
+        values: index of a plane -> values of its voxels: one number for all, or one for each.
+        bits: mask of the voxels of each plane, packed, ``(planes, bytes)``; ``None`` while there are none. It is one
+            array, since thousands of small arrays would fragment the memory.
+        n_voxels: number of voxels in all planes.
     """
 
     axis: int
@@ -39,22 +38,22 @@ class SparseVoxels:
 
     @classmethod
     def of(cls, volume: Tensor) -> SparseVoxels:
-        """None of the voxels yet, with the planes that lie together in memory.
+        """An empty set of voxels, with planes that are contiguous in memory.
 
         Args:
-            volume: that they will be of.
+            volume: volume of the voxels.
         """
         axis = slowest_axis(volume)
         return cls(axis, volume.shape[axis])
 
     def set_plane(self, index: int, mask: Tensor, values: Tensor) -> None:
-        """Take in the voxels of one plane.
+        """Add the voxels of one plane.
 
         Args:
             index: of the plane.
             mask: which voxels of the plane, true or false.
-            values: of those voxels, in the order of ``mask``, and of this object from now on; without any, nothing is
-                held.
+            values: of those voxels, in the order of ``mask``. This object keeps the tensor. If it is empty, nothing is
+                stored.
         """
         if not values.numel():
             return
@@ -94,7 +93,7 @@ class SparseVoxels:
 
         Args:
             volume: of the shape that the planes were taken from; changed in place.
-            value: what they become.
+            value: new value of the voxels.
         """
         for plane, mask, _ in self._planes_of(volume):
             plane[mask] = value
@@ -111,5 +110,5 @@ class SparseVoxels:
             yield plane, torch.from_numpy(mask).to(plane.device), on_device
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> SparseVoxels:
-        """The same object: MONAI copies what its transforms note down for each inversion, and this is never changed."""
+        """The same object, which is never changed: MONAI would copy it for each inversion."""
         return self

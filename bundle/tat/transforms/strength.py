@@ -1,4 +1,4 @@
-"""How much of a restoration is taken."""
+"""Blending a restored image with its input."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from bundle.tat.transforms.volume import plain_tensor
 
 
 class BlendWithInputd(MapTransform):
-    """Blend a restored image with the scan as it came: ``image + strength * (restored - image)``.
+    """Blend a restored image with its input: ``image + strength * (restored - image)``.
 
-    Denoisers of scanners offer the same choice: readers may prefer some noise that they know to an image without any.
+    Denoising software of scanners offers the same choice: readers may prefer some familiar noise to an image without
+    noise.
 
     Args:
         keys: restored images, in the unit and on the grid of the scan.
-        image_key: the scan itself, likewise.
-        strength: share of the restoration, from 0 (the image as it was) to 1 (all of it).
+        image_key: the input scan, in the same unit and on the same grid.
+        strength: share of the restoration, from 0 (the input) to 1 (the restored image).
         allow_missing_keys: skip a key that is absent.
 
     Shape:
         any -> the same.
 
     Raises:
-        RefusedInputError: the strength is none.
+        RefusedInputError: the strength is not between 0 and 1.
     """
 
     def __init__(
@@ -42,14 +43,14 @@ class BlendWithInputd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if not 0.0 <= strength <= 1.0:
-            raise RefusedInputError(f"strength is {strength}: pass 0 (as it was) to 1 (fully restored)")
+            raise RefusedInputError(f"strength is {strength}: pass 0 (input) to 1 (fully restored)")
         self.image_key = image_key
         self.strength = strength
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Blend each key with the image."""
         d = dict(data)
-        # With 1 the result is the network's to the last bit.
+        # With 1 the result is exactly the network's.
         if self.strength < 1.0:
             for key in self.key_iterator(d):
                 blended = d[key].clone()

@@ -1,4 +1,4 @@
-"""MRI that was acquired as stored, on a finer grid of the same field of view."""
+"""Bringing MRI to a finer grid of the same field of view."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.volume import plain_tensor
 
-# Entry of an item with the image as it was acquired, on its own grid.
+# Entry of an item with the image on its own grid, as acquired.
 ACQUIRED_KEY: Final = "acquired"
-# Metadata entry with the grids of the two axes of a slice, see ``FinerPlane``; absent where the grid is the scan's own.
+# Metadata entry with the grids of the two axes of a slice, see ``FinerPlane``; absent on the scan's own grid.
 FINER_PLANE: Final = "finer_plane"
 
 # Array axis that a DICOM series is stacked along.
 SLICE_AXIS_OF_DICOM: Final = 2
-# Finer grids than the weights can have seen, and sides that no scanner writes.
+# Largest factor that weights may be trained for, and largest side that a scanner writes.
 MAX_FACTOR: Final = 5.0
 MAX_SIDE: Final = 4096
 _IN_MM: Final = re.compile(r"\s*([0-9.eE+-]+)\s*mm\s*")
@@ -55,7 +55,7 @@ class FinerPlane(NamedTuple):
         return matrix
 
     def to_json(self) -> str:
-        """The grids as text, which MONAI's batches keep as it is."""
+        """The grids as text, which MONAI's batches do not change."""
         return json.dumps([[axis, grid.n, grid.n_fine] for axis, grid in zip(self.axes, self.grids, strict=True)])
 
     @classmethod
@@ -66,7 +66,7 @@ class FinerPlane(NamedTuple):
             meta: metadata of an image.
 
         Returns:
-            The grids; ``None`` where the image is on the grid that it came on.
+            The grids; ``None`` where the image is on its own grid.
         """
         content = json.loads(meta.get(FINER_PLANE) or "null")
         if content is None:
@@ -76,17 +76,17 @@ class FinerPlane(NamedTuple):
 
 
 def parse_upsampling(name: str, text: object) -> float | str | None:
-    """Read the wish for a finer grid.
+    """Read the setting for a finer grid.
 
     Args:
-        name: what the user calls it.
-        text: ``None``; a factor such as ``2`` or ``1.5``; or a pixel side such as ``0.5mm``.
+        name: of the setting, for the refusal.
+        text: ``None``, a factor such as ``2`` or ``1.5``, or a pixel side such as ``0.5mm``.
 
     Returns:
         The factor as a number, the side as text, or ``None``.
 
     Raises:
-        RefusedInputError: it is something else, or no finer grid.
+        RefusedInputError: it is none of these, or gives no finer grid.
     """
     if text is None or str(text).lower() == "none":
         return None
@@ -106,10 +106,10 @@ def parse_upsampling(name: str, text: object) -> float | str | None:
 
 
 class UpsampleMrid(MapTransform):
-    """Bring the slices of an MRI to a finer grid by zero-filling k-space: the very task that TAT is trained on.
+    """Bring the slices of an MRI to a finer grid by zero-filling k-space, which is the input that TAT is trained on.
 
-    The field of view stays, edge to edge; slices stay as thick and as far apart as they are. Of a magnitude, the
-    magnitude is taken. Declared padding is none any more. Other modalities are left alone.
+    The field of view, the slice thickness and the slice distance stay the same. A magnitude image stays a magnitude
+    image. Declared padding counts as image afterwards. Other modalities stay unchanged.
 
     Args:
         keys: key of the image, one.
@@ -119,10 +119,10 @@ class UpsampleMrid(MapTransform):
         allow_missing_keys: skip a key that is absent.
 
     Shape:
-        ``(1, W, H, D)`` -> ``(1, W', H', D)``, and ``acquired`` as it came.
+        ``(1, W, H, D)`` -> ``(1, W', H', D)``, and the entry ``acquired`` on the scan's own grid.
 
     Raises:
-        RefusedInputError: ``upsampling`` is no finer grid, or one too large.
+        RefusedInputError: ``upsampling`` gives no finer grid, or too large a grid.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class UpsampleMrid(MapTransform):
             with naming_source(image):
                 if source_files(image.meta) and self.slice_axis != SLICE_AXIS_OF_DICOM:
                     raise RefusedInputError(
-                        f"slice_axis is {self.slice_axis}, and mri_upsample refines the slices of a DICOM series as "
+                        f"slice_axis is {self.slice_axis}, but mri_upsample refines the slices of a DICOM series as "
                         "they are stored: leave slice_axis out"
                     )
                 plane = self._finer_plane(image)
@@ -166,8 +166,8 @@ class UpsampleMrid(MapTransform):
         n_fine = round(n * factor)
         if not n < n_fine <= min(MAX_SIDE, MAX_FACTOR * n):
             raise RefusedInputError(
-                f"mri_upsample {self.upsampling} makes {n_fine} of {n} pixels of {side:.3g} mm: pass what leads to "
-                f"more pixels, up to {MAX_FACTOR:g} times as many and {MAX_SIDE}"
+                f"mri_upsample {self.upsampling} turns {n} pixels of {side:.3g} mm into {n_fine}: pass a value that "
+                f"gives more pixels, at most {MAX_FACTOR:g} times as many and {MAX_SIDE}"
             )
         return FourierGrid(n, n_fine)
 
@@ -187,7 +187,7 @@ def refine_volume(image: MetaTensor, plane: FinerPlane) -> MetaTensor:
     for axis, grid in zip(plane.axes, plane.grids, strict=True):
         sizes[axis] = grid.n_fine
     slice_axis = 3 - sum(plane.axes)
-    # The voxels of a slice lie together in memory, as slices are what everything after this walks through.
+    # The voxels of a slice are contiguous in memory, since all later steps work slice by slice.
     stack = np.empty([sizes[slice_axis], *(grid.n_fine for grid in plane.grids)], dtype=np.float32)
     is_magnitude = bool(coarse.min() >= 0)
     for place, source in zip(stack, np.moveaxis(coarse, slice_axis, 0), strict=True):

@@ -1,4 +1,4 @@
-"""What TAT can restore: one channel, three dimensions, finite numbers."""
+"""Checking what TAT can restore: one channel, three dimensions, finite numbers."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
@@ -14,13 +14,12 @@ from bundle.tat.transforms.naming_source import naming_source
 
 _N_SPATIAL = 3
 
-# Voxels that are looked at together: what is computed on the way from one volume to the next needs 16 MiB in float32,
-# not as much again as the volume.
+# Voxels that are processed together: intermediate results need 16 MiB in float32, not the memory of a whole volume.
 CHUNK_SIZE: Final = 2**22
 
 
 def memory_order(image: Tensor) -> list[int]:
-    """The axes of an image, those whose neighbours lie farthest apart in memory first.
+    """The axes of an image in the order of their strides in memory, the largest first.
 
     Args:
         image: of any shape.
@@ -33,7 +32,7 @@ def slowest_axis(image: Tensor) -> int:
     """The axis whose planes lie one after the other in memory.
 
     Args:
-        image: of any shape but a single number.
+        image: of one dimension or more.
     """
     return max(range(image.ndim), key=lambda axis: (image.shape[axis] > 1, image.stride(axis)))
 
@@ -48,7 +47,7 @@ def plain_tensor(image: Tensor) -> Tensor:
 
 
 def in_memory_order(image: Tensor) -> Tensor:
-    """A view of an image in the order of its voxels in memory: PyTorch copies what it reduces in another order.
+    """A view of an image in the order of its voxels in memory: PyTorch reduces other orders through a copy.
 
     Args:
         image: a tensor or ``MetaTensor``.
@@ -58,7 +57,7 @@ def in_memory_order(image: Tensor) -> Tensor:
 
 
 def can_be_changed(image: Tensor) -> bool:
-    """Whether PyTorch lets an image be changed in place: what was made in inference mode stays as it is outside of it.
+    """Whether PyTorch can change an image in place: it cannot change inference tensors outside of inference mode.
 
     Args:
         image: a tensor or ``MetaTensor``.
@@ -70,8 +69,8 @@ def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tens
     """The voxels of an image, in parts that share its memory.
 
     Args:
-        image: of any shape; one whose voxels do not lie side by side is copied.
-        order: of the axes, for images that are to be walked through together; that in memory by default.
+        image: of any shape; an image that is not contiguous is copied.
+        order: of the axes, for images that are processed together; the order in memory by default.
 
     Returns:
         One-dimensional tensors without metadata, which together hold each voxel once.
@@ -81,9 +80,9 @@ def iter_chunks(image: Tensor, order: Sequence[int] | None = None) -> tuple[Tens
 
 
 class EnsureScalarVolumed(MapTransform, InvertibleTransform):
-    """Refuse what is no scalar volume of finite numbers, and give a single slice its third dimension.
+    """Refuse images that are no scalar volume of finite numbers, and give a single slice its third dimension.
 
-    The way back takes the third dimension away again.
+    The inverse removes the third dimension again.
 
     Args:
         keys: keys that hold channel-first images.
@@ -114,7 +113,7 @@ class EnsureScalarVolumed(MapTransform, InvertibleTransform):
         return d
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take away the dimension that was added."""
+        """Remove the dimension that was added."""
         d = dict(data)
         for key in self.key_iterator(d):
             n_spatial = self.pop_transform(d[key])["extra_info"]["n_spatial"]
@@ -136,7 +135,7 @@ def check_volume(image: Tensor) -> None:
     n_bad = image.numel() - sum(int(torch.isfinite(chunk).sum()) for chunk in iter_chunks(image))
     if n_bad:
         raise RefusedInputError(
-            f"{n_bad} of {image.numel()} voxels are NaN or infinite: replace them, one would spoil its whole slice"
+            f"{n_bad} of {image.numel()} voxels are NaN or infinite: replace them, as one would spoil its whole slice"
         )
 
 
@@ -154,4 +153,4 @@ def check_shape(shape: Sequence[int]) -> None:
         text = " x ".join(str(size) for size in (*spatial, n_channels))
         raise RefusedInputError(f"image of {text} has a fourth dimension or colours: pass one scalar volume at a time")
     if 0 in spatial:
-        raise RefusedInputError(f"image of shape {tuple(spatial)} has no voxels")
+        raise RefusedInputError(f"image of shape {tuple(spatial)} has no voxels: pass a file with at least one")

@@ -1,4 +1,4 @@
-"""Drawing restored files: the middle slice of each, beside what it was restored from (needs the extra ``report``)."""
+"""Drawing restored files: the middle slice of each, beside its input (needs the extra ``report``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bundle.tat.transforms.volume import EnsureScalarVolumed
 from bundle.tat.visualize.saving import save_figure
 from bundle.tat.visualize.slices import draw_case, draw_scan
 
-# What a reader must know about the pairs that this project simulates.
+# Notes about the simulated pairs of this project.
 SIMULATION_NOTES: Final = MappingProxyType(
     {
         Modality.CT: "input: simulated low dose",
@@ -40,25 +40,25 @@ def draw_restored(
     measured: bool = False,
     mri_scale: MriScale = "fixed",
 ) -> list[Path]:
-    """Draw the middle slice of every restored scan: input, restored, what was changed, and how far the clean one is.
+    """Draw the middle slice of every restored scan: input, restored, change, and difference to the clean image.
 
     Args:
-        restored: folder that the inference wrote to.
+        restored: output folder of the inference.
         out: folder for the pictures, one PNG for each scan.
         datalist: JSON datalist with clean images; paths in it are relative to it.
         scan: scans without a clean image: a file, a folder or a DICOM series. Either this or ``datalist``.
         section: section of the datalist.
-        modality: of ``scan``, where its files do not tell: ``CT``, ``PET`` or ``MRI``.
+        modality: of ``scan``, where its files do not name it: ``CT``, ``PET`` or ``MRI``.
         note: line below the title of the pictures of ``scan``.
-        measured: nothing was simulated: leave the note about it out of the pictures of ``datalist``.
+        measured: leave the note about simulation out of the pictures of ``datalist``, since nothing was simulated.
         mri_scale: of ``datalist``, as in an evaluation: MRI is drawn and scored on the scale of training.
 
     Returns:
         The pictures. None is written before all are drawn.
 
     Raises:
-        RefusedInputError: a scan or its restoration is missing or cannot be drawn, or not one of ``datalist`` and
-            ``scan`` is given.
+        RefusedInputError: a scan or its restoration is missing or cannot be drawn. Or neither or both of ``datalist``
+            and ``scan`` are given.
     """
     if scan is not None and datalist is None:
         scans = read_scans(Path(scan), modality, Path(restored))
@@ -69,7 +69,7 @@ def draw_restored(
         figures = {case.name: draw_case(case, note=notes.get(case.modality, "")) for case in cases}
     else:
         raise RefusedInputError(
-            f"datalist is {datalist} and scan is {scan}: pass one of them, a datalist where there are clean images"
+            f"datalist is {datalist} and scan is {scan}: pass one of them, the datalist if there are clean images"
         )
     pictures = {Path(out) / f"{name}.png": figure for name, figure in figures.items()}
     for path, figure in pictures.items():
@@ -78,18 +78,18 @@ def draw_restored(
 
 
 def read_scans(path: Path, modality: str | None, restored: Path) -> Iterator[Scan]:
-    """Read scans that have no clean image, as the inference does, and what it made of them.
+    """Read scans without a clean image, as the inference does, and their restorations.
 
     Args:
         path: a file, a folder or a DICOM series.
-        modality: where the files do not tell.
-        restored: folder that the inference wrote to.
+        modality: of the scans, where the files do not name it.
+        restored: output folder of the inference.
 
     Yields:
-        The scans, in the order that the inference restores them in.
+        The scans, in the order of the inference.
 
     Raises:
-        RefusedInputError: a scan cannot be read, is not restored as NIfTI, or lies on another grid than the result.
+        RefusedInputError: a scan cannot be read, is not restored as NIfTI, or is on another grid than the result.
     """
     keys = ("image", "restored")
     for item in find_scans(path).items:
@@ -108,5 +108,5 @@ def read_scans(path: Path, modality: str | None, restored: Path) -> Iterator[Sca
             (loaded[key][0].numpy(), loaded[key].affine.numpy()) for key in keys
         )
         if not is_one_grid(image, affine, changed, changed_affine):
-            raise RefusedInputError(f"{result} is not on the grid of {item['image']}: restore it anew")
+            raise RefusedInputError(f"{result} is not on the grid of {item['image']}: restore it again")
         yield Scan(name=name, modality=Modality(loaded["modality"]), image=image, restored=changed, affine=affine)

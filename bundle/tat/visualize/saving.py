@@ -1,4 +1,4 @@
-"""Writing a picture: whole, or not at all."""
+"""Writing a picture, completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all.
+    """Write a figure as PNG, completely or not at all.
 
     Args:
-        figure: any.
+        figure: of Matplotlib.
         path: file to write; its folder is made, an older file is replaced.
 
     Raises:
-        RefusedInputError: the file system does not let us.
+        RefusedInputError: the file cannot be written.
     """
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -1,4 +1,4 @@
-"""Pictures of restored slices, hung as radiologists look at them (needs the extra ``report``)."""
+"""Pictures of restored slices in radiological orientation (needs the extra ``report``)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from bundle.tat.evaluation.cases import Case, Scan
 from bundle.tat.metrics.restoration import evaluate_pair
 from bundle.tat.modality import EVALUATION_WINDOWS, Modality
 
-# SUV at the ends of the grey scale, which is shown inverted, as nuclear medicine does.
+# SUV at the ends of the grey scale, which is inverted as usual in nuclear medicine.
 PET_DISPLAY_RANGE: Final = (0.0, 8.0)
 
-# Of the clean image (the input, where there is none), where the grey scale of magnetic resonance ends; of the input's
-# error (or the residual), where the scale of differences ends. What lies above is a few pixels.
+# Percentile of the clean image (or of the input) at which the grey scale of MRI ends, and of the input's error (or of
+# the residual) at which the scale of differences ends. Only a few pixels lie above.
 DISPLAY_PERCENTILE: Final = 99.5
 
-# Scale bars to choose from [mm]; the longest that takes no more than this part of the width is drawn.
+# Lengths of scale bars [mm]. The longest one within this share of the width is drawn.
 BAR_LENGTHS: Final = (50.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 BAR_PART: Final = 0.4
 
 
 @dataclass(frozen=True)
 class UprightSlice:
-    """A slice as a radiologist hangs it, with the size of its pixels.
+    """A slice in radiological orientation, with the size of its pixels.
 
     Args:
         pixels: intensities; rows run downwards, columns to the right.
@@ -50,7 +50,7 @@ class UprightSlice:
 
 
 def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], index: int) -> UprightSlice:
-    """Turn a slice the way radiologists look at it.
+    """Turn a slice to radiological orientation.
 
     Superior is up (anterior, in an axial slice) and the patient's left is on the viewer's right (posterior, in a
     sagittal slice). An oblique slice is turned to the nearest of these; nothing is resampled.
@@ -58,17 +58,17 @@ def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], inde
     Args:
         volume: intensities ``(H, W, D)``, slices along the last axis.
         affine: voxel indices to right, anterior, superior [mm], ``(4, 4)``.
-        index: which slice.
+        index: of the slice, from 0.
 
     Returns:
         The slice, its axes swapped and flipped as needed.
 
     Source:
-        PS3.3 C.7.6.1.1.1 (Patient Orientation) names the directions; the hanging is the customary one.
+        PS3.3 C.7.6.1.1.1 (Patient Orientation) for the names of the directions.
     """
     orientation = nibabel.io_orientation(affine)[:2]
-    # World axes are right, anterior, superior: whichever is later belongs on the vertical, and on screen every one of
-    # them runs from its positive end (top, or viewer's left) to its negative end.
+    # World axes are right, anterior, superior: the later of the two belongs on the vertical. On screen each axis runs
+    # from its positive end (top, or viewer's left) to its negative end.
     axes = sorted((0, 1), key=lambda axis: -orientation[axis, 0])
     flipped = tuple(axis for axis in (0, 1) if orientation[axis, 1] > 0)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -82,15 +82,15 @@ def upright_slice(volume: NDArray[np.float32], affine: NDArray[np.float64], inde
 
 
 def draw_case(case: Case, *, index: int | None = None, note: str = "") -> Figure:
-    """Draw a slice of a case: input, restored, clean, what was changed, and what is still wrong.
+    """Draw a slice of a case: input, restored, clean, change, and remaining error.
 
     Args:
         case: volumes ``(H, W, D)`` on one grid, in the modality's unit.
-        index: which slice, from 0; ``None`` for the middle one.
-        note: what a reader must know about the data, put behind the title.
+        index: of the slice, from 0; ``None`` for the middle slice.
+        note: about the data, shown below the title.
 
     Returns:
-        The figure, made without pyplot: no window, no global state, drawn by Agg when it is saved as PNG.
+        The figure, made without pyplot: it has no window and no global state.
 
     Raises:
         RefusedInputError: a value is not finite.
@@ -113,13 +113,13 @@ def draw_case(case: Case, *, index: int | None = None, note: str = "") -> Figure
 
 
 def draw_scan(scan: Scan, *, note: str = "") -> Figure:
-    """Draw the middle slice of a scan that has no clean image: input, restored, and what was changed.
+    """Draw the middle slice of a scan without a clean image: input, restored, and change.
 
-    Nothing here says whether the change is right: there is nothing to compare with.
+    The picture does not show whether the change is right, since there is no clean image to compare with.
 
     Args:
         scan: volumes ``(H, W, D)`` on one grid, in the modality's unit.
-        note: what a reader must know about the data, put behind the title.
+        note: about the data, shown below the title.
 
     Returns:
         The figure, as of ``draw_case``.
@@ -144,7 +144,7 @@ def _draw_panels(
 ) -> Figure:
     """Draw images and differences in a row, all of them with the pixels of ``view``.
 
-    ``scales`` are the two ends of the grey scale and the one, either way, of the scale of differences.
+    ``scales`` are the two ends of the grey scale, and the end of the scale of differences in both directions.
     """
     is_pet = modality is Modality.PET
     (low, high), end = scales
@@ -185,18 +185,18 @@ def _grey_range(pixels: NDArray[np.float32], modality: Modality) -> tuple[float,
 
 
 def _end_of_differences(difference: NDArray[np.float32]) -> float:
-    """Where a scale of differences ends, in the modality's unit; a perfect image has to have a scale, too."""
+    """End of the scale of differences, in the modality's unit; it is above 0 for a perfect image, too."""
     return max(float(np.percentile(np.abs(difference), DISPLAY_PERCENTILE)), 1e-3)
 
 
 def _add_colour_bar(figure: Figure, axes: Sequence[Axes], label: str) -> None:
-    """One bar for all panels of a kind."""
+    """Add one colour bar for all panels of a kind."""
     bar = figure.colorbar(axes[0].images[0], ax=axes, location="bottom", shrink=0.5, aspect=40, extend="both")
     bar.set_label(label)
 
 
 def _annotate(axes: Axes, view: UprightSlice, *, ink: tuple[str, str]) -> None:
-    """Write the sides of the patient and a scale bar in an ink and its outline; the axes are in millimetres."""
+    """Write the sides of the patient and a scale bar in a colour with an outline; the axes are in millimetres."""
     height, width = view.pixels.shape[0] * view.row_spacing, view.pixels.shape[1] * view.column_spacing
     length = next((mm for mm in BAR_LENGTHS if mm <= BAR_PART * width), BAR_LENGTHS[-1])
     start, depth = 0.05 * width, 0.95 * height

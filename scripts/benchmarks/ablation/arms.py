@@ -1,4 +1,4 @@
-"""What is compared: TAT, and what differs from it in one thing each."""
+"""The compared networks: TAT, and networks that each differ from it in one thing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 N_TASKS: Final = 3
 # Samples of each task in a step of small.json.
 N_PER_TASK: Final = 2
-# Stages that go on from weights have started with 4e-4 to 8e-4 for 4,000 steps and more, and take the root mean square.
+# Trainings that continue from weights start with 4e-4 to 8e-4 for 4,000 steps and more, with the root mean square loss.
 CONTINUED: Final = ("--learning_rate", 4e-4, "--loss_def#measure", "root_mean_square")
 
 Start = Literal["random", "weights", "frozen"]
@@ -20,13 +20,13 @@ class Arm:
     """One of the networks that are compared.
 
     Args:
-        name: its files and rows of tables are called so.
-        words: what it is, for the table.
-        overlay: config that makes it.
+        name: name of its files and of its rows in tables.
+        words: description for the table.
+        overlay: config of the arm.
         task: the only task that it is trained on; ``None`` for all.
-        options: more of the command line of training and scoring.
-        start: random weights, given ones, or these with their kernels frozen at their mean (``frozen.py``).
-        trains: whether it is trained at all.
+        options: further options of training and scoring.
+        start: random weights, given weights, or given weights with kernels frozen at their mean (``frozen.py``).
+        trains: whether it is trained.
         reference: arm that it is compared with.
     """
 
@@ -100,7 +100,7 @@ CONTINUED_STATIC: Final = Arm(
     reference="continue_tat",
 )
 
-# What tells most comes first: if time runs out, the twin of equal operations is missing, and no seed of the others.
+# The most informative runs come first, so that the last ones are missing if time runs out.
 SEEDED: Final = (TAT, STATIC, UNBALANCED)
 RUNS: Final = (
     *(Run(arm) for arm in SEEDED),
@@ -110,7 +110,7 @@ RUNS: Final = (
     *(Run(NARROW, seed) for seed in range(3)),
     *(Run(arm) for arm in SAME_PATCHES),
 )
-# Done only where they are named: other networks, and the authors' start of the kernels.
+# Run only if named: other networks, and the authors' initialisation of the kernels.
 MORE_RUNS: Final = tuple(
     Run(Arm(name=name, words=words, overlay=f"ablations/{name}"))
     for name, words in (
@@ -123,11 +123,11 @@ ARMS: Final = {run.arm.name: run.arm for run in (*RUNS, *MORE_RUNS)}
 
 
 def chosen_runs(arms: Sequence[str] | None, seeds: Sequence[int] | None) -> list[Run]:
-    """The runs to do, in their order.
+    """The chosen runs, in their order.
 
     Args:
-        arms: names; ``None`` for all that are not done only where they are named.
-        seeds: of all arms alike; ``None`` for those of ``RUNS``.
+        arms: names; ``None`` for all arms except those that run only if named.
+        seeds: seeds of all arms; ``None`` for the seeds of ``RUNS``.
     """
     runs = [run for run in (*RUNS, *MORE_RUNS) if run.arm.name in arms] if arms else [*RUNS]
     if seeds is None:

@@ -1,4 +1,4 @@
-"""What a finished run leaves in the repository: a record, and the scores of each case; small files, no weights."""
+"""Files of a finished run for the repository: a record, and the scores of each case; small files, no weights."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ N_DIGITS: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
-    """How well one scan was restored, means over its slices.
+    """Scores of one restored scan, as means over its slices.
 
     Args:
         section: ``validation`` or ``testing``.
         modality: of the scan.
         subject: person that it shows.
-        condition: what degrades it.
-        case: its name.
-        n_slices: how many were scored.
-        input_psnr: of the degraded scan [dB].
-        psnr: of the restored one [dB].
-        input_ssim: of the degraded scan.
-        ssim: of the restored one.
+        condition: its degradation.
+        case: name of the case.
+        n_slices: number of scored slices.
+        input_psnr: PSNR of the degraded scan [dB].
+        psnr: PSNR of the restored scan [dB].
+        input_ssim: SSIM of the degraded scan.
+        ssim: SSIM of the restored scan.
     """
 
     section: str
@@ -48,24 +48,24 @@ class CaseScore:
 
     @property
     def gain(self) -> float:
-        """Of PSNR over the degraded scan [dB]."""
+        """Gain of PSNR over the degraded scan [dB]."""
         return self.psnr - self.input_psnr
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Where scores come from.
+    """Origin of scores.
 
     Args:
         arm: one of ``ARMS``.
-        seed: of the start and of the batches.
+        seed: of the initial weights and of the batches.
         n_parameters: of the network.
         gflop_per_step: floating-point operations of its forward and backward pass on the batch of a step [1e9].
         n_steps: optimiser steps.
-        cpu_seconds: that the steps kept one core busy; ``None`` where nothing was trained.
+        cpu_seconds: CPU seconds of the steps on one core; ``None`` where nothing was trained.
         commit: of the code; ``+`` where files differed from it.
         weights_sha256: SHA-256 of the weights.
-        identity: what else the result rests on, see ``fixed_budget.describe``.
+        identity: everything else that the result depends on, see ``fixed_budget.describe``.
     """
 
     arm: str
@@ -80,7 +80,7 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Of its two files."""
+        """Name of its two files."""
         return f"{self.arm}_{self.seed}"
 
 
@@ -97,8 +97,8 @@ def case_scores(slices: Path, section: str, conditions: Mapping[str, str]) -> li
 
     Args:
         slices: ``slices.csv`` of the evaluation.
-        section: that was scored.
-        conditions: case -> what degrades it.
+        section: section that was scored.
+        conditions: case -> its degradation.
     """
     rows: dict[str, dict[str, list[SliceRow]]] = defaultdict(lambda: defaultdict(list))
     for row in read_slices(slices).rows:
@@ -121,7 +121,7 @@ def case_scores(slices: Path, section: str, conditions: Mapping[str, str]) -> li
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """Write a finished run; the record, which says that it is finished, comes last."""
+    """Write a finished run; the record is written last, since it marks the run as finished."""
     write_csv(folder / f"{result.record.name}.csv", [asdict(score) for score in result.scores])
     write_json(folder / f"{result.record.name}.json", asdict(result.record))
 

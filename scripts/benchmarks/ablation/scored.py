@@ -1,4 +1,4 @@
-"""What every run is scored on: validation scans, and the tables of real textures, which nothing is chosen by."""
+"""Scans on which every run is scored: validation scans, and real textures, which are not used for any choice."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PREPARED: Final = "{}, simulated"
 
 
 def choose_scored(data: Path) -> tuple[dict[str, list[Item]], dict[str, str]]:
-    """Choose the scans that are scored: a run of 20 minutes is not to be scored for 5.
+    """Choose the scans that are scored, so that scoring takes much less time than a run of 20 minutes.
 
     Args:
         data: folder of the prepared data.
 
     Returns:
-        A list of scans for each of ``SECTIONS``, and what degrades each case. Of validation it is all of both lists. Of
-        the test section of the real scans it is one case for each person and condition: of several grids of pixels, the
-        one in the middle.
+        A list of scans for each of ``SECTIONS``, and the degradation of each case. For validation, the list has all
+        scans of both lists. For the test section of the real scans, it has one case for each person and condition: with
+        the middle one of several pixel sizes.
     """
     real = str(data / "real.json")
     groups: dict[tuple[str, str], list[Item]] = defaultdict(list)

@@ -1,7 +1,8 @@
-"""Show the finished runs, in the benchmark's page too: what each took, what it gains, and for whom it is better.
+"""Show the finished runs, also in the benchmark's page: their cost, their gain, and the differences between arms.
 
-A person's value is the mean over that person's scans. Differences are of runs of the same seeds, which saw the same
-patches, averaged over the seeds; a p-value is Wilcoxon's, over persons, where there are five or more.
+A person's value is the mean over that person's scans. Differences are between runs with the same seed, which saw the
+same patches. They are averaged over the seeds. A p-value is from Wilcoxon's test over persons, if there are five or
+more.
 """
 
 from __future__ import annotations
@@ -52,19 +53,19 @@ def gains_of(run: Result, task: str, sections: Sequence[str] = SECTIONS) -> OfPe
 
 
 def differences(runs: Mapping[int, Result], others: Mapping[int, Result], task: str) -> OfPersons:
-    """How much more each person gains in one arm than in another [dB], the mean over the seeds that both have."""
+    """Difference of each person's gain between two arms [dB], as the mean over the seeds that both have."""
     pairs = [(gains_of(runs[seed], task), gains_of(others[seed], task)) for seed in sorted(runs.keys() & others.keys())]
     persons = sorted({person for ours, theirs in pairs for person in ours.keys() & theirs.keys()})
     return {person: fmean(ours[person] - theirs[person] for ours, theirs in pairs) for person in persons}
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean, and of several the range."""
+    """Mean, with the range of several values."""
     return f"{fmean(values):+.2f}" + (f" ({min(values):+.2f} to {max(values):+.2f})" if len(values) > 1 else "")
 
 
 def table_of_costs(runs: Runs) -> str:
-    """What each arm is, and what it took."""
+    """Description and cost of each arm."""
     rows = []
     for name, of_seeds in runs.items():
         records = [result.record for result in of_seeds.values()]
@@ -98,7 +99,7 @@ def table_of_gains(runs: Runs) -> str:
 
 
 def verdict(found: OfPersons) -> str:
-    """Mean difference with its range over persons, for how many it is above 0, and whether that is chance."""
+    """Mean difference with its range over persons, the number of persons above 0, and the p-value."""
     if not found:
         return "-"
     values = np.array(list(found.values()))
@@ -109,13 +110,13 @@ def verdict(found: OfPersons) -> str:
 
 
 def pairs_of(runs: Runs) -> list[tuple[str, str]]:
-    """Each arm with the one that it differs from in one thing, where both have a seed in common."""
+    """Each arm with its reference arm, if both have a seed in common."""
     pairs = [(name, ARMS[name].reference) for name in runs]
     return [(arm, other) for arm, other in pairs if arm != other and runs[arm].keys() & runs.get(other, {}).keys()]
 
 
 def table_of_differences(runs: Runs) -> str:
-    """Each arm against the one that it differs from in one thing."""
+    """Differences between each arm and its reference arm."""
     rows = []
     for arm, reference in pairs_of(runs):
         ours, others = runs[arm], runs[reference]
@@ -125,7 +126,7 @@ def table_of_differences(runs: Runs) -> str:
 
 
 def table_of_persons(runs: Runs) -> str:
-    """The same by person."""
+    """The same differences by person."""
     rows: list[tuple[str, str, OfPersons]] = []
     for arm, reference in pairs_of(runs):
         of_tasks = [(task, differences(runs[arm], runs[reference], task)) for task in TASKS]
@@ -146,7 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the finished runs, and put the tables into the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS, help="finished runs (default: docs/ablation)")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs/benchmark.md", help="page with the marks")
+    parser.add_argument(
+        "--document", type=Path, default=ROOT / "docs/benchmark.md", help="page with marks for the tables"
+    )
     options = parser.parse_args(arguments)
     runs = by_arm(read_results(options.results))
     if not runs:

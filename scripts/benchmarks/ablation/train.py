@@ -1,9 +1,9 @@
-"""Train and score TAT and what it is compared with, one budget for all: steps, batches, data and code are the same.
+"""Train and score TAT and the networks that it is compared with, with the same steps, batches, data and code for all.
 
-Runs are done one after the other, in the order of what they tell. Stop the script as you like, and start it again: a
-run that was stopped goes on from its last hundred steps. Started twice, it works on two runs, each on one core. What
-a finished run leaves is small and belongs into the repository (--results): with it, no run is done twice, wherever the
-script is started. tabulate.py makes the tables.
+Runs are done one after the other, the most informative first. You can stop the script and start it again: a stopped
+run continues from its last checkpoint, at most a hundred steps before. If you start the script twice, it works on two
+runs, each on one core. The results of a finished run are small and belong into the repository (--results). A run with
+results is not repeated, on any computer. tabulate.py makes the tables.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ WEIGHTS: Final = ROOT / "models" / "model.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What all runs have in common.
+    """Settings that all runs share.
 
     Args:
         data: folder of the prepared data.
-        out: gets a folder for each run, with its checkpoint and weights.
-        results: gets two small files for each run that is finished.
+        out: folder in which each run gets a folder for its checkpoint and weights.
+        results: folder for the two small files of each finished run.
         n_steps: optimiser steps.
-        weights: of TAT, that arms may start from.
+        weights: weights of TAT, from which some arms start.
     """
 
     data: Path
@@ -70,7 +70,7 @@ class Budget:
 
 
 def as_training(run: Run, budget: Budget) -> Training:
-    """Say what one run trains; a task alone gets batches as large as all tasks together."""
+    """The training of one run; a task alone gets batches as large as those of all tasks together."""
     starts = {"random": None, "weights": budget.weights, "frozen": budget.out / "frozen.pt"}
     return Training(
         folder=budget.out / run.name,
@@ -86,7 +86,7 @@ def as_training(run: Run, budget: Budget) -> Training:
 
 
 def identify(run: Run, training: Training, weights: Path) -> dict[str, object]:
-    """What a result rests on, apart from the code."""
+    """Everything that a result depends on, apart from the code."""
     given = run.arm.start != "random"
     return {**describe(training), "start": run.arm.start, "start_sha256": file_sha256(weights) if given else None}
 
@@ -106,7 +106,7 @@ def weigh(arm: Arm) -> tuple[int, float]:
 
 
 def commit_of_code() -> str:
-    """Of the repository, with a plus where files differ from it."""
+    """Commit of the repository, with a plus where files differ from it."""
     git = ["git", "-C", str(ROOT)]
     name = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
     changed = subprocess.run(
@@ -119,7 +119,7 @@ def commit_of_code() -> str:
 
 
 def trained_seconds(folder: Path) -> float | None:
-    """How long the steps of a training kept a core busy, over all restarts."""
+    """CPU seconds of the steps of a training, over all restarts."""
     log = folder / "training_log.csv"
     if not log.is_file():
         return None
@@ -129,7 +129,7 @@ def trained_seconds(folder: Path) -> float | None:
 
 @contextlib.contextmanager
 def owned(folder: Path) -> Iterator[bool]:
-    """Keep other processes out of a folder; false where one is in it. The system forgets it when the process ends."""
+    """Lock a folder against other processes; false if another process has it. The lock ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "owner.lock").open("ab") as file:
         try:
@@ -141,7 +141,7 @@ def owned(folder: Path) -> Iterator[bool]:
 
 
 def make_frozen(budget: Budget) -> None:
-    """Make the weights that static twins start from, once; another process that makes them is waited for."""
+    """Make the weights that static twins start from, once; wait if another process makes them."""
     out = budget.out / "frozen.pt"
     budget.out.mkdir(parents=True, exist_ok=True)
     with (budget.out / "frozen.lock").open("ab") as file:
@@ -152,7 +152,7 @@ def make_frozen(budget: Budget) -> None:
 
 
 def score_all(training: Training) -> list[CaseScore]:
-    """Score what was trained on all sections."""
+    """Score a training on all sections."""
     chosen, conditions = choose_scored(training.data)
     datalist = training.folder / "scored.json"
     write_json(datalist, chosen)
@@ -166,24 +166,24 @@ def score_all(training: Training) -> list[CaseScore]:
 
 
 def is_finished(run: Run, identity: Mapping[str, object], results: Path) -> bool:
-    """Whether the results hold the run; the same name for another run ends the script."""
+    """Whether the results hold the run; another run of the same name ends the script."""
     record = read_record(results, run.name)
     if record is None:
         return False
-    advice = f"go on with the code of commit {record.commit} and its data, or pass another --results"
+    advice = f"use the code of commit {record.commit} and its data, or pass another --results"
     refuse_other(record.identity, identity, results / run.name, advice=advice)
     return True
 
 
 def do(run: Run, budget: Budget) -> None:
-    """Bring one run to its end, unless it is there or another process is at it."""
+    """Finish one run, unless it is finished or another process works on it."""
     training = as_training(run, budget)
     identity = identify(run, training, budget.weights)
     if is_finished(run, identity, budget.results):
         return
     with owned(training.folder) as is_ours:
         if not is_ours:
-            print(f"{run.name}: another process is at it", flush=True)
+            print(f"{run.name}: left out, another process works on it", flush=True)
             return
         claim(training, identity)
         if run.arm.start == "frozen":
@@ -209,15 +209,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and do all runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="prepared data (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="checkpoints and weights (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablation"), help="folder for checkpoints and weights (%(default)s)"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="finished runs (default: docs/ablation)")
     parser.add_argument("--steps", type=int, default=2000, help="optimiser steps of each run (default: %(default)s)")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"all, or some of {', '.join(ARMS)}")
-    parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="of all arms (default: 0, some 0 1 2)")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of TAT, to continue (models/model.pt)")
+    parser.add_argument(
+        "--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"arms to run, some of {', '.join(ARMS)}"
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, metavar="SEED", help="seeds of all arms (default: 0, for some arms 0 1 2)"
+    )
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="weights of TAT to continue (models/model.pt)")
     options = parser.parse_args(arguments)
     if options.steps < 1 or (options.steps > EPOCH_LENGTH and options.steps % EPOCH_LENGTH):
-        parser.error(f"--steps {options.steps} is no multiple of {EPOCH_LENGTH}")
+        parser.error(f"--steps is {options.steps}: pass a multiple of {EPOCH_LENGTH}")
     runs = chosen_runs(options.arms, options.seeds)
     budget = Budget(
         data=options.data,

@@ -1,8 +1,8 @@
 """Gain of MRI restoration by the part of k-space that is kept, by pixel size and by contrast.
 
-Clean slices of a datalist keep a part of each axis of k-space, the rest is filled with zeros. The network's result and
-cubic interpolation of the acquired grid are compared with that input. The network restores whatever part is kept; the
-figures say which of them ``tat restore`` would have refused.
+Clean slices of a datalist keep a part of each axis of k-space, and the rest is filled with zeros. The network's result
+and cubic interpolation of the acquired grid are compared with that input. The network restores every part that is kept.
+The figures say which parts ``tat restore`` would have refused.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from scripts.data.read_sources import invert_contrast
 from scripts.data.volumes import Volume, resample_slices
 
 PARTS: Final = (0.25, 0.33, 0.5, 0.67)
-# Pixels are so many times as large as the scan's own: finer ones would hold no more than these.
+# Factors of the pixel size; pixels smaller than the scan's own would hold no more detail.
 PIXEL_FACTORS: Final = (1.0, 1.5, 2.0)
-# A part this close to what the clean scan itself holds cuts nothing off.
+# A part this close to the part that the clean scan itself holds removes nothing.
 MARGIN: Final = 0.05
 
 Kept = tuple[float, float]
@@ -43,7 +43,7 @@ Kept = tuple[float, float]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a clean scan is made into before k-space is cut, and the parts that are kept.
+    """Changes of a clean scan before k-space is truncated, and the parts that are kept.
 
     Args:
         contrast: ``own`` or ``inverted``.
@@ -65,7 +65,7 @@ CONDITIONS: Final = (
 
 
 def clean_scans(datalists: Sequence[Path], section: str, n_slices: int) -> Iterator[tuple[str, Volume]]:
-    """Read a clean MRI of each subject, so many of its slices, evenly spaced."""
+    """Read ``n_slices`` evenly spaced slices of a clean MRI of each subject."""
     seen = set()
     for datalist in datalists:
         for item in json.loads(datalist.read_text(encoding="utf-8"))[section]:
@@ -88,7 +88,7 @@ def change(clean: Volume, condition: Condition) -> Volume:
 
 
 def measure(clean: Volume, kept: Kept, pipeline: MriPipeline) -> dict[str, Any]:
-    """Scores of the zero-filled image, of the best cubic interpolation of these very slices, and of the network's."""
+    """Scores of the zero-filled image, of the best cubic interpolation of these slices, and of the network's result."""
     coverage = KSpaceCoverage(kept=kept)
     slices = np.moveaxis(clean.values, 2, 0)
     low = np.stack([acquire(image, seed=0, coverage=coverage) for image in slices], axis=2)
@@ -108,13 +108,13 @@ def _score(volume: np.ndarray, clean: np.ndarray) -> VolumeScores:
 
 
 def held_by(clean: Volume) -> list[float]:
-    """The share of k-space that each axis of a clean scan holds; 1 where nothing can be told."""
+    """Share of k-space that each axis of a clean scan holds; 1 where there is no estimate."""
     support = support_of(torch.from_numpy(np.ascontiguousarray(clean.values))[None], slice_axis=-1)
     return [1.0 if axis.kept is None else axis.kept for axis in support]
 
 
 def run(subject: str, clean: Volume, pipeline: MriPipeline) -> Iterator[Mapping[str, Any]]:
-    """Measure a subject under every condition in which k-space is cut along both axes."""
+    """Measure a subject under every condition that truncates k-space along both axes."""
     held = held_by(clean)
     for condition in CONDITIONS:
         changed = change(clean, condition)
@@ -136,8 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--datalists", type=Path, nargs="+", default=[Path("data/datalist.json"), Path("data/real.json")]
     )
-    parser.add_argument("--section", default="testing", help="of the datalists (default: %(default)s)")
-    parser.add_argument("--n_slices", type=int, default=6, help="of each scan (default: %(default)s)")
+    parser.add_argument("--section", default="testing", help="section of the datalists (default: %(default)s)")
+    parser.add_argument("--n_slices", type=int, default=6, help="slices of each scan (default: %(default)s)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="default: %(default)s")
     parser.add_argument("--table", type=Path, required=True, help="JSON file to write")
     options = parser.parse_args(arguments)
@@ -146,7 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scans = clean_scans(options.datalists, options.section, options.n_slices)
     rows = [row for subject, clean in scans for row in run(subject, clean, pipeline)]
     if not rows:
-        sys.exit(f"no MRI in {options.section} of {', '.join(map(str, options.datalists))}")
+        sys.exit(
+            f"there is no MRI in {options.section} of {', '.join(map(str, options.datalists))}: pass other datalists"
+        )
     write_json(options.table, {**pipeline.provenance, "section": options.section, "rows": rows})
 
 

@@ -1,8 +1,8 @@
-"""What becomes of MR objects in folders: restored, restored on a finer grid, or refused, each with its sentence.
+"""Results of MR objects in folders: restored, restored on a finer grid, or refused, each with its sentence.
 
-The files of a series in one folder are an object; those that lie at one place, as test files of packages do, are an
-object each. An object goes through reading, the checks and saving. The network is left out, as it refuses
-nothing. What is refused with advice to pass ``--mri_upsample`` is tried again with it.
+The files of a series in one folder are an object. Files at the same slice position, such as test files of packages, are
+one object each. An object goes through reading, the checks and saving. The network is left out, since it refuses
+nothing. An object that is refused with the advice to pass ``--mri_upsample`` is tried again with it.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ ADVICE: Final = re.compile(r"--mri_upsample (\S+)")
 
 
 class MrObject(NamedTuple):
-    """Files that belong together: their name, from the folder that was given, and where they are."""
+    """Files that belong together: their name relative to the given folder, and their paths."""
 
     name: str
     files: tuple[Path, ...]
 
 
 class Outcome(NamedTuple):
-    """What became of an object, and what is known of its k-space.
+    """Result of an object, and its k-space.
 
     Args:
         name: of the object.
-        n_files: how many files it has.
+        n_files: number of its files.
         matrix: columns and rows as stored, with the number of slices; empty where nothing was read.
-        result: what became of it.
-        sentence: why it is refused as it is; empty where it is restored.
-        upsampling: with which switch it is restored, if with one.
-        acquired: shares of columns and rows by Acquisition Matrix, where it tells.
-        kept: shares of columns and rows by the pixels, where they tell.
+        result: restored, restored on a finer grid, or refused.
+        sentence: why it is refused without further options; empty where it is restored.
+        upsampling: value of ``--mri_upsample`` with which it is restored, if one is needed.
+        acquired: shares of columns and rows by Acquisition Matrix, where it gives them.
+        kept: shares of columns and rows by the pixels, where they give an estimate.
     """
 
     name: str
@@ -101,7 +101,7 @@ def make_runner(weights: Path, output: Path, upsampling: str | None, *, any_reso
 
 
 def run(item: Item, runner: CaseRunner) -> str:
-    """Take an item through the steps: why it is refused, empty where it is saved."""
+    """Run the steps on an item; gives the reason of a refusal, or an empty text if it is saved."""
     try:
         runner.save(runner.restore(runner.prepare(runner.read(item))))
     except Exception as error:
@@ -113,7 +113,7 @@ def run(item: Item, runner: CaseRunner) -> str:
 
 
 def describe_kspace(item: Item, weights: Path, output: Path) -> Mapping[str, Any]:
-    """What the header and the pixels of an item say of its k-space; nothing where they cannot be read."""
+    """K-space of an item by its header and by its pixels; empty where they cannot be read."""
     runner = make_runner(weights, output, None)
     data: Any = None
     matrix: tuple[int, ...] = ()
@@ -161,14 +161,14 @@ def link_together(files: Sequence[Path], scratch: Path) -> Path:
 
 
 def without_path(sentence: str, source: Path) -> str:
-    """A refusal without the path of what it is about."""
+    """A refusal without the path of its scan."""
     place, name = re.escape(str(source)), re.escape(source.name)
     plain = re.sub(rf"^{place}(/[^:]*)?( cannot be restored| holds no .*?; {name})?: ", "", sentence)
     return plain.replace(str(source), source.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, try every object and write what became of it."""
+    """Read the command line, try every object and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", help="unpacked packages, or any folders of DICOM files")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="default: %(default)s")
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for outcome in judge(one, options.weights, Path(scratch))
         ]
     if not outcomes:
-        sys.exit(f"no MR objects in {', '.join(map(str, options.folders))}")
+        sys.exit(f"there are no MR objects in {', '.join(map(str, options.folders))}: pass other folders")
     for outcome in outcomes:
         print(outcome.name, outcome.result, outcome.upsampling, outcome.sentence, sep="  ")
     made_by = Provenance(file_sha256(options.weights), VERSION).columns()

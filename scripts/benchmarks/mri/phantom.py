@@ -1,9 +1,11 @@
-"""An MRI phantom like that of the American College of Radiology: how sharp it comes back, and how much it rings.
+"""Sharpness and ringing of a restored MRI phantom like that of the American College of Radiology.
 
-A cylinder of 190 mm in a field of view of 250 mm, drawn far finer than its pixels and averaged. It holds a dark disc,
-whose edge is measured along its whole circumference, rows of bright holes that are as far apart as they are wide, and
-discs of low contrast. Parts of its k-space are kept, with a little noise, and what came back is measured. All of it is
-simulated.
+The phantom is a cylinder of 190 mm in a field of view of 250 mm, drawn far finer than its pixels and averaged.
+
+- It holds a dark disc, whose edge is measured along its whole circumference.
+- It holds rows of bright holes, with gaps as wide as the holes, and discs of low contrast.
+
+Parts of its k-space are kept, with a little noise, and the restored phantom is measured. All of it is simulated.
 
 Source: American College of Radiology, Large and Medium Phantom Test Guidance for the ACR MRI Accreditation Program.
 """
@@ -45,7 +47,7 @@ CUBIC_PARAMETER: Final = -0.5
 
 
 class Disc(NamedTuple):
-    """A disc: its centre, right and down of the phantom's, its radius [mm], and its intensity over that of water."""
+    """A disc: its centre relative to the phantom's (right, down), its radius [mm], and its intensity over water's."""
 
     x: float
     y: float
@@ -92,7 +94,7 @@ FAINT: Final = tuple(
 
 
 def places(n_pixels: int) -> NDArray[np.float64]:
-    """Where pixels lie along an axis, from the centre [mm]."""
+    """Positions of pixels along an axis, from the centre [mm]."""
     return (np.arange(n_pixels) - (n_pixels - 1) / 2) * FIELD_OF_VIEW / n_pixels
 
 
@@ -122,11 +124,11 @@ def draw_phantom() -> Slice:
 
 
 def measure(volume: NDArray[np.float32]) -> dict[str, Any]:
-    """What came back of the edge, of the holes and of the faint discs, over all slices ``(W, H, D)``.
+    """Measure the edge, the holes and the faint discs over all slices ``(W, H, D)``.
 
     Returns:
-        ``rise`` [mm], ``mtf50`` [1/mm], ``overshoot`` as a share of the edge's height; contrast of ``holes`` (by
-        diameter) and ``faint`` discs (by contrast and diameter) as a share of what was drawn.
+        ``rise`` [mm], ``mtf50`` [1/mm], and ``overshoot`` as a share of the edge's height. Contrast of ``holes`` (by
+        diameter) and of ``faint`` discs (by contrast and diameter), as a share of the drawn contrast.
     """
     distances = np.repeat(distance_to(EDGE)[..., None], volume.shape[2], axis=-1)
     edge = edge_profile(distances.ravel(), volume.ravel(), EDGE_WIDTH, n_bins=N_BINS)
@@ -160,7 +162,7 @@ def _contrast_of_disc(image: Slice, disc: Disc) -> float:
 
 
 def volumes_of(part: float, pipeline: MriPipeline) -> dict[str, NDArray[np.float32]]:
-    """The phantom with a part of each k-space axis kept, by method: ``(W, H, D)``, the noise of slices differs."""
+    """The phantom with a part of each k-space axis kept, by method ``(W, H, D)``; slices differ in their noise."""
     clean = draw_phantom()
     coverage = KSpaceCoverage(kept=(part, part), noise=NOISE)
     low = np.stack([acquire(clean, seed=index, coverage=coverage) for index in range(N_SLICES)], axis=2)

@@ -1,4 +1,4 @@
-"""Restoring MRI slices in memory, and what would be refused of them."""
+"""Restoring MRI slices in memory, and whether they would be refused."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from scripts.benchmarks.pipeline import WEIGHTS, Pipeline, Volume
 
 
 class MriPipeline(Pipeline):
-    """A pipeline that also tells what ``tat restore`` would refuse.
+    """A pipeline that also says what ``tat restore`` would refuse.
 
     Args:
-        weights: file of the weights; what they were trained on stands beside it.
+        weights: file of the weights; the file beside it says what they were trained on.
     """
 
     def __init__(self, weights: Path = WEIGHTS) -> None:

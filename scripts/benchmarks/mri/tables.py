@@ -29,7 +29,7 @@ def _gain(row: Mapping[str, Any], method: str, score: str = "psnr") -> float:
 
 
 def gain_by_scan(rows: Rows) -> str:
-    """Gain where both axes keep the same part: a line for each scan, pixel size and contrast."""
+    """Gain where both axes keep the same part: a row for each scan, pixel size and contrast."""
     lines: dict[tuple[str, ...], dict[float, str]] = defaultdict(dict)
     for row in rows:
         first, second = row["kept"]
@@ -85,7 +85,7 @@ def _phantom_cells(found: Mapping[str, Any]) -> list[str]:
 
 
 def outcomes(objects: Rows) -> str:
-    """What becomes of MR objects: those of one outcome in a line, with the sentence that they have in common."""
+    """Results of MR objects: a row for each outcome, with the sentence that its objects share."""
     lines: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in objects:
         result = f"with `--mri_upsample {one['upsampling']}`" if one["upsampling"] else one["result"]
@@ -95,9 +95,11 @@ def outcomes(objects: Rows) -> str:
 
 
 def _in_common(sentence: str) -> str:
-    """A refusal without its figures and its last remedy, which all have."""
+    """A refusal without its figures and without its last remedy, which is in all of them."""
     plain = re.sub(r"holds [\d %x?]+ of k-space", "holds A x B of k-space", sentence)
-    return plain.removesuffix(", or pass --any_resolution True to have it changed as it is")
+    return plain.removesuffix(
+        ", or pass --any_resolution True to restore it all the same, with possible loss of detail"
+    )
 
 
 def _short(name: str) -> str:
@@ -109,7 +111,7 @@ def _short(name: str) -> str:
 
 
 def support(objects: Iterable[Mapping[str, Any]]) -> str:
-    """How much of k-space the pixels and the header tell, of every object of which the pixels tell something."""
+    """Share of k-space by pixels and by header, for every object whose pixels give an estimate."""
     lines: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for one in objects:
         if one["kept"] and any(share is not None for share in one["kept"]):

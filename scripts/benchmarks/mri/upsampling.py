@@ -1,7 +1,7 @@
-"""Time and memory of bringing an MRI series to a finer grid, without what the network costs: a stand-in passes on.
+"""Time and memory of bringing an MRI series to a finer grid, without the network: a stand-in returns its input.
 
-A series of 60 slices of 256 x 256 pixels goes from DICOM to DICOM, each factor in a process of its own. Linux only: the
-most memory that a process has held is read from /proc.
+A series of 60 slices of 256 x 256 pixels goes from DICOM to DICOM, with a separate process for each factor. It runs on
+Linux only, since the peak memory of a process is read from /proc.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FACTORS: Final = ("1", "2", "3")
 
 
 def measure(series: Path, output: Path, factor: str) -> dict[str, float]:
-    """CPU seconds of each step, and what the process held at most over what it held before [MiB]."""
+    """CPU seconds of each step, and the increase of the process's peak memory [MiB]."""
     runner = make_runner(WEIGHTS, output, None if factor == "1" else factor, any_resolution=True)
     (item,) = find_scans(str(series), "testing").items
     before = peak_bytes()
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--n_slices", type=int, default=N_SLICES, help="default: %(default)s")
     parser.add_argument("--table", type=Path, help="JSON file to write")
     parser.add_argument(
-        "--one", nargs=3, metavar=("SERIES", "OUTPUT", "FACTOR"), help="measure this alone, and print it"
+        "--one", nargs=3, metavar=("SERIES", "OUTPUT", "FACTOR"), help="measure only this factor, and print it"
     )
     options = parser.parse_args(arguments)
     logging.disable(logging.WARNING)

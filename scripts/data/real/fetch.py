@@ -18,15 +18,15 @@ def fetch_scan(scan: Scan, folder: Path, *, is_complete: bool = False) -> list[P
     """Find the files of a scan below a folder, download those that are missing, and check them.
 
     Args:
-        scan: what to fetch.
+        scan: scan to fetch.
         folder: root of the files, each at ``OWNER-REPOSITORY/PATH/NAME``.
-        is_complete: whether nothing may be downloaded: the folder is somebody's own.
+        is_complete: whether nothing may be downloaded, since the folder is the user's own.
 
     Returns:
         The files, in order.
 
     Raises:
-        SystemExit: files are missing or cannot be downloaded, or are not those of the list.
+        SystemExit: files are missing, cannot be downloaded, or differ from the list.
     """
     paths = [folder / scan.folder / name for name in scan.file_names]
     for path in paths:
@@ -45,7 +45,7 @@ def _download(scan: Scan, path: Path) -> None:
             scratch.write_bytes(answer.read())
     except (URLError, TimeoutError) as error:
         raise SystemExit(
-            f"{url} could not be downloaded ({error}): go online, or pass the folder of the files as --scans"
+            f"{url} could not be downloaded ({error}): check the connection, or pass the folder of the files as --scans"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Make the clean slices of one part of a real scan, and its degraded ones where it has any."""
+"""Make the clean slices of one part of a real scan, and its degraded slices if it has any."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PACKAGED = {
 
 
 class Clean(NamedTuple):
-    """Clean slices along the last axis, and what is known of the noise that they still have."""
+    """Clean slices along the last axis, and their remaining noise."""
 
     volume: Volume
     noise: dict[str, float]
@@ -53,7 +53,7 @@ def write_item(part: RealPart, *, out: Path, scans: Path, seed: int) -> dict[str
     """Make a part, write it, and describe it for the datalist.
 
     Args:
-        part: what to make.
+        part: part to make.
         out: folder of the datalist, in which ``sources`` holds the unpacked packages.
         scans: folder of the real scans, see ``fetch_scan``.
         seed: of the noise.
@@ -82,7 +82,7 @@ def make_clean(part: RealPart, sources: Path, scans: Path) -> Clean:
 
 
 def degrade(part: RealPart, clean: Volume, seed: int) -> NDArray[np.float32]:
-    """Degrade each slice of a part as it says, with noise of its own."""
+    """Degrade each slice of a part, with its own noise."""
     sides = np.linalg.norm(clean.affine[:3, :2], axis=0)
     by_kind: dict[type, Callable[..., NDArray[np.float32]]] = {
         ct.LowDose: lambda image, seed, dose: ct.reduce_dose(image, float(sides[0]), seed=seed, dose=dose).clip(
@@ -106,7 +106,7 @@ def degrade(part: RealPart, clean: Volume, seed: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def read_scan(name: str, sources: Path, scans: Path) -> Volume:
-    """Read a scan; the parts of one scan follow each other."""
+    """Read a scan; the last one is kept, since parts of one scan follow each other."""
     if name in PACKAGED:
         image = nibabel.load(sources / PACKAGED[name])
         return Volume(np.asarray(image.dataobj, dtype=np.float32), image.affine)
@@ -146,7 +146,7 @@ def _axis_of(plane: str, volume: Volume) -> int:
 
 
 def _evenly_spaced(volume: Volume, n_kept: int | None) -> Volume:
-    """Keep so many slices of a volume, none of them at its ends."""
+    """Keep ``n_kept`` evenly spaced slices of a volume, none of them at its ends."""
     n_slices = volume.values.shape[2]
     if n_kept is None or n_kept >= n_slices:
         return volume

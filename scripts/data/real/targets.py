@@ -1,4 +1,4 @@
-"""Clean images from scans that are noisy themselves: averaged slices and pixels, and the noise that is left."""
+"""Clean images from noisy scans: averaged slices and pixels, and the remaining noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 def average_pixels(volume: Volume, factor: float) -> Volume:
     """Average slices onto a grid ``factor`` times as coarse, over the same field of view.
 
-    Pixels are weighted by a triangle that is two new pixels wide: little aliasing, and as sharp as the grid allows.
+    Pixels are weighted by a triangle with a width of two new pixels. This gives little aliasing and a sharp image.
     """
     if factor == 1:
         return volume
@@ -35,7 +35,7 @@ def average_pixels(volume: Volume, factor: float) -> Volume:
 
 
 def average_slices(volume: Volume, n_averaged: int) -> Volume:
-    """Make slices ``n_averaged`` times as thick; what is left over at the end is dropped."""
+    """Make slices ``n_averaged`` times as thick; left-over slices at the end are dropped."""
     width, height, depth = volume.values.shape
     n_slices = depth // n_averaged
     groups = volume.values[:, :, : n_slices * n_averaged].reshape(width, height, n_slices, n_averaged)
@@ -43,11 +43,11 @@ def average_slices(volume: Volume, n_averaged: int) -> Volume:
 
 
 def measure_ct_noise(thin: Volume, n_averaged: int) -> float:
-    """Deviation of the noise that is left when slices are averaged [HU].
+    """Standard deviation of the noise that remains after slices are averaged [HU].
 
-    The slices of a group are averaged in turn into two halves. Their difference holds the noise and hardly any anatomy;
-    its median absolute deviation in flat soft tissue is scaled to that of the mean of all. Neighbouring slices share
-    some noise where the scanner's slices overlap, which the difference does not show.
+    The slices of a group are averaged alternately into two halves. Their difference holds the noise and little anatomy.
+    Its median absolute deviation in flat soft tissue is scaled to that of the mean of all slices. Overlapping slices
+    share some noise, which the difference does not show.
 
     Args:
         thin: slices on the grid of the clean image, before they are averaged.
@@ -64,7 +64,7 @@ def measure_ct_noise(thin: Volume, n_averaged: int) -> float:
 
 
 def flat_soft_tissue(values: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Find the soft tissue of a CT where nothing but noise changes: muscle, liver, fat within."""
+    """Find the soft tissue of a CT in which only noise varies, such as muscle, liver and the fat between."""
     smooth = ndimage.gaussian_filter(values, (1.5, 1.5, 0.0))
     steepness = np.hypot(np.gradient(smooth, axis=0), np.gradient(smooth, axis=1))
     soft = (smooth > SOFT_TISSUE[0]) & (smooth < SOFT_TISSUE[1])
@@ -85,10 +85,10 @@ def smooth_and_sample(volume: Volume, fwhm: float, voxel: Sequence[float]) -> Vo
 
 
 def measure_pet_noise(volume: Volume, fwhm: float) -> float:
-    """Deviation of the noise that smoothing leaves, over the uptake, where the body's uptake is flat.
+    """Standard deviation of the noise that remains after smoothing, over the uptake, where the body's uptake is flat.
 
-    Slices of even and of odd number are smoothed apart. Half of what they differ by is the noise of their mean, and
-    some anatomy: the true noise is less.
+    Slices of even and of odd number are smoothed separately. Half of their difference is the noise of their mean, and
+    some anatomy, so the true noise is lower.
     """
     sides = np.linalg.norm(volume.affine[:3, :3], axis=0) * (1, 1, 2)
     n_pairs = volume.values.shape[2] // 2
@@ -101,7 +101,7 @@ def measure_pet_noise(volume: Volume, fwhm: float) -> float:
 
 
 def robust_deviation(values: NDArray[np.float32]) -> float:
-    """Deviation of a normal distribution with the values' median absolute deviation, which outliers hardly change."""
+    """Standard deviation of a normal distribution with the same median absolute deviation, robust against outliers."""
     return float(DEVIATION_PER_MAD * np.median(np.abs(values - np.median(values))))
 
 
@@ -111,7 +111,7 @@ def _smooth(values: NDArray[np.float32], fwhm: float, sides: NDArray[np.float64]
 
 
 def _coarser(*steps: float) -> NDArray[np.float64]:
-    """Where the voxels lie of which each covers so many old ones along each axis."""
+    """Affine from indices of voxels that cover ``steps`` old voxels along each axis to indices of old voxels."""
     coarser = np.diag([*steps, 1.0])
     coarser[:3, 3] = (np.array(steps) - 1) / 2
     return coarser

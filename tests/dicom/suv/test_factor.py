@@ -578,7 +578,7 @@ def test_plausible_suv_is_accepted(values):
 def test_activity_is_no_suv(activity_a_suv):
     for values in (sample(), torch.full((1, 16, 16), 1.0)):
         with pytest.raises(
-            RefusedInputError, match=r"bright voxels have 50 and more, as no body has in SUV: this PET is in"
+            RefusedInputError, match=r"bright voxels have 50 or more, which no body has in SUV: this PET is in"
         ):
             check_plausible_suv(values * activity_a_suv)
 
@@ -587,6 +587,6 @@ def test_activity_is_no_suv(activity_a_suv):
 def test_what_was_scaled_is_no_suv(highest):
     scaled = sample() * (highest / sample().max())
     with pytest.raises(
-        RefusedInputError, match=r"voxels has [0-9.]+, and every scan in SUV exceeds 1: this PET was scaled"
+        RefusedInputError, match=r"voxels has [0-9.]+, but every scan in SUV exceeds 1: this PET was scaled"
     ):
         check_plausible_suv(scaled)

@@ -153,7 +153,9 @@ def test_a_finished_run_is_not_done_again_elsewhere(scored, tmp_path):
 def test_a_result_of_another_budget_is_not_taken_for_this_one(scored, tmp_path):
     (run,) = chosen_runs(["tat"], [0])
     train.do(run, budget(tmp_path))
-    with pytest.raises(SystemExit, match=r"tat_0 holds a run with n_steps 300, not 600: go on with .* 0123456789"):
+    with pytest.raises(
+        SystemExit, match=r"tat_0 holds a run with n_steps 300, not 600: use the code of commit 0123456789"
+    ):
         train.do(run, replace(budget(tmp_path), n_steps=600))
 
 
@@ -179,7 +181,7 @@ def test_a_run_that_another_process_does_is_passed_over(scored, tmp_path, capsys
         assert is_ours
         train.do(run, budget(tmp_path))
         assert scored == []
-        assert "tat_0: another process is at it" in capsys.readouterr().out
+        assert "tat_0: left out, another process works on it" in capsys.readouterr().out
     train.do(run, budget(tmp_path))
     assert len(scored) == 3
 
@@ -207,7 +209,7 @@ def test_a_training_ends_with_the_script_however_that_ends(tmp_path):
 def test_steps_that_are_no_epochs_are_refused(capsys):
     with pytest.raises(SystemExit):
         train.main(["--steps", "150"])
-    assert "--steps 150 is no multiple of 100" in capsys.readouterr().err
+    assert "--steps is 150: pass a multiple of 100" in capsys.readouterr().err
 
 
 def test_time_of_training_is_that_of_the_last_logged_step(tmp_path):

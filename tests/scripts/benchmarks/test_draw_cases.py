@@ -100,6 +100,6 @@ def test_a_picture_says_which_slice_it_is_why_and_that_it_is_simulated(draw_case
 def test_a_restoration_by_other_weights_is_refused(draw_cases, scored):
     folder, arguments = scored
     write_record(folder / "out" / "mri_low", CaseRecord("mri_low", "MRI", Provenance("f" * 64, "0")))
-    with pytest.raises(SystemExit, match="mri_low is not of the weights that the table scores: restore it anew"):
+    with pytest.raises(SystemExit, match="mri_low was not made with the weights of the table: restore it again"):
         draw_cases.main(arguments)
     assert not (folder / "pictures").exists()

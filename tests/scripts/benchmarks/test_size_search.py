@@ -131,7 +131,7 @@ def test_data_that_are_not_prepared_are_named(search, two_sizes, calls, tmp_path
 def test_steps_that_are_no_epochs_are_refused(search, capsys):
     with pytest.raises(SystemExit):
         search.main(["--steps", "70"])
-    assert "--steps 70 is no multiple of 50" in capsys.readouterr().err
+    assert "--steps is 70: pass a multiple of 50" in capsys.readouterr().err
 
 
 def write_run(search: ModuleType, out: Path, size: object, gains: dict[str, float]) -> None:

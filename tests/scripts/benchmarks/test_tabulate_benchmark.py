@@ -123,7 +123,7 @@ def test_tables_of_other_weights_are_refused(tabulate, tmp_path, monkeypatch, st
     (tmp_path / "quality").mkdir()
     summary = {"weights_sha256": old if stale.startswith("quality") else new}
     (tmp_path / "quality" / "summary.json").write_text(json.dumps(summary))
-    with pytest.raises(SystemExit, match=f"{stale} is not of .*model.pt: make it anew"):
+    with pytest.raises(SystemExit, match=f"{stale} was not made with .*model.pt: make it again"):
         tabulate.main(["--eval", str(tmp_path), "--weights", str(weights)])
     assert page.read_text() == "<!-- phantom -->\n\n<!-- /phantom -->\n"
 

@@ -53,5 +53,5 @@ def test_a_grade_counts_each_kind_by_itself():
 def test_weights_that_take_neighbouring_slices_are_not_calibrated_on_single_ones(tmp_path):
     path = tmp_path / "model.pt"
     torch.save(TAT(in_channels=3, out_channels=1, dim=8, num_blocks=(1, 1, 1, 1)).state_dict(), path)
-    with pytest.raises(SystemExit, match="take 3 slices at once, and a benchmark case is one slice"):
+    with pytest.raises(SystemExit, match="take 3 slices together, but a benchmark case is one slice"):
         read_network(path)

@@ -39,7 +39,9 @@ def one(name, result, sentence="", **more):
 
 
 def test_objects_of_one_outcome_share_a_line(tables):
-    remedy = ": use other weights, or pass --any_resolution True to have it changed as it is"
+    remedy = (
+        ": use other weights, or pass --any_resolution True to restore it all the same, with possible loss of detail"
+    )
     found = [
         one("a/b/x.dcm", "refused", f"this MRI holds 50 % x ? of k-space{remedy}"),
         one("c/y.dcm", "refused", f"this MRI holds 100 % x 34 % of k-space{remedy}"),

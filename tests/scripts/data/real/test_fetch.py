@@ -66,7 +66,7 @@ def test_being_offline_is_told_in_a_sentence(scan, tmp_path, monkeypatch):
         raise URLError("no route")
 
     monkeypatch.setattr(fetch, "urlopen", fail)
-    with pytest.raises(SystemExit, match="go online, or pass the folder of the files as --scans"):
+    with pytest.raises(SystemExit, match="check the connection, or pass the folder of the files as --scans"):
         fetch.fetch_scan(scan, tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
