@@ -21,6 +21,8 @@ LABELS: Final = {
     "plain": "TAT, whole maps",
     "strips": "TAT, strips",
     "strips-bf16": "TAT, strips, bfloat16",
+    "brief": "TAT, strips, with a report",
+    "thorough": "TAT, strips, with a thorough report",
     "restormer": "MONAI Restormer",
 }
 HEAD: Final = (
@@ -34,6 +36,21 @@ HEAD: Final = (
     "Restormer's time, memory",
 )
 Row = Mapping[str, Any]
+
+
+def table_of_series(title: str, seconds: Mapping[str, Sequence[float]]) -> str:
+    """Time of whole runs.
+
+    Args:
+        title: of the first column.
+        seconds: median, shortest and longest by variant; the first one is what the others are compared with.
+    """
+    first, *_ = seconds
+    lines = [
+        [LABELS[name], f"{middle:.1f} ({least:.1f} to {most:.1f})", f"{middle / seconds[first][0]:.2f}"]
+        for name, (middle, least, most) in seconds.items()
+    ]
+    return markdown([title, "seconds (range)", "over the first row"], lines)
 
 
 def beside_restormer(row: Row, rows: Sequence[Row]) -> str:
@@ -123,9 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         save_figure(draw(rows, "full" if any(row["preset"] == "full" for row in rows) else "small"), options.picture)
     if (path := options.eval / "speed_series.json").exists():
         found = json.loads(path.read_text())
-        lines = [[LABELS[name], f"{seconds:.1f}"] for name, seconds in found["seconds"].items()]
         size = "x".join(map(str, found["shape"]))
-        sections["series"] = markdown([f"CT series of {size}, DICOM in and out", "seconds"], lines)
+        sections["series"] = table_of_series(f"CT series of {size}, DICOM in and out", found["seconds"])
     if not sections:
         sys.exit(f"{options.eval} holds no speed.json: run scripts.benchmarks.speed first")
     fill([options.document], sections)

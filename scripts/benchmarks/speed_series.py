@@ -26,7 +26,12 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "samples" / "ct_lung1_low.nii.gz"
 CONFIG = ROOT / "configs" / "inference.json"
 SHAPE = (512, 512, 20)
-VARIANTS = {"strips": [], "plain": ["--network_def#max_memory", "$None"]}
+VARIANTS = {
+    "strips": ["--report", "none"],
+    "plain": ["--report", "none", "--network_def#max_memory", "$None"],
+    "brief": ["--report", "brief"],
+    "thorough": ["--report", "thorough"],
+}
 
 
 def write_series(
@@ -57,27 +62,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3, help="runs of each evaluation (default: %(default)s)")
     parser.add_argument("--shape", type=int, nargs=3, default=SHAPE, help="rows, columns, slices (default: 512 512 20)")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="default: all")
     parser.add_argument("--out", type=Path, default=Path("eval/speed_series.json"), help="default: %(default)s")
     options = parser.parse_args(arguments)
     sample = np.asarray(nibabel.load(SAMPLE).dataobj)
     repeats = [-(-wanted // size) for wanted, size in zip(options.shape, sample.shape, strict=True)]
     volume = np.tile(sample, repeats)[tuple(map(slice, options.shape))].round().astype(np.int16)
-    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    seconds: dict[str, list[float]] = {variant: [] for variant in options.variants}
     with tempfile.TemporaryDirectory() as folder:
         series = Path(folder) / "series"
         series.mkdir()
         write_series(volume, series)
-        for index, (variant, changes) in enumerate(list(VARIANTS.items()) * options.repetitions):
+        for index, variant in enumerate(options.variants * options.repetitions):
             output = str(Path(folder) / f"restored_{index}")
             command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(CONFIG)]
             start = time.perf_counter()
             subprocess.run(
-                [*command, "--dataset_dir", str(series), "--output_dir", output, *changes],
+                [*command, "--dataset_dir", str(series), "--output_dir", output, *VARIANTS[variant]],
                 check=True,
                 capture_output=True,
             )
             seconds[variant].append(time.perf_counter() - start)
-    figures = {variant: median(runs) for variant, runs in seconds.items()}
+    figures = {variant: [median(runs), min(runs), max(runs)] for variant, runs in seconds.items()}
     print("CT series of {} x {} x {}, DICOM in and out:".format(*options.shape), figures)
     write_json(options.out, {"shape": list(options.shape), "seconds": figures})
 

@@ -43,13 +43,15 @@ def test_growth_is_time_a_pixel(speed):
 
 def test_document_and_picture_are_written(speed, tmp_path):
     (tmp_path / "speed.json").write_text(json.dumps({"rows": ROWS}))
-    (tmp_path / "speed_series.json").write_text(json.dumps({"shape": [8, 8, 2], "seconds": {"strips": 2.0}}))
+    seconds = {"strips": [2.0, 1.9, 2.2], "brief": [2.1, 2.0, 2.5]}
+    (tmp_path / "speed_series.json").write_text(json.dumps({"shape": [8, 8, 2], "seconds": seconds}))
     document = tmp_path / "page.md"
     marks = "".join(f"<!-- {name} -->\n\n<!-- /{name} -->\n" for name in ("speed", "growth", "series"))
     document.write_text(f"a\n{marks}b\n")
     places = ["--picture", str(tmp_path / "speed.png"), "--document", str(document)]
     speed.main(["--eval", str(tmp_path), *places])
-    assert "| TAT, strips | 2.0 |" in document.read_text()
+    assert "| TAT, strips | 2.0 (1.9 to 2.2) | 1.00 |" in document.read_text()
+    assert "| TAT, strips, with a report | 2.1 (2.0 to 2.5) | 1.05 |" in document.read_text()
     assert "256 x 256, 1" in document.read_text()
     np.testing.assert_array_equal(read_picture(tmp_path / "speed.png"), draw_figure(speed.draw(ROWS, "full")))
     with pytest.raises(SystemExit, match=r"holds no speed\.json"):
