@@ -102,10 +102,11 @@ train: data ## train the small network on data/ (6,000 steps; models/model.pt ha
 calibrate: data ## choose and grade the thresholds of the verdict for models/model.pt: models/calibration.json (2.5 minutes of one core)
 	$(BIN)/python -m scripts.quality.calibrate
 
-benchmark: $(READY) ## time and memory of inference on this CPU, into eval/speed.json (two hours)
+benchmark: data ## time and memory on this CPU, of inference and of training, into eval/speed*.json (two hours)
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed --presets small full --limit 300
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.speed_series
 	$(AS_USERS_RUN) $(BIN)/python -m scripts.benchmarks.busy
+	$(BIN)/python -m scripts.benchmarks.training_speed
 	$(BIN)/python -m scripts.benchmarks.draw_speed
 	$(BIN)/python -m scripts.benchmarks.check_strips
 
@@ -122,6 +123,7 @@ benchmark-quality: data ## score models/model.pt on the public test split, and w
 	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom
 	$(BIN)/tat restore eval/phantom/datalist.json eval/phantom/restored --overwrite
 	$(BIN)/python -m scripts.benchmarks.phantom --out eval/phantom --restored eval/phantom/restored --table eval/phantom.json
+	$(BIN)/python -m scripts.benchmarks.sharp_slices
 	$(BIN)/python -m scripts.benchmarks.tabulate_benchmark
 
 benchmark-real: data/real.json ## score models/model.pt on pairs made of real scans, by texture, level, grid and person (half an hour)

@@ -1,7 +1,7 @@
-"""Samples a second of training the small network on this computer's CPU, for several ways of using it and two builds.
+"""Samples a second of training the small network on this computer's CPU, for several ways to use its cores.
 
 All ways take turns within each repetition. A figure is the time of many steps less that of few, so that the start does
-not count. The other build is a work tree of the same repository:
+not count. Another build can take part, a work tree of the same repository:
 
     git worktree add ../base COMMIT
     python -m scripts.benchmarks.training_speed --base ../base
@@ -114,7 +114,7 @@ def run(way: Way, build: Path, data: Path, n_steps: int) -> tuple[float, float]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure each way; print the table and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="work tree of the other build")
+    parser.add_argument("--base", type=Path, help="work tree of another build, which the others are compared with")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of make data (default: data)")
     parser.add_argument("--samples", type=int, default=240, help="of a long run (default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=3, help="runs of each (default: %(default)s)")
@@ -123,7 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(processor())
     rates: dict[str, list[float]] = defaultdict(list)
     losses: dict[str, list[float]] = defaultdict(list)
-    for name, way in list(WAYS.items()) * options.repetitions:
+    ways = {name: way for name, way in WAYS.items() if options.base or not way.is_base}
+    for name, way in list(ways.items()) * options.repetitions:
         build = options.base.resolve() if way.is_base else ROOT
         n_steps = options.samples // way.n_samples
         few, _ = run(way, build, options.data, FEW)
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         {
             "way": name,
             "samples_per_second": [median(values), min(values), max(values)],
-            "ratio": median(values) / median(rates["base"]),
+            "ratio": median(values) / median(rates[next(iter(ways))]),
             "loss": fmean(losses[name]),
         }
         for name, values in rates.items()
