@@ -48,7 +48,8 @@ def check_affine(affine: NDArray[np.float64], shape: Sequence[int]) -> None:
     """
     axes = [axis for axis, size in enumerate(shape[:_N_AXES]) if size > 1]
     steps = affine[:_N_AXES, axes]
-    if not np.isfinite(affine).all() or np.linalg.matrix_rank(steps) < len(axes):
+    # Before numpy 2, a matrix without columns has no rank.
+    if not np.isfinite(affine).all() or (axes and np.linalg.matrix_rank(steps) < len(axes)):
         raise RefusedInputError(
             f"its affine {affine[:_N_AXES].tolist()} puts different voxels in one place: correct its header"
         )
