@@ -17,6 +17,7 @@ def test_two_processes_share_a_step_or_take_one_each():
         "two processes, a step shared": 6,
         "two processes, a step twice as large": 12,
         "bfloat16": 6,
+        "two processes, a step shared, bfloat16": 6,
     }
     command = Way(n_ranks=2, n_threads=1).command(Path("data"), Path("out"), 5)
     assert command[1:3] == ["-m", "torch.distributed.run"]
@@ -37,10 +38,10 @@ def test_the_start_does_not_count(tmp_path, monkeypatch):
 
     monkeypatch.setattr(training_speed.subprocess, "run", pretend)
     monkeypatch.setattr(training_speed.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(training_speed, "WAYS", {"base": Way(is_base=True), "this build": Way()})
+    chosen = ["--ways", "base", "this build"]
     found = {}
     monkeypatch.setattr(training_speed, "write_json", lambda _, content: found.update(content))
-    main(["--base", str(tmp_path / "base"), "--samples", str(6 * (FEW + 3)), "--repetitions", "1"])
+    main(["--base", str(tmp_path / "base"), "--samples", str(6 * (FEW + 3)), "--repetitions", "1", *chosen])
     base, this = found["rows"]
     assert base["samples_per_second"][0] == pytest.approx(5.0)
     assert this["samples_per_second"][0] == pytest.approx(10.0)
