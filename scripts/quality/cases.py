@@ -46,7 +46,7 @@ COUNT_WIDTHS: Final = (4.0, 8.0)  # mm
 # Shares of each axis; parts that the shipped weights refuse are left out.
 KEPT: Final = ((0.25, 0.25), (0.35, 0.35), (0.5, 0.5), (0.25, 0.5), (0.25, 1.0), (0.4, 1.0))
 KSPACE_NOISE: Final = {VALIDATE: (0.0, 0.02), TEST: (0.0, 0.015)}  # of the brightest pixel
-# Deviations that training draws from, see ``bundle.tat.transforms.scanner_noise``.
+# Deviations that training draws from, see ``bundle.tat.transforms.degradation.scanner_noise``.
 TRAINED_HU: Final = (2.0, 60.0)
 TRAINED_COUNT_LEVELS: Final = (0.03, 0.6)
 TRAINED_KEPT: Final = (0.2, 0.8)

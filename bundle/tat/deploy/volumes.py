@@ -18,8 +18,8 @@ from bundle.tat.engines.case_runner import Case
 from bundle.tat.quality.record import QUALITY_KEY
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
-from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
 from bundle.tat.transforms.load import SOURCES_KEY
+from bundle.tat.transforms.scale.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
 from bundle.tat.transforms.upsample import FINER_PLANE
 
 # Entries of an image's metadata that go with an array: a derived series and its record are made from them.

@@ -22,7 +22,7 @@ from bundle.tat.diagnosis.samples import TaskSamples, draw_samples, read_configs
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.mri_scale import MriScale
+from bundle.tat.transforms.scale.mri_scale import MriScale
 from bundle.tat.version import VERSION
 
 Files = str | Path | Sequence[str | Path]

@@ -15,7 +15,7 @@ from bundle.tat.data.datalist import read_datalist
 from bundle.tat.formats import case_name, is_volume
 from bundle.tat.modality import Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.mri_scale import MriScale, find_mri_factor, parse_mri_scale
+from bundle.tat.transforms.scale.mri_scale import MriScale, find_mri_factor, parse_mri_scale
 from bundle.tat.volume_files.nifti_forms import AFFINE_TOLERANCE
 from bundle.tat.volume_files.open import open_volume
 

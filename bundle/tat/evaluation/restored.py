@@ -19,7 +19,7 @@ from bundle.tat.evaluation.scoring import (
 )
 from bundle.tat.evaluation.table import case_rows, write_csv
 from bundle.tat.modality import EVALUATION_WINDOWS, Modality
-from bundle.tat.transforms.mri_scale import MriScale
+from bundle.tat.transforms.scale.mri_scale import MriScale
 
 GAUSSIAN: Final = "gaussian"
 METHODS: Final = (INPUT, GAUSSIAN, RESTORED)

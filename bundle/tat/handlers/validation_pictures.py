@@ -8,7 +8,7 @@ from ignite.engine import Engine, Events
 from torch import Tensor
 
 from bundle.tat.modality import EVALUATION_WINDOWS, INTENSITY_RANGES, Modality
-from bundle.tat.transforms.intensity import from_unit_range
+from bundle.tat.transforms.scale.intensity import from_unit_range
 
 
 class ValidationPictures:

@@ -19,7 +19,7 @@ from bundle.tat.dicom.suv.factor import suv_factor
 from bundle.tat.modality import INTENSITY_RANGES, Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.modality import modality_beside, resolve_modality
-from bundle.tat.transforms.pet_scale import NOT_SET
+from bundle.tat.transforms.scale.pet_scale import NOT_SET
 from bundle.tat.transforms.volume import check_shape
 from bundle.tat.volume_files.volume_file import check_real
 

@@ -21,7 +21,7 @@ from bundle.tat.info.describe import ScanDescription, VoxelCheck, describe
 from bundle.tat.preflight import check_ids
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT, shares_in_words
-from bundle.tat.transforms.pet_scale import NOT_SET
+from bundle.tat.transforms.scale.pet_scale import NOT_SET
 
 _COLUMNS: Final = ("scan", "files", "format", "modality", "matrix", "slices", "voxel [mm]", "axes", "unit", "type")
 _ONLY_HEADERS: Final = "Only headers were read. With --deep, the voxels are checked too."

@@ -15,7 +15,7 @@ from bundle.tat.formats import is_volume_file
 from bundle.tat.modality import Modality, parse_modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.naming_source import naming_source
-from bundle.tat.transforms.pet_scale import note_suv_factor
+from bundle.tat.transforms.scale.pet_scale import note_suv_factor
 
 SAY_MODALITY: Final = "pass --modality CT, --modality MRI or --modality PET"
 NAME_IN_LIST: Final = "name it in the list, as CT, MRI or PET"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bundle.tat.dicom.padding import PADDING
 from bundle.tat.modality import INTENSITY_RANGES, Modality
-from bundle.tat.transforms.sparse_voxels import SparseVoxels
+from bundle.tat.transforms.scale.sparse_voxels import SparseVoxels
 from bundle.tat.transforms.volume import can_be_changed, plain_tensor
 
 # Metadata entry: voxels that were set aside.

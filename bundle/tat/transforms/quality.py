@@ -31,8 +31,8 @@ from bundle.tat.quality.record import QUALITY_KEY, Quality, ShownSlice, ShownSli
 from bundle.tat.quality.verdict import DO_NOT_USE, judge
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
-from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
 from bundle.tat.transforms.kept_input import kept_slices, like_restored
+from bundle.tat.transforms.scale.intensity import N_OUTSIDE_RANGE, NETWORK_SCALE
 from bundle.tat.transforms.volume import plain_tensor
 
 ReportLevel = Literal["none", "brief", "thorough"]

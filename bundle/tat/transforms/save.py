@@ -29,8 +29,8 @@ from bundle.tat.provenance import Provenance
 from bundle.tat.quality.record import QUALITY_KEY, Quality, write_shown
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
-from bundle.tat.transforms.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.load import FORMS_KEY, SOURCES_KEY
+from bundle.tat.transforms.scale.intensity import N_OUTSIDE_RANGE
 from bundle.tat.transforms.upsample import FinerPlane
 from bundle.tat.version import VERSION
 from bundle.tat.volume_files.nifti import write_nifti

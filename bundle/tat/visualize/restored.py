@@ -13,7 +13,7 @@ from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.modality import ResolveModalityd
-from bundle.tat.transforms.mri_scale import MriScale
+from bundle.tat.transforms.scale.mri_scale import MriScale
 from bundle.tat.transforms.volume import EnsureScalarVolumed
 from bundle.tat.visualize.saving import save_figure
 from bundle.tat.visualize.slices import draw_case, draw_scan

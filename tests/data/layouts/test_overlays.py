@@ -14,8 +14,8 @@ from monai.transforms import Compose
 
 from bundle.tat.data.layouts.ixi import CENTRAL_SLICES
 from bundle.tat.networks import TAT
-from bundle.tat.transforms.degrade import SimulateDegradationd
-from bundle.tat.transforms.intensity import ScaleByModalityd
+from bundle.tat.transforms.degradation.degrade import SimulateDegradationd
+from bundle.tat.transforms.scale.intensity import ScaleByModalityd
 from tests.configs.conftest import CONFIGS, ROOT, content, run_config
 from tests.configs.test_train import TINY, assert_cache_is_left_alone, two_steps
 from tests.scans import blobs, oblique_affine, write_dicom_series, write_nifti

@@ -1,4 +1,4 @@
-"""Clean scans alone: the degraded partner is simulated, see ``bundle.tat.transforms.degrade``."""
+"""Clean scans alone: the degraded partner is simulated, see ``bundle.tat.transforms.degradation.degrade``."""
 
 from bundle.tat.data.datalist import Item, find_scan_paths
 from bundle.tat.data.layouts.paired_folders import task_folders

@@ -11,7 +11,7 @@ from bundle.tat.modality import MRI_FOREGROUND_INTENSITY, MRI_FOREGROUND_PERCENT
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
 from bundle.tat.transforms import MeasureMriScaled, ScaleByModalityd, SimulateDegradationd
-from bundle.tat.transforms.mri_scale import (
+from bundle.tat.transforms.scale.mri_scale import (
     HIGHEST,
     LOWEST,
     MRI_FACTOR_KEY,

@@ -6,7 +6,7 @@ from monai.data import MetaTensor
 
 from bundle.tat.data.sidecar import Sidecar
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.pet_scale import note_suv_factor, resolve_pet_scale
+from bundle.tat.transforms.scale.pet_scale import note_suv_factor, resolve_pet_scale
 
 
 def image(**fields):

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from bundle.tat.modality import INTENSITY_RANGES, IntensityRange, Modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.transforms.mri_scale import MRI_FACTOR_KEY, MriScale, find_mri_factor, parse_mri_scale
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.padding import N_PADDING
-from bundle.tat.transforms.pet_scale import resolve_pet_scale
 from bundle.tat.transforms.plausibility import check_plausible_hu, check_plausible_suv
-from bundle.tat.transforms.sparse_voxels import SparseVoxels
+from bundle.tat.transforms.scale.mri_scale import MRI_FACTOR_KEY, MriScale, find_mri_factor, parse_mri_scale
+from bundle.tat.transforms.scale.pet_scale import resolve_pet_scale
+from bundle.tat.transforms.scale.sparse_voxels import SparseVoxels
 from bundle.tat.transforms.volume import can_be_changed, memory_order, plain_tensor
 
 logger = logging.getLogger(__name__)

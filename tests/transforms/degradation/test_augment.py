@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 
 from bundle.tat.simulation import mri
 from bundle.tat.simulation.mri import reduce_resolution
-from bundle.tat.transforms.augment import RandKSpaceTruncationd, RandNoiseLeveld, apply_contrast_curve, draw_coverage
+from bundle.tat.transforms.degradation.augment import (
+    RandKSpaceTruncationd,
+    RandNoiseLeveld,
+    apply_contrast_curve,
+    draw_coverage,
+)
 from tests.scans import blobs
 
 AMOUNTS = {"CT": (0.2, 1.6), "PET": (0.5, 1.0)}

@@ -10,7 +10,7 @@ pytest.importorskip("astra")
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.simulation import mri
-from bundle.tat.transforms.degrade import (
+from bundle.tat.transforms.degradation.degrade import (
     LabelAsImaged,
     RandSimulateDegradationd,
     SimulateDegradationd,

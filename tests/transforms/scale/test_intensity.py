@@ -9,8 +9,8 @@ from monai.data import MetaTensor
 
 from bundle.tat.modality import INTENSITY_RANGES, MRI_FOREGROUND_INTENSITY, Modality
 from bundle.tat.transforms import volume
-from bundle.tat.transforms.intensity import ScaleByModalityd, from_unit_range, to_unit_range
-from bundle.tat.transforms.mri_scale import mri_scale_factor
+from bundle.tat.transforms.scale.intensity import ScaleByModalityd, from_unit_range, to_unit_range
+from bundle.tat.transforms.scale.mri_scale import mri_scale_factor
 from tests.helper import assert_round_trip
 from tests.scans import blobs, oblique_affine
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundle.tat.transforms.sparse_voxels import SparseVoxels
+from bundle.tat.transforms.scale.sparse_voxels import SparseVoxels
 from bundle.tat.transforms.volume import slowest_axis
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 7))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.tat.transforms.scanner_noise import RandScannerNoised
+from bundle.tat.transforms.degradation.scanner_noise import RandScannerNoised
 
 
 def draw(modality, clean, seed, **options):

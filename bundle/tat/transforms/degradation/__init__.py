@@ -1,0 +1,1 @@
+"""Degradation of clean patches in training, anew at each step."""
