@@ -20,6 +20,8 @@ from tests.configs.conftest import CONFIGS, run_config
 from tests.configs.test_train import TINY, overrides, pairs  # noqa: F401 - the fixture
 
 N_EPOCHS = 4
+MUON = {"optimizer#_target_": "bundle.tat.engines.MuonWithAdamW"}
+NEEDS_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="PyTorch before 2.9 has no Muon")
 
 
 def digest(path) -> str:
@@ -32,10 +34,11 @@ def train(pairs, folder, **more):  # noqa: F811
     return run_config("train.json", workflow_type="train", **changes)
 
 
-def test_training_killed_by_the_system_resumes_to_the_bit(foreign_directory, pairs):  # noqa: F811
-    whole = train(pairs, foreign_directory / "whole").parser.get_parsed_content("network")
+@pytest.mark.parametrize("more", [{}, pytest.param(MUON, marks=NEEDS_MUON)], ids=["AdamW", "Muon"])
+def test_training_killed_by_the_system_resumes_to_the_bit(foreign_directory, pairs, more):  # noqa: F811
+    whole = train(pairs, foreign_directory / "whole", **more).parser.get_parsed_content("network")
 
-    changes = overrides(pairs, foreign_directory / "killed", network_def=TINY, epochs=N_EPOCHS)
+    changes = overrides(pairs, foreign_directory / "killed", network_def=TINY, epochs=N_EPOCHS, **more)
     program = (
         "from monai.bundle import run\n"
         f"run(config_file={str(CONFIGS / 'train.json')!r}, logging_file=False, **{changes!r})\n"
@@ -50,7 +53,7 @@ def test_training_killed_by_the_system_resumes_to_the_bit(foreign_directory, pai
     epoch = torch.load(checkpoint, weights_only=True)["epoch"]
     assert 1 <= epoch < N_EPOCHS, "the process was not killed in the middle of training"
 
-    resumed = train(pairs, foreign_directory / "killed").parser.get_parsed_content("network")
+    resumed = train(pairs, foreign_directory / "killed", **more).parser.get_parsed_content("network")
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
     assert digest(foreign_directory / "whole/weights/model.pt") == digest(foreign_directory / "killed/weights/model.pt")
@@ -83,6 +86,7 @@ def test_a_finished_training_does_not_start_anew_and_says_so(foreign_directory, 
         ({"tasks": ["PET", "CT"]}, "tasks None, not ['CT', 'PET']"),
         ({"seed": 7, "mri_scale": "percentile"}, "mri_scale fixed, not percentile; seed 0, not 7"),
         ({"flip_prob": 0.5}, "flip_prob 0.0, not 0.5"),
+        pytest.param(MUON, "optimizer AdamW, not MuonWithAdamW", marks=NEEDS_MUON),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(foreign_directory, pairs, change, message):  # noqa: F811

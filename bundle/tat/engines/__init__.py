@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bundle.tat.engines.distributed import join_ranks as join_ranks
     from bundle.tat.engines.distributed import leave_ranks as leave_ranks
     from bundle.tat.engines.distributed import synchronised as synchronised
+    from bundle.tat.engines.muon import MuonWithAdamW as MuonWithAdamW
     from bundle.tat.engines.restoration import RestorationEvaluator as RestorationEvaluator
     from bundle.tat.engines.trainer import RestorationTrainer as RestorationTrainer
 else:

@@ -111,13 +111,16 @@ RUNS: Final = (
     *(Run(arm) for arm in SAME_PATCHES),
 )
 # Run only if named: other networks, and the authors' initialisation of the kernels.
-MORE_RUNS: Final = tuple(
-    Run(Arm(name=name, words=words, overlay=f"ablations/{name}"))
-    for name, words in (
-        ("basic_unet", "MONAI's BasicUNet"),
-        ("swin_unetr", "MONAI's SwinUNETR"),
-        ("reference_start", "TAT, its kernels started as the authors' do"),
-    )
+MORE_RUNS: Final = (
+    Run(Arm(name="muon", words="TAT, its matrices updated by Muon", overlay="muon")),
+    *(
+        Run(Arm(name=name, words=words, overlay=f"ablations/{name}"))
+        for name, words in (
+            ("basic_unet", "MONAI's BasicUNet"),
+            ("swin_unetr", "MONAI's SwinUNETR"),
+            ("reference_start", "TAT, its kernels started as the authors' do"),
+        )
+    ),
 )
 ARMS: Final = {run.arm.name: run.arm for run in (*RUNS, *MORE_RUNS)}
 
