@@ -1,4 +1,4 @@
-"""Is a verdict right on CT that is sharper than training? Slices of another package, as they are and with known noise.
+"""Is a verdict right on CT that is sharper than training? Slices of another package, with known noise.
 
 The truth is the slice without its own noise, so that errors at its edges are exact. A table goes into the page.
 """
