@@ -110,9 +110,19 @@ RUNS: Final = (
     *(Run(NARROW, seed) for seed in range(3)),
     *(Run(arm) for arm in SAME_PATCHES),
 )
-# Run only if named: other networks, and the authors' initialisation of the kernels.
+# Run only if named: another optimiser, other networks, and the authors' initialisation of the kernels.
 MORE_RUNS: Final = (
     Run(Arm(name="muon", words="TAT, its matrices updated by Muon", overlay="muon")),
+    Run(
+        Arm(
+            name="continue_muon",
+            words="given weights, trained on, matrices updated by Muon",
+            overlay="muon",
+            options=CONTINUED,
+            start="weights",
+            reference="continue_tat",
+        )
+    ),
     *(
         Run(Arm(name=name, words=words, overlay=f"ablations/{name}"))
         for name, words in (
