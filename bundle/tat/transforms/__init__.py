@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.degradation.degrade import RandSimulateDegradationd as RandSimulateDegradationd
     from bundle.tat.transforms.degradation.degrade import SimulateDegradationd as SimulateDegradationd
     from bundle.tat.transforms.degradation.scanner_noise import RandScannerNoised as RandScannerNoised
+    from bundle.tat.transforms.degradation.sharpness import RandSharpnessd as RandSharpnessd
     from bundle.tat.transforms.in_distribution import CheckInDistributiond as CheckInDistributiond
     from bundle.tat.transforms.kept_input import KeepInputd as KeepInputd
     from bundle.tat.transforms.load import LoadScand as LoadScand

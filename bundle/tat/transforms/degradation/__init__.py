@@ -11,5 +11,6 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.degradation.degrade import RandSimulateDegradationd as RandSimulateDegradationd
     from bundle.tat.transforms.degradation.degrade import SimulateDegradationd as SimulateDegradationd
     from bundle.tat.transforms.degradation.scanner_noise import RandScannerNoised as RandScannerNoised
+    from bundle.tat.transforms.degradation.sharpness import RandSharpnessd as RandSharpnessd
 else:
     __getattr__, __dir__, __all__ = export_lazily(__name__)
