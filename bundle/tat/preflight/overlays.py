@@ -17,6 +17,7 @@ CHANGES_OF_TAT: Final = frozenset(
 LABEL: Final = "monai_label.json"
 # Training on prepared pairs and real scans: a list of scans and a recipe in one.
 SCANNERS: Final = "scanners.json"
+SHARP: Final = "sharp.json"
 LISTS: Final = LAYOUTS | {LABEL, SCANNERS}
 SCORING: Final = frozenset({"evaluate.json", "multi_gpu_evaluate.json"})
 
@@ -40,10 +41,12 @@ _APART: Final = (
 _BEFORE: Final = (
     _Rule(frozenset({"small.json"}), OTHER_NETWORKS | CHANGES_OF_TAT, "replaces the network of"),
     _Rule(frozenset({"small.json"}), frozenset({LABEL}), "replaces the schedule of"),
+    _Rule(frozenset({SCANNERS}), frozenset({SHARP}), "replaces intervals of"),
 )
 # An overlay of the first set does nothing without one of the second.
 _WITH: Final = (
     _Rule(frozenset({"multi_gpu_evaluate.json"}), frozenset({"evaluate.json"}), "only adds several processes to"),
+    _Rule(frozenset({SHARP}), frozenset({SCANNERS}), "only widens what is drawn by"),
 )
 
 
