@@ -82,6 +82,9 @@ _LAYOUT: Final = Option(
 _MEASURED: Final = Option("measured", "", "the scans are measured: leave out the note that they are simulated")
 _MODALITY: Final = Option("modality", "CT|MRI|PET", "modality of scans whose files do not name it (DICOM does)")
 _MRI_SCALES: Final = "how MRI is scaled: by a percentile to the training scale, or not at all, on [0, 4095]"
+_PET_PLANES = Option(
+    "pet_planes", "True|False", "restore PET in its three planes and average, in three times the time (default: True)"
+)
 _MRI_SCALE: Final = Option(
     "mri_scale",
     "percentile|fixed",
@@ -118,6 +121,7 @@ VERBS: Final = MappingProxyType(
                 Option(
                     "slice_axis", "0|1|2|-1", "array axis that the slices are stacked along (default: -1, the last)"
                 ),
+                _PET_PLANES,
                 Option("workers", "N", _WORKERS),
                 Option(
                     "slice_batch_size", "N", "slices that a GPU restores at once (default: 4); 1 needs least memory"
@@ -198,6 +202,7 @@ VERBS: Final = MappingProxyType(
                 Option("baselines", "NAMES", "filters to compare with, such as gaussian,bilateral (default: gaussian)"),
                 Option("compare_to", "FILE", "slices.csv of an earlier evaluation"),
                 _MRI_SCALE,
+                _PET_PLANES,
                 _SECTION,
                 _DEVICE,
                 _VERBOSE,

@@ -14,6 +14,7 @@ def test_settings_come_back_from_a_record_as_they_were():
         "pet_scale": 1.0,
         "mri_upsample": None,
         "slice_axis": 0,
+        "pet_planes": True,
         "any_resolution": True,
         "strength": 1.0,
         "data_consistency": 0.0,

@@ -47,15 +47,23 @@ def test_a_table_comes_back_to_the_bit(tmp_path):
     assert table.rows == rows
     assert table.record == RECORD
     header = (tmp_path / "new" / "slices.csv").read_text().splitlines()[0]
-    assert header.endswith("unit,protocol,data_range,weights_sha256,bundle_version,datalist,section,mri_scale")
+    assert header.endswith(
+        "unit,protocol,data_range,weights_sha256,bundle_version,datalist,section,mri_scale,pet_planes"
+    )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["slices.csv"]
 
 
-def test_a_table_of_the_first_version_took_mri_as_it_was(tmp_path):
-    columns = RECORD.columns()
-    del columns["mri_scale"]
+def test_a_table_of_the_first_version_took_mri_as_it_was_and_slices_in_one_plane(tmp_path):
+    columns = replace(RECORD, pet_planes=True).columns()
+    del columns["mri_scale"], columns["pet_planes"]
     write_csv(tmp_path / "slices.csv", [asdict(ROW) | columns])
-    assert read_slices(tmp_path / "slices.csv").record.mri_scale == "fixed"
+    record = read_slices(tmp_path / "slices.csv").record
+    assert (record.mri_scale, record.pet_planes) == ("fixed", False)
+
+
+def test_a_table_says_whether_pet_was_restored_in_three_planes(tmp_path):
+    write_csv(tmp_path / "slices.csv", [asdict(ROW) | replace(RECORD, pet_planes=True).columns()])
+    assert read_slices(tmp_path / "slices.csv").record.pet_planes
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ def result_settings(
     pet_scale: float = 1.0,
     mri_upsample: float | str | None = None,
     slice_axis: int = -1,
+    pet_planes: bool = True,
     any_resolution: bool = False,
     strength: float = 1.0,
     data_consistency: float = 0.0,
@@ -32,6 +33,7 @@ def result_settings(
         pet_scale: factor from the unit of the file to SUV.
         mri_upsample: factor of the finer grid of MRI, or the side of its pixels.
         slice_axis: array axis of the slices, counted from either end.
+        pet_planes: whether PET is restored in three planes.
         any_resolution: whether MRI of a resolution that the network was not trained on is restored.
         strength: weight of the restored image, 0 to 1; the rest is the scan.
         data_consistency: weight of the k-space that an MRI kept, 0 to 1.
@@ -54,6 +56,7 @@ def result_settings(
         "pet_scale": float(pet_scale),
         "mri_upsample": mri_upsample,
         "slice_axis": slice_axis % _N_AXES,
+        "pet_planes": pet_planes,
         "any_resolution": any_resolution,
         "strength": float(strength),
         "data_consistency": float(data_consistency),

@@ -15,6 +15,7 @@ from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.dicom.padding import PADDING
 from bundle.tat.dicom.reader import ASSUMPTIONS, SOURCE_FILES, SOURCE_FRAMES
 from bundle.tat.engines.case_runner import Case
+from bundle.tat.inferers.planes import IN_PLANES
 from bundle.tat.quality.record import QUALITY_KEY
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.in_distribution import KSPACE_KEPT
@@ -35,6 +36,7 @@ CARRIED: Final = (
     NETWORK_SCALE,
     KSPACE_KEPT,
     FINER_PLANE,
+    IN_PLANES,
 )
 # Entries of a case's data that go with the array, and the entry for its row of the table.
 ENTRIES: Final = (CASE_KEY, SOURCE_KEY, SOURCES_KEY, QUALITY_KEY, "modality")

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 # Metadata entry with what was assumed, as JSON.
 ASSUMPTIONS: Final = "assumptions"
+# Metadata entry of DICOM: whether all slices have one distance.
+EVENLY_SPACED: Final = "evenly_spaced"
 # Metadata entry with the files of the slices, first slice first: JSON, since batches of MONAI keep text as it is.
 SOURCE_FILES: Final = "source_files"
 # Metadata entry with the frames that the slices are of their files, from 0; empty for classic images. JSON too.
@@ -114,6 +116,7 @@ class SeriesVolume(NamedTuple):
         sources: data set of each slice or of each Enhanced object, as ``write_series`` takes it.
         padding: ranges of declared padding, lowest and highest value each, in the unit of the values.
         assumptions: what was assumed where the header does not say, a sentence each.
+        evenly_spaced: whether all slices have one distance.
     """
 
     values: NDArray[np.float32]
@@ -124,6 +127,7 @@ class SeriesVolume(NamedTuple):
     sources: tuple[Source, ...]
     padding: tuple[tuple[float, float], ...]
     assumptions: tuple[str, ...] = ()
+    evenly_spaced: bool = True
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -139,6 +143,7 @@ class SeriesVolume(NamedTuple):
             "modality": self.modality,
             PADDING: json.dumps(self.padding),
             ASSUMPTIONS: json.dumps(self.assumptions),
+            EVENLY_SPACED: self.evenly_spaced,
             ACQUIRED_SHARES: json.dumps(acquired_shares(first)),
             SOURCE_FILES: json.dumps([str(file) for file in self.files]),
             SOURCE_FRAMES: json.dumps(self.frames),
@@ -169,7 +174,8 @@ def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
     # Filled slice by slice: all files at once would need half as much memory again, or more.
     stack = np.empty((len(headers), headers[0].rows, headers[0].columns), dtype=np.float32)
     found = _Found([series.assumption] if series.assumption else [])
-    if not is_even(headers):
+    evenly_spaced = is_even(headers)
+    if not evenly_spaced:
         found.assumptions.append(_UNEVEN)
     read = _read_images if headers[0].frame is None else _read_frames
     sources = tuple(read(headers, stack, found))
@@ -184,6 +190,7 @@ def read_series(series: Series, *, allow_uneven: bool = False) -> SeriesVolume:
         sources=sources,
         padding=tuple(sorted(found.padding)),
         assumptions=tuple(found.assumptions),
+        evenly_spaced=evenly_spaced,
     )
 
 

@@ -22,6 +22,7 @@ from bundle.tat.cases.refusals import explain_failure
 from bundle.tat.cases.table import CaseRow
 from bundle.tat.data.datalist import CASE_KEY, SERIES_KEY, series_of
 from bundle.tat.data.sidecar import SIDECAR_KEY, sidecar_of
+from bundle.tat.inferers.planes import is_in_planes
 from bundle.tat.inferers.representation import recorded_representations
 from bundle.tat.inferers.self_agreement import disagreement_of_slices
 from bundle.tat.inferers.slices import RestorationSliceInferer
@@ -136,15 +137,17 @@ class CaseRunner:
             return case
         image = case.data[CommonKeys.IMAGE]
         restored = image.as_tensor()
+        in_planes = is_in_planes(image)
         seen = restored.clone() if self.thorough else restored
         found: dict[str, Any] = {}
         with eval_mode(self.network):
             with recorded_representations(self.network) as vectors:
-                self.inferer.restore_in_place(restored[None], self._restore_slices)
+                self.inferer.restore_in_place(restored[None], self._restore_slices, in_planes=in_planes)
             if vectors:
                 found[REPRESENTATION_KEY] = np.concatenate(vectors)
             if self.thorough:
-                found[DISAGREEMENT_KEY] = disagreement_of_slices(seen, restored, self.inferer, self._restore_slices)
+                known = None if in_planes else restored
+                found[DISAGREEMENT_KEY] = disagreement_of_slices(seen, known, self.inferer, self._restore_slices)
         return Case(case.row, {**case.data, **found, CommonKeys.PRED: MetaTensor(restored).copy_meta_from(image)})
 
     def finish(self, case: Case) -> Case:

@@ -26,6 +26,7 @@ from bundle.tat.cases.table import CaseRow, check_failures, format_table
 from bundle.tat.data.datalist import CASE_KEY, IMAGE_KEY, Item, name_cases, series_of
 from bundle.tat.dicom.study import Skipped
 from bundle.tat.engines.case_runner import Case, CaseRunner, failed_row
+from bundle.tat.inferers.planes import is_in_planes, n_slices_to_restore
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,9 @@ class RestorationEvaluator(SupervisedEvaluator):
         """Restore a case that was read, in the units and on the grid of its scan."""
         if case.data is None:
             return case
-        self._progress.restore(index, case.data[CommonKeys.IMAGE].shape[self.runner.inferer.slice_axis + 1])
+        image = case.data[CommonKeys.IMAGE]
+        n_slices = n_slices_to_restore(image, self.runner.inferer.slice_axis, in_planes=is_in_planes(image))
+        self._progress.restore(index, n_slices)
         self._show(case, restored := self.runner.infer(case))
         self._progress.save(index)
         self.fire_event(IterationEvents.FORWARD_COMPLETED)

@@ -63,6 +63,7 @@ class EvaluationReport:
         compare_to: ``slices.csv`` of another run on the same cases, to test against; ``None`` for none.
         seed: of the bootstrap.
         mri_scale: how MRI was brought to the scale of training; it is written into the files.
+        pet_planes: whether PET was restored in its three planes, where its voxels suit; written into the files.
 
     Shape:
         decollated engine output: dictionaries with ``image``, ``label`` and ``pred`` ``(1, W, H[, D])``. They are in
@@ -82,6 +83,7 @@ class EvaluationReport:
         compare_to: str | None = None,
         seed: int = 0,
         mri_scale: str = "fixed",
+        pet_planes: bool = False,
     ) -> None:
         self.output_dir = resolve_path(output_dir)
         self.ckpt_path = Path(ckpt_path).expanduser()
@@ -96,6 +98,7 @@ class EvaluationReport:
         self.compare_to = Path(compare_to).expanduser() if compare_to else None
         self.seed = seed
         self.mri_scale = mri_scale
+        self.pet_planes = pet_planes
         self._results: dict[str, list[MethodResult]] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -120,6 +123,7 @@ class EvaluationReport:
             datalist=self.datalist_name,
             section=self.section,
             mri_scale=self.mri_scale,
+            pet_planes=self.pet_planes,
         )
         self._other: SliceTable | None = None
         if self.compare_to:

@@ -28,6 +28,7 @@ class EvaluationRecord:
         datalist: name of the datalist, without its folder.
         section: section of the datalist.
         mri_scale: how MRI was brought to the scale of training, on which it is scored.
+        pet_planes: whether PET was restored in its three planes, where its voxels suit.
     """
 
     protocol: str
@@ -36,6 +37,7 @@ class EvaluationRecord:
     datalist: str
     section: str
     mri_scale: str = "fixed"
+    pet_planes: bool = False
 
     def columns(self) -> dict[str, str | None]:
         """The record as columns of a table, by their names."""
@@ -46,6 +48,7 @@ class EvaluationRecord:
             "datalist": self.datalist,
             "section": self.section,
             "mri_scale": self.mri_scale,
+            "pet_planes": str(self.pet_planes),
         }
 
     @classmethod
@@ -60,8 +63,9 @@ class EvaluationRecord:
         """
         made = Provenance(row["weights_sha256"], row["bundle_version"])
         said = {name: row[name] for name in ("protocol", "data_range", "datalist", "section")}
-        # Tables of 0.1.0 lack this column: their MRI was not scaled.
-        return cls(provenance=made, **said, mri_scale=row.get("mri_scale", "fixed"))
+        # Tables of 0.1.0 lack these columns: their MRI was not scaled, and slices were restored in one plane.
+        planes = row.get("pet_planes") == "True"
+        return cls(provenance=made, **said, mri_scale=row.get("mri_scale", "fixed"), pet_planes=planes)
 
 
 @dataclass(frozen=True, kw_only=True)

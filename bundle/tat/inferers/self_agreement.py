@@ -16,20 +16,21 @@ N_TURNS = 4
 
 @torch.inference_mode()
 def disagreement_of_slices(
-    image: Tensor, restored: Tensor, inferer: RestorationSliceInferer, network: Callable[[Tensor], Tensor]
+    image: Tensor, restored: Tensor | None, inferer: RestorationSliceInferer, network: Callable[[Tensor], Tensor]
 ) -> dict[int, NDArray[np.float32]]:
     """Standard deviation over the eight flips and rotations of each slice.
 
     Args:
         image: volume on the network's scale ``(1, W, H, D)``; the sides of its slices must suit the network.
-        restored: the network's result, of the same shape and scale.
+        restored: the network's result, of the same shape and scale; ``None`` where it is not known slice by slice.
         inferer: gives the axis that the slices are stacked along, and runs the network.
         network: restores a slice with its neighbours, ``(B, 1 + 2 context, H, W)``.
 
     Returns:
         Index of a slice -> map ``(H, W)`` on the network's scale.
     """
-    slices, known = (volume.movedim(inferer.slice_axis + 1, 0) for volume in (image, restored))
+    slices = image.movedim(inferer.slice_axis + 1, 0)
+    known = None if restored is None else restored.movedim(inferer.slice_axis + 1, 0)
     neighbours = Neighbours(slices, inferer.context)
 
     def restore(batch: Tensor) -> Tensor:
@@ -37,16 +38,18 @@ def disagreement_of_slices(
 
     found = {}
     for index in range(len(slices)):
-        results = [known[index, 0].cpu()]
         # A constant slice comes back as it was, however it lies.
-        if slices[index].amax() > slices[index].amin():
-            with_neighbours = neighbours.gather(torch.tensor([index], device=slices.device))
-            results += [
-                _restored_turned(with_neighbours, n_turns, is_flipped, restore)
-                for is_flipped in (False, True)
-                for n_turns in range(N_TURNS)
-                if is_flipped or n_turns
-            ]
+        if slices[index].amax() == slices[index].amin():
+            found[index] = np.zeros(slices.shape[-2:], dtype=np.float32)
+            continue
+        with_neighbours = neighbours.gather(torch.tensor([index], device=slices.device))
+        results = [] if known is None else [known[index, 0].cpu()]
+        results += [
+            _restored_turned(with_neighbours, n_turns, is_flipped, restore)
+            for is_flipped in (False, True)
+            for n_turns in range(N_TURNS)
+            if known is None or is_flipped or n_turns
+        ]
         spread: NDArray[np.float32] = torch.stack(results).std(dim=0, correction=0).numpy()
         found[index] = spread
     return found

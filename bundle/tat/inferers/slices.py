@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -13,6 +14,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
+from bundle.tat.inferers.planes import average_planes, is_in_planes, n_slices_to_restore
 from bundle.tat.inferers.precision import AutocastInferer
 from bundle.tat.refusal import RefusedInputError
 
@@ -34,6 +36,8 @@ class RestorationSliceInferer(Inferer):
 
     On a CPU, several workers restore one slice each, with one thread per worker. Whole slices do not wait for each
     other, as the threads of one operation do. So other programs on the same CPU slow the restoration little.
+
+    A volume whose metadata ask for it is restored in its three planes, see ``average_planes``.
 
     Args:
         slice_axis: array axis that the slices are stacked along: 0, 1 or 2, or counted from the end: -1, -2, -3.
@@ -94,20 +98,23 @@ class RestorationSliceInferer(Inferer):
             torch.OutOfMemoryError: not even one slice fits on the device.
         """
         restored = (inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs).clone()
-        self.restore_in_place(restored, network, *args, **kwargs)
+        self.restore_in_place(restored, network, *args, in_planes=is_in_planes(inputs), **kwargs)
         if isinstance(inputs, MetaTensor):
             restored = MetaTensor(restored)
             restored.copy_meta_from(inputs)
         return restored
 
     @torch.inference_mode()
-    def restore_in_place(self, volumes: Tensor, network: Network, *args: Any, **kwargs: Any) -> None:
+    def restore_in_place(
+        self, volumes: Tensor, network: Network, *args: Any, in_planes: bool = False, **kwargs: Any
+    ) -> None:
         """Restore every slice of each volume, in the memory of the volumes themselves.
 
         Args:
             volumes: ``(B, 1, W, H, D)`` without metadata; they become the restored volumes.
             network: as for ``__call__``.
             *args: further arguments of the network.
+            in_planes: restore along all three axes and average, instead of along ``slice_axis`` only.
             **kwargs: further keyword arguments of the network.
 
         Raises:
@@ -117,15 +124,24 @@ class RestorationSliceInferer(Inferer):
         def restore(slices: Tensor) -> Tensor:
             return self.on_slices(slices, network, *args, **kwargs)
 
+        n_slices = len(volumes) * n_slices_to_restore(volumes, self.slice_axis, in_planes=in_planes)
+        with self._open_bar(n_slices) as bar:
+            along = partial(self._restore_along, restore=restore, bar=bar)
+            if in_planes:
+                average_planes(volumes, self.slice_axis, along)
+            else:
+                along(volumes, self.slice_axis)
+
+    def _restore_along(self, volumes: Tensor, axis: int, *, restore: Callable[[Tensor], Tensor], bar: tqdm) -> None:
+        """Restore the slices that are stacked along an axis, in the memory of the volumes."""
         n_workers = self.workers or torch.get_num_threads()
-        with self._open_bar(volumes.shape[0] * volumes.shape[self.slice_axis + 2]) as bar:
-            for volume in volumes:
-                # (slices, 1, height, width), sharing the volume's memory.
-                neighbours = Neighbours(volume.movedim(self.slice_axis + 1, 0), self.context)
-                if volumes.device.type == "cpu" and n_workers > 1:
-                    restore_in_parallel(neighbours, restore, n_workers, bar)
-                else:
-                    restore_stack(neighbours, restore, self.slice_batch_size, bar)
+        for volume in volumes:
+            # (slices, 1, height, width), sharing the volume's memory.
+            neighbours = Neighbours(volume.movedim(axis + 1, 0), self.context)
+            if volumes.device.type == "cpu" and n_workers > 1:
+                restore_in_parallel(neighbours, restore, n_workers, bar)
+            else:
+                restore_stack(neighbours, restore, self.slice_batch_size, bar)
 
     def _open_bar(self, n_slices: int) -> AbstractContextManager[tqdm]:
         if self.bar is not None:

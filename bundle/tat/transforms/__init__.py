@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bundle.tat.transforms.load import LoadScand as LoadScand
     from bundle.tat.transforms.modality import ResolveModalityd as ResolveModalityd
     from bundle.tat.transforms.padding import SetPaddingAsided as SetPaddingAsided
+    from bundle.tat.transforms.planes import ChoosePlanesd as ChoosePlanesd
     from bundle.tat.transforms.quality import MeasureQualityd as MeasureQualityd
     from bundle.tat.transforms.quality import parse_report_level as parse_report_level
     from bundle.tat.transforms.save import SaveRestoredd as SaveRestoredd

@@ -1,0 +1,80 @@
+"""Volumes that are restored along their three axes."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from monai.data import MetaTensor
+
+from bundle.tat.inferers.planes import IN_PLANES, average_planes, is_in_planes, n_slices_to_restore
+from bundle.tat.inferers.slices import RestorationSliceInferer
+
+SIDES = st.tuples(*[st.integers(2, 20)] * 3)
+
+
+def as_scan(volume, in_planes):
+    return MetaTensor(volume, meta={IN_PLANES: in_planes})
+
+
+@given(shape=SIDES, slice_axis=st.integers(0, 2), workers=st.integers(1, 2))
+def test_a_network_that_changes_each_voxel_alone_gives_the_same_in_three_planes(shape, slice_axis, workers):
+    volume = torch.rand(1, 1, *shape)
+    inferer = RestorationSliceInferer(slice_axis, progress=False, workers=workers)
+    one, three = (inferer(as_scan(volume, asked), lambda slices: 2 * slices) for asked in (False, True))
+    torch.testing.assert_close(three.as_tensor(), one.as_tensor())
+    assert three.meta[IN_PLANES]
+
+
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_the_stored_plane_has_half_of_the_weight_and_the_others_a_quarter_each(slice_axis):
+    """Each restoration gives 1, 10 or 100, by its axis."""
+    volumes = torch.rand(2, 1, 16, 8, 24)
+    seen = []
+
+    def restore(volumes, axis):
+        assert all(side % 8 == 0 for side in volumes.shape[2:])
+        seen.append(volumes.clone())
+        volumes.fill_(10.0**axis)
+
+    before = volumes.clone()
+    average_planes(volumes, slice_axis, restore)
+    expected = sum(10.0**axis * (0.5 if axis == slice_axis else 0.25) for axis in range(3))
+    torch.testing.assert_close(volumes, torch.full_like(volumes, expected))
+    assert all(torch.equal(given, before) for given in seen)
+
+
+@given(shape=SIDES, slice_axis=st.integers(0, 2), in_planes=st.booleans())
+def test_the_slices_are_counted_before_they_are_restored(shape, slice_axis, in_planes):
+    volume = 1.0 + torch.rand(1, 1, *shape)
+    n_seen = 0
+
+    def network(slices):
+        nonlocal n_seen
+        n_seen += len(slices)
+        return slices
+
+    RestorationSliceInferer(slice_axis, progress=False, workers=1)(as_scan(volume, in_planes), network)
+    assert n_seen == n_slices_to_restore(volume, slice_axis, in_planes=in_planes)
+
+
+def test_slices_of_other_planes_have_sides_of_multiples_of_eight():
+    shapes = set()
+
+    def network(slices):
+        shapes.add(tuple(slices.shape[2:]))
+        return slices
+
+    RestorationSliceInferer(progress=False, workers=1)(as_scan(torch.rand(1, 1, 16, 24, 19), True), network)
+    assert shapes == {(16, 24), (24, 24)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [(True, True), (False, False), ([True, True], True), ([True, False], False)]
+)
+def test_a_batch_is_restored_in_planes_if_all_of_it_asks(asked, expected):
+    volumes = MetaTensor(torch.rand(2, 1, 8, 8, 8), meta={IN_PLANES: torch.tensor(asked)})
+    assert is_in_planes(volumes) is expected
+
+
+def test_a_plain_tensor_is_restored_slice_by_slice():
+    assert not is_in_planes(torch.rand(1, 1, 8, 8, 8))
