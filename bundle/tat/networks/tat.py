@@ -16,7 +16,7 @@ from bundle.tat.networks.resampling import downsample, upsample
 from bundle.tat.networks.stage import Stage
 from bundle.tat.networks.strict_loading import StrictlyLoaded
 from bundle.tat.networks.strips import STRIP_MEMORY, evaluates_in_strips, in_strips
-from bundle.tat.networks.weight_adaptive import start_kernels_with_gain
+from bundle.tat.networks.weight_adaptive import start_adaptation, start_kernels_with_gain
 from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, init_with_gain, static_kernels
 
 # Three halvings between level 1 and level 4.
@@ -56,6 +56,7 @@ class TAT(StrictlyLoaded):
         gradient_checkpointing: in training keep only the blocks' inputs, and compute the rest again in the backward
             pass. This gives the same gradients in less memory and more time.
         tlc_window: side of the TLC windows at level 1 in pixels, instead of ``train_size``; halved at each level.
+        lambda_start: start of lambda, the learned factor of the generated kernels of a channel. The paper starts at 0.
 
     Attributes:
         tlc_window: side of the TLC windows at level 1 in pixels.
@@ -87,9 +88,11 @@ class TAT(StrictlyLoaded):
         max_memory: Optional[float] = STRIP_MEMORY,
         gradient_checkpointing: bool = False,
         tlc_window: Optional[int] = None,
+        lambda_start: float = 0.0,
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
+        _check_switches(adaptive, lambda_start=lambda_start)
         self.tlc_window: int = _tlc_window(train_size, tlc_window)
         self.context: int = in_channels // out_channels // 2
         self.out_channels = out_channels
@@ -136,6 +139,7 @@ class TAT(StrictlyLoaded):
             init_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
         if kernel_gain is not None:
             start_kernels_with_gain(self, kernel_gain)
+        start_adaptation(self, lambda_start)
 
     def forward(self, image: Tensor) -> Tensor:
         """Restore degraded images ``(B, C_in, H, W)``, scaled to [0, 1] by their modality's range."""
@@ -213,6 +217,16 @@ def _check_arguments(
         if dim * 2**level % n_heads:
             raise ValueError(
                 f"{n_heads} heads do not divide the width {dim * 2**level} of level {level + 1}: change heads or dim"
+            )
+
+
+def _check_switches(adaptive: bool, **switches: float) -> None:
+    """Refuse a static network with switches of the generated kernels, which it does not have."""
+    for name, value in switches.items():
+        if value and not adaptive:
+            raise ValueError(
+                f"{name} is {value}, which changes generated kernels, but adaptive=False makes a network without them: "
+                "leave one of them out"
             )
 
 

@@ -1,0 +1,85 @@
+"""The switches of the generated kernels: what each changes, and that the network without them stays as it is."""
+
+import pytest
+import torch
+from torch import nn
+
+from bundle.tat.networks import TAT
+from tests.networks.test_tat import SMALL, small
+
+SWITCHES = [{"lambda_start": 0.3}]
+switched = pytest.mark.parametrize("switch", SWITCHES, ids=str)
+
+
+def build(**changes) -> TAT:
+    """A network as training starts with it."""
+    torch.manual_seed(0)
+    return TAT(**SMALL, generation_gain=2.0, **changes)
+
+
+def learn(network: TAT) -> None:
+    network(torch.rand(2, 1, 32, 32)).square().mean().backward()
+
+
+def has_gradient(module: nn.Module) -> bool:
+    return all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in module.parameters())
+
+
+@switched
+def test_a_static_network_refuses_what_changes_generated_kernels(switch):
+    (name,) = switch
+    with pytest.raises(ValueError, match=f"{name} is .*adaptive=False"):
+        build(**switch, adaptive=False)
+
+
+@switched
+def test_a_switch_that_is_off_changes_nothing(switch):
+    plain, off = build(), build(**{name: type(value)(0) for name, value in switch.items()})
+    for (name, value), (other_name, other) in zip(plain.state_dict().items(), off.state_dict().items(), strict=True):
+        assert name == other_name
+        assert torch.equal(value, other)
+
+
+@switched
+def test_every_parameter_of_a_switched_network_learns(switch):
+    network = small(**switch, generation_gain=2.0)
+    learn(network.train())
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
+    assert has_gradient(network.tren)
+    assert has_gradient(network.weight_generation)
+
+
+@switched
+def test_a_switched_network_can_be_scripted(switch):
+    network = small(**switch, generation_gain=2.0)
+    scripted = torch.jit.script(network)
+    for size in ((2, 1, 32, 32), (1, 1, 72, 104)):
+        image = torch.rand(size)
+        with torch.inference_mode():
+            torch.testing.assert_close(scripted(image), network(image), rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(scripted.task_representation(image), network.task_representation(image))
+
+
+@switched
+def test_inference_in_strips_is_that_of_training(switch):
+    network, image = small(**switch, generation_gain=2.0, max_memory=0.05), torch.rand(2, 1, 72, 104)
+    with torch.no_grad():
+        restored = network(image)
+    expected = network(image).detach()
+    assert (restored - expected).abs().max() <= 1e-5 * expected.std()
+
+
+def test_with_a_warm_lambda_the_generation_learns_from_the_first_step():
+    cold, warm = build(), build(lambda_start=0.3)
+    for network in (cold, warm):
+        learn(network)
+    assert not any(parameter.grad.any() for parameter in cold.weight_generation.parameters())
+    assert has_gradient(warm.weight_generation)
+    assert has_gradient(warm.tren)
+
+
+def test_lambda_start_changes_nothing_but_lambda():
+    cold, warm = build().state_dict(), build(lambda_start=0.3).state_dict()
+    for name, value in warm.items():
+        expected = torch.full_like(value, 0.3) if name.endswith(".adaptation") else cold[name]
+        assert torch.equal(value, expected), name
