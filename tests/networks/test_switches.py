@@ -7,7 +7,7 @@ from torch import nn
 from bundle.tat.networks import TAT
 from tests.networks.test_tat import SMALL, small
 
-SWITCHES = [{"lambda_start": 0.3}]
+SWITCHES = [{"lambda_start": 0.3}, {"pooled_features": True}]
 switched = pytest.mark.parametrize("switch", SWITCHES, ids=str)
 
 
@@ -83,3 +83,26 @@ def test_lambda_start_changes_nothing_but_lambda():
     for name, value in warm.items():
         expected = torch.full_like(value, 0.3) if name.endswith(".adaptation") else cold[name]
         assert torch.equal(value, expected), name
+
+
+def test_pooled_features_are_the_means_of_level_4():
+    """Where the convolutions say nothing, two images are told apart by the means, and by nothing else."""
+    tren = build(pooled_features=True).tren
+    with torch.no_grad():
+        tren.extract[9].weight.zero_()
+    level4 = torch.randn(2, 64, 4, 4)
+    shuffled = level4.flatten(2)[..., torch.randperm(16)].reshape(level4.shape)
+    with torch.inference_mode():
+        first, second = tren(level4)
+        assert not torch.allclose(first, second)
+        torch.testing.assert_close(tren(shuffled), tren(level4))
+        assert torch.equal(*build().tren.represent(tren.extract(level4).mean(dim=(-2, -1))))
+
+
+@pytest.mark.parametrize("stop_gradient", [True, False])
+@pytest.mark.parametrize("switch", [{"pooled_features": True}], ids=str)
+def test_the_gradient_stops_before_the_task_representation(switch, stop_gradient):
+    network = small(**switch, stop_gradient=stop_gradient)
+    network.generate_kernels(network.encode(torch.rand(1, 1, 16, 16))[3]).level1.attention.sum().backward()
+    gradient = network.embed.weight.grad
+    assert (gradient is not None and bool(gradient.any())) is not stop_gradient

@@ -57,6 +57,7 @@ class TAT(StrictlyLoaded):
             pass. This gives the same gradients in less memory and more time.
         tlc_window: side of the TLC windows at level 1 in pixels, instead of ``train_size``; halved at each level.
         lambda_start: start of lambda, the learned factor of the generated kernels of a channel. The paper starts at 0.
+        pooled_features: the task representation is also made of the means of the level-4 features, see ``TREN``.
 
     Attributes:
         tlc_window: side of the TLC windows at level 1 in pixels.
@@ -89,10 +90,11 @@ class TAT(StrictlyLoaded):
         gradient_checkpointing: bool = False,
         tlc_window: Optional[int] = None,
         lambda_start: float = 0.0,
+        pooled_features: bool = False,
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
-        _check_switches(adaptive, lambda_start=lambda_start)
+        _check_switches(adaptive, lambda_start=lambda_start, pooled_features=pooled_features)
         self.tlc_window: int = _tlc_window(train_size, tlc_window)
         self.context: int = in_channels // out_channels // 2
         self.out_channels = out_channels
@@ -131,7 +133,7 @@ class TAT(StrictlyLoaded):
             nn.Conv2d(dim, dim, 1, bias=bias),
             nn.Conv2d(dim, out_channels, 3, padding=1, bias=bias),
         )
-        self.tren = TREN(widths[3], task_features) if adaptive else None
+        self.tren = TREN(widths[3], task_features, pooled_features=pooled_features) if adaptive else None
         self.weight_generation = (
             WeightGeneration(4 * task_features, decoder_widths[::-1], ffn_expansion_factor) if adaptive else None
         )

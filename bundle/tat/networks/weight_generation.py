@@ -46,6 +46,8 @@ class TREN(nn.Module):
     Args:
         channels: width ``8C`` of the level-4 features; divisible by 16.
         task_features: width ``F`` of the first convolutions; the representation has ``4F`` entries.
+        pooled_features: the linear layers also take the means of the level-4 features themselves. The paper's take only
+            what the convolutions make of them.
 
     Shape:
         level-4 features ``(B, 8C, H/8, W/8)`` -> task representation ``Z (B, 4F)``.
@@ -54,8 +56,9 @@ class TREN(nn.Module):
         arXiv:2512.14550, task representation extraction network.
     """
 
-    def __init__(self, channels: int, task_features: int) -> None:
+    def __init__(self, channels: int, task_features: int, *, pooled_features: bool = False) -> None:
         super().__init__()
+        self.pooled_features = pooled_features
         self.extract = nn.Sequential(
             nn.PixelShuffle(4),
             nn.Conv2d(channels // 16, task_features, 3, padding=1),
@@ -70,7 +73,7 @@ class TREN(nn.Module):
             nn.GELU(),
         )
         self.represent = nn.Sequential(
-            nn.Linear(task_features * 4, task_features * 4, bias=False),
+            nn.Linear(task_features * 4 + (channels if pooled_features else 0), task_features * 4, bias=False),
             nn.GELU(),
             nn.Linear(task_features * 4, task_features * 4, bias=False),
             nn.GELU(),
@@ -78,7 +81,10 @@ class TREN(nn.Module):
 
     def forward(self, level4: Tensor) -> Tensor:
         """Represent the task of each image by ``4F`` numbers."""
-        return self.represent(self.extract(level4).mean(dim=(-2, -1)))
+        features = self.extract(level4).mean(dim=(-2, -1))
+        if self.pooled_features:
+            features = torch.cat([features, level4.mean(dim=(-2, -1))], 1)
+        return self.represent(features)
 
 
 class KernelHead(nn.Module):

@@ -130,6 +130,7 @@ MORE_RUNS: Final = (
             ("swin_unetr", "MONAI's SwinUNETR"),
             ("reference_start", "TAT, its kernels started as the authors' do"),
             ("warm_lambda", "TAT, the factors of its generated kernels started at 0.3"),
+            ("pooled_task_vector", "TAT, Z made of the means of level 4 too"),
         )
     ),
 )
