@@ -65,6 +65,7 @@ EFFECTS = {
     "ablations/no_stop_gradient.json": lambda made: made["stop_gradient"] is False,
     "ablations/no_weight_generation.json": lambda made: made["adaptive"] is False,
     "ablations/static_twin.json": lambda made: made["adaptive"] is False and made["dim"] == 20,
+    "ablations/adaptive_encoder.json": lambda made: made["adapt_encoder"] is True,
     "ablations/pooled_task_vector.json": lambda made: made["pooled_features"] is True,
     "ablations/warm_lambda.json": lambda made: made["lambda_start"] == 0.3,
 }
@@ -122,6 +123,7 @@ def make(files) -> dict:
         "adaptive": getattr(network, "tren", None) is not None,
         "stop_gradient": getattr(network, "stop_gradient", None),
         "lambda_start": parser["network_def"].get("lambda_start"),
+        "adapt_encoder": getattr(network, "adapt_encoder", None),
         "pooled_features": getattr(getattr(network, "tren", None), "pooled_features", None),
         "loss": type(parser.get_parsed_content("loss_def")).__name__,
         **transforms,

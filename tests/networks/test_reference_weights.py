@@ -41,7 +41,11 @@ def test_a_gap_in_the_blocks_is_missing():
         to_reference(without)
 
 
-@pytest.mark.parametrize(("switch", "message"), [({"pooled_features": True}, "no pooled features")], ids=str)
+@pytest.mark.parametrize(
+    ("switch", "message"),
+    [({"pooled_features": True}, "no pooled features"), ({"adapt_encoder": True}, r"unexpected \['encoder1.0")],
+    ids=str,
+)
 def test_what_the_authors_network_has_not_is_refused(switch, message):
     switched = TAT(**SMALL, **switch)
     with pytest.raises(ValueError, match=message):

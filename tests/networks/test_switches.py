@@ -5,9 +5,11 @@ import torch
 from torch import nn
 
 from bundle.tat.networks import TAT
+from bundle.tat.networks.frozen_kernels import freeze_kernels
+from tests.helper import assert_batch_independent
 from tests.networks.test_tat import SMALL, small
 
-SWITCHES = [{"lambda_start": 0.3}, {"pooled_features": True}]
+SWITCHES = [{"lambda_start": 0.3}, {"pooled_features": True}, {"adapt_encoder": True}]
 switched = pytest.mark.parametrize("switch", SWITCHES, ids=str)
 
 
@@ -56,7 +58,8 @@ def test_a_switched_network_can_be_scripted(switch):
     for size in ((2, 1, 32, 32), (1, 1, 72, 104)):
         image = torch.rand(size)
         with torch.inference_mode():
-            torch.testing.assert_close(scripted(image), network(image), rtol=1e-5, atol=1e-6)
+            expected = network(image)
+            assert (scripted(image) - expected).abs().max() <= 1e-4 * expected.std()
             torch.testing.assert_close(scripted.task_representation(image), network.task_representation(image))
 
 
@@ -66,7 +69,7 @@ def test_inference_in_strips_is_that_of_training(switch):
     with torch.no_grad():
         restored = network(image)
     expected = network(image).detach()
-    assert (restored - expected).abs().max() <= 1e-5 * expected.std()
+    assert (restored - expected).abs().max() <= 1e-4 * expected.std()
 
 
 def test_with_a_warm_lambda_the_generation_learns_from_the_first_step():
@@ -100,9 +103,50 @@ def test_pooled_features_are_the_means_of_level_4():
 
 
 @pytest.mark.parametrize("stop_gradient", [True, False])
-@pytest.mark.parametrize("switch", [{"pooled_features": True}], ids=str)
+@pytest.mark.parametrize("switch", [{"pooled_features": True}, {"adapt_encoder": True}], ids=str)
 def test_the_gradient_stops_before_the_task_representation(switch, stop_gradient):
     network = small(**switch, stop_gradient=stop_gradient)
     network.generate_kernels(network.encode(torch.rand(1, 1, 16, 16))[3]).level1.attention.sum().backward()
     gradient = network.embed.weight.grad
     assert (gradient is not None and bool(gradient.any())) is not stop_gradient
+
+
+def test_an_adaptive_encoder_gives_the_decoder_the_features_of_its_second_pass():
+    network, image = small(adapt_encoder=True, generation_gain=2.0), torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        first = network.encode(image)
+        kernels = network.generate_kernels(first[3])
+        second = network.encode(image, kernels)
+        assert all(not torch.allclose(one, other) for one, other in zip(first, second, strict=True))
+        torch.testing.assert_close(network.task_representation(image), network.tren(first[3]))
+        restored = network(image)
+        network.latent.register_forward_pre_hook(lambda _, given: torch.testing.assert_close(given[0], second[3]))
+        assert torch.equal(network(image), restored)
+
+
+def test_an_adaptive_encoder_without_lambda_is_the_static_one():
+    network, image = build(adapt_encoder=True), torch.rand(2, 1, 32, 32)
+    static = TAT(**SMALL, adaptive=False)
+    static.load_state_dict({name: value for name, value in network.state_dict().items() if name in static.state_dict()})
+    with torch.inference_mode():
+        torch.testing.assert_close(network(image), static(image))
+
+
+def test_samples_of_a_batch_do_not_meet_in_an_adaptive_encoder():
+    assert_batch_independent(small(adapt_encoder=True, generation_gain=2.0), torch.rand(3, 1, 32, 40))
+
+
+def test_under_autocast_the_encoder_learns_from_its_second_pass():
+    network = small(adapt_encoder=True, generation_gain=2.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        learn(network.train())
+    assert has_gradient(network.encoder2)
+    assert has_gradient(network.down1)
+
+
+def test_kernels_of_an_adaptive_encoder_are_frozen_with_the_others():
+    network, image = small(adapt_encoder=True, generation_gain=2.0), torch.rand(1, 1, 32, 40)
+    frozen = TAT(**SMALL, adaptive=False).eval()
+    frozen.load_state_dict(freeze_kernels(network, [image]))
+    with torch.no_grad():
+        torch.testing.assert_close(frozen(image), network(image), rtol=1e-4, atol=1e-5)

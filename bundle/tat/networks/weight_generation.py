@@ -1,7 +1,7 @@
 """TREN: from an image's deepest features to its task representation, and from there to its kernels."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Final, NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +10,30 @@ from torch.nn import functional as F
 from bundle.tat.networks.restormer import hidden_width
 from bundle.tat.networks.weight_adaptive import BlockKernels, draw_with_gain
 
+# The latent level and levels 3 to 1.
+N_DECODER_LEVELS: Final = 4
+
 
 class TaskKernels(NamedTuple):
-    """Generated kernels of each decoder level; a static network has none.
+    """Generated kernels of each level; a static network has none, and a static encoder has none.
 
     Attributes:
         latent: kernels of the latent blocks, width ``8C``.
         level3: kernels of the decoder blocks at level 3, width ``4C``.
         level2: kernels of the decoder blocks at level 2, width ``2C``.
         level1: kernels shared by the decoder blocks at level 1 and the refinement blocks, width ``2C``.
+        encoder3: kernels of the encoder blocks at level 3, width ``4C``.
+        encoder2: kernels of the encoder blocks at level 2, width ``2C``.
+        encoder1: kernels of the encoder blocks at level 1, width ``C``.
     """
 
     latent: Optional[BlockKernels]
     level3: Optional[BlockKernels]
     level2: Optional[BlockKernels]
     level1: Optional[BlockKernels]
+    encoder3: Optional[BlockKernels]
+    encoder2: Optional[BlockKernels]
+    encoder1: Optional[BlockKernels]
 
 
 class ResidualBlock(nn.Module):
@@ -105,11 +114,12 @@ class KernelHead(nn.Module):
 
 
 class WeightGeneration(nn.Module):
-    """Eight heads that generate the kernels of the four decoder levels from one task representation.
+    """Two heads for each level, which generate its kernels from the task representation.
 
     Args:
         n_features: length ``Z`` of the task representation.
-        widths: widths of the decoder's levels: latent, 3, 2, 1.
+        widths: widths of the decoder's levels: latent, 3, 2, 1. Then those of the encoder's levels 3, 2, 1, if its
+            kernels are generated, too.
         expansion: expansion of the feed-forward networks.
 
     Shape:
@@ -118,6 +128,7 @@ class WeightGeneration(nn.Module):
 
     def __init__(self, n_features: int, widths: Sequence[int], expansion: float) -> None:
         super().__init__()
+        self.for_encoder = len(widths) > N_DECODER_LEVELS
         self.attention = nn.ModuleList(KernelHead(n_features, 3 * width) for width in widths)
         self.feed_forward = nn.ModuleList(
             KernelHead(n_features, 2 * hidden_width(width, expansion)) for width in widths
@@ -127,11 +138,15 @@ class WeightGeneration(nn.Module):
         """Generate the kernels of all levels."""
         attention = [head(representation) for head in self.attention]
         feed_forward = [head(representation) for head in self.feed_forward]
+        kernels = [BlockKernels(attention[level], feed_forward[level]) for level in range(len(attention))]
         return TaskKernels(
-            latent=BlockKernels(attention[0], feed_forward[0]),
-            level3=BlockKernels(attention[1], feed_forward[1]),
-            level2=BlockKernels(attention[2], feed_forward[2]),
-            level1=BlockKernels(attention[3], feed_forward[3]),
+            latent=kernels[0],
+            level3=kernels[1],
+            level2=kernels[2],
+            level1=kernels[3],
+            encoder3=kernels[4] if self.for_encoder else None,
+            encoder2=kernels[5] if self.for_encoder else None,
+            encoder1=kernels[6] if self.for_encoder else None,
         )
 
 
@@ -155,5 +170,5 @@ def init_with_gain(module: nn.Module, gain: float) -> None:
 
 
 def static_kernels() -> TaskKernels:
-    """Empty kernels, for the decoder of a static network."""
-    return TaskKernels(latent=None, level3=None, level2=None, level1=None)
+    """Empty kernels, with which all blocks use their shared ones."""
+    return TaskKernels(latent=None, level3=None, level2=None, level1=None, encoder3=None, encoder2=None, encoder1=None)

@@ -13,7 +13,9 @@ LAYOUTS: Final = frozenset(f"layouts/data_{name}.json" for name in ("aapm", "cle
 OTHER_NETWORKS: Final = frozenset(f"ablations/{name}.json" for name in ("basic_unet", "swin_unetr"))
 # TAT without generated kernels, and changes of what generates them.
 STATIC: Final = frozenset(f"ablations/{name}.json" for name in ("no_weight_generation", "static_twin"))
-OF_GENERATION: Final = frozenset(f"ablations/{name}.json" for name in ("pooled_task_vector", "warm_lambda"))
+OF_GENERATION: Final = frozenset(
+    f"ablations/{name}.json" for name in ("adaptive_encoder", "pooled_task_vector", "warm_lambda")
+)
 CHANGES_OF_TAT: Final = (
     STATIC
     | OF_GENERATION

@@ -131,6 +131,7 @@ MORE_RUNS: Final = (
             ("reference_start", "TAT, its kernels started as the authors' do"),
             ("warm_lambda", "TAT, the factors of its generated kernels started at 0.3"),
             ("pooled_task_vector", "TAT, Z made of the means of level 4 too"),
+            ("adaptive_encoder", "TAT, kernels generated for the encoder too, which runs twice"),
         )
     ),
 )
