@@ -67,6 +67,7 @@ EFFECTS = {
     "ablations/static_twin.json": lambda made: made["adaptive"] is False and made["dim"] == 20,
     "ablations/adaptive_encoder.json": lambda made: made["adapt_encoder"] is True,
     "ablations/pooled_task_vector.json": lambda made: made["pooled_features"] is True,
+    "ablations/scale_per_head.json": lambda made: made["scale_per_head"] is True,
     "ablations/warm_lambda.json": lambda made: made["lambda_start"] == 0.3,
 }
 
@@ -125,6 +126,7 @@ def make(files) -> dict:
         "lambda_start": parser["network_def"].get("lambda_start"),
         "adapt_encoder": getattr(network, "adapt_encoder", None),
         "pooled_features": getattr(getattr(network, "tren", None), "pooled_features", None),
+        "scale_per_head": any(name.endswith("scale.weight") for name, _ in network.named_parameters()),
         "loss": type(parser.get_parsed_content("loss_def")).__name__,
         **transforms,
     }

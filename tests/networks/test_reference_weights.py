@@ -43,7 +43,11 @@ def test_a_gap_in_the_blocks_is_missing():
 
 @pytest.mark.parametrize(
     ("switch", "message"),
-    [({"pooled_features": True}, "no pooled features"), ({"adapt_encoder": True}, r"unexpected \['encoder1.0")],
+    [
+        ({"pooled_features": True}, "no pooled features"),
+        ({"adapt_encoder": True}, r"unexpected \['encoder1.0"),
+        ({"scale_per_head": True}, r"unexpected .*\.scale"),
+    ],
     ids=str,
 )
 def test_what_the_authors_network_has_not_is_refused(switch, message):

@@ -6,10 +6,11 @@ from torch import nn
 
 from bundle.tat.networks import TAT
 from bundle.tat.networks.frozen_kernels import freeze_kernels
+from bundle.tat.networks.weight_generation import KernelHead
 from tests.helper import assert_batch_independent
 from tests.networks.test_tat import SMALL, small
 
-SWITCHES = [{"lambda_start": 0.3}, {"pooled_features": True}, {"adapt_encoder": True}]
+SWITCHES = [{"lambda_start": 0.3}, {"pooled_features": True}, {"adapt_encoder": True}, {"scale_per_head": True}]
 switched = pytest.mark.parametrize("switch", SWITCHES, ids=str)
 
 
@@ -150,3 +151,43 @@ def test_kernels_of_an_adaptive_encoder_are_frozen_with_the_others():
     frozen.load_state_dict(freeze_kernels(network, [image]))
     with torch.no_grad():
         torch.testing.assert_close(frozen(image), network(image), rtol=1e-4, atol=1e-5)
+
+
+def test_each_image_scales_the_kernels_of_each_head_by_one_factor():
+    torch.manual_seed(0)
+    head, representation = KernelHead(8, 12, n_scales=3), torch.randn(5, 8)
+    plain = KernelHead(8, 12)
+    plain.linear.load_state_dict(head.linear.state_dict())
+    with torch.inference_mode():
+        factors = (head(representation) / plain(representation)).reshape(5, 3, -1)
+    torch.testing.assert_close(factors, factors[..., :1].expand_as(factors))
+    assert bool(((factors > 0) & (factors < 2)).all())
+    assert factors[..., 0].unique().numel() == 15
+
+
+def test_generated_kernels_vary_more_with_a_scale_of_their_own():
+    def variation(head: KernelHead) -> float:
+        """Deviation over images over the mean size."""
+        with torch.inference_mode():
+            kernels = head(representation)
+        return float(kernels.std(dim=0).square().mean().sqrt() / kernels.square().mean().sqrt())
+
+    torch.manual_seed(0)
+    head, representation = KernelHead(32, 600, n_scales=12), torch.rand(1, 32) + 0.1 * torch.randn(64, 32)
+    scaled = variation(head)
+    head.scale = None
+    assert scaled > variation(head)
+
+
+@pytest.mark.parametrize("changes", [{}, {"adapt_encoder": True}], ids=str)
+def test_scales_are_those_of_the_levels_heads(changes):
+    network = build(scale_per_head=True, **changes)
+    heads = (8, 4, 2, 1, 4, 2, 1)[: 7 if changes else 4]
+    assert [head.scale.out_features for head in network.weight_generation.attention] == [3 * n for n in heads]
+    assert [head.scale.out_features for head in network.weight_generation.feed_forward] == [2] * len(heads)
+
+
+def test_all_switches_go_together():
+    network = build(**{name: value for switch in SWITCHES for name, value in switch.items()})
+    learn(network)
+    assert has_gradient(network)

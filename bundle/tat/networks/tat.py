@@ -60,6 +60,8 @@ class TAT(StrictlyLoaded):
         pooled_features: the task representation is also made of the means of the level-4 features, see ``TREN``.
         adapt_encoder: generate kernels for the encoder, too. It then runs twice: with its shared kernels, to get the
             task representation, and with the generated ones, to get the features that go on.
+        scale_per_head: the task representation also scales the generated kernels of each attention head and of each
+            half of a feed-forward network: ``W + lambda * s(Z) * G(Z)`` with ``s`` from 0 to 2. The paper has no ``s``.
 
     Attributes:
         tlc_window: side of the TLC windows at level 1 in pixels.
@@ -94,11 +96,16 @@ class TAT(StrictlyLoaded):
         lambda_start: float = 0.0,
         pooled_features: bool = False,
         adapt_encoder: bool = False,
+        scale_per_head: bool = False,
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
         _check_switches(
-            adaptive, lambda_start=lambda_start, pooled_features=pooled_features, adapt_encoder=adapt_encoder
+            adaptive,
+            lambda_start=lambda_start,
+            pooled_features=pooled_features,
+            adapt_encoder=adapt_encoder,
+            scale_per_head=scale_per_head,
         )
         self.tlc_window: int = _tlc_window(train_size, tlc_window)
         self.context: int = in_channels // out_channels // 2
@@ -141,8 +148,11 @@ class TAT(StrictlyLoaded):
         )
         self.tren = TREN(widths[3], task_features, pooled_features=pooled_features) if adaptive else None
         generated_widths = decoder_widths[::-1] + (widths[2::-1] if adapt_encoder else [])
+        scaled_heads = [*heads[::-1], *heads[2::-1]][: len(generated_widths)] if scale_per_head else None
         self.weight_generation = (
-            WeightGeneration(4 * task_features, generated_widths, ffn_expansion_factor) if adaptive else None
+            WeightGeneration(4 * task_features, generated_widths, ffn_expansion_factor, scaled_heads)
+            if adaptive
+            else None
         )
         if generation_gain is not None:
             init_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
@@ -197,8 +207,8 @@ class TAT(StrictlyLoaded):
         """Kernels for each image from its level-4 features; none in a static network."""
         if self.tren is None or self.weight_generation is None:
             return static_kernels()
-        # Detached rather than made under no_grad: older releases of PyTorch keep autocast's casts of the weights, without
-        # gradient, for the encoder's second pass.
+        # Detached rather than made under no_grad: for the encoder's second pass, older releases of PyTorch would keep
+        # autocast's casts of the weights, without gradient.
         source = level4.detach() if self.stop_gradient else level4
         return self.weight_generation(self.tren(source))
 

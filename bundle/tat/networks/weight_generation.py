@@ -102,15 +102,22 @@ class KernelHead(nn.Module):
     Args:
         n_features: length ``Z`` of the task representation.
         channels: number of channels ``C`` that get a kernel each.
+        n_scales: number of equal groups of channels whose kernels each image also scales, by ``2 sigmoid(linear(Z))``.
+            It divides ``channels``; with 0, as in the paper, kernels stay as they are generated.
     """
 
-    def __init__(self, n_features: int, channels: int) -> None:
+    def __init__(self, n_features: int, channels: int, n_scales: int = 0) -> None:
         super().__init__()
         self.linear = nn.Linear(n_features, channels * 9, bias=False)
+        self.scale = nn.Linear(n_features, n_scales, bias=False) if n_scales else None
 
     def forward(self, representation: Tensor) -> Tensor:
         """Generate one 3x3 kernel for each sample and channel."""
-        return F.gelu(self.linear(representation)).reshape(representation.shape[0], -1, 1, 3, 3)
+        kernels = F.gelu(self.linear(representation))
+        if self.scale is not None:
+            scales = 2 * torch.sigmoid(self.scale(representation))
+            kernels = kernels.reshape(scales.shape[0], scales.shape[1], -1) * scales[..., None]
+        return kernels.reshape(representation.shape[0], -1, 1, 3, 3)
 
 
 class WeightGeneration(nn.Module):
@@ -121,17 +128,25 @@ class WeightGeneration(nn.Module):
         widths: widths of the decoder's levels: latent, 3, 2, 1. Then those of the encoder's levels 3, 2, 1, if its
             kernels are generated, too.
         expansion: expansion of the feed-forward networks.
+        scaled_heads: attention heads of each level, to scale the kernels of each head's query, key and value, and of
+            each half of the feed-forward network, see ``KernelHead``. ``None`` scales none.
 
     Shape:
         task representation ``(B, Z)`` -> kernels of each level.
     """
 
-    def __init__(self, n_features: int, widths: Sequence[int], expansion: float) -> None:
+    def __init__(
+        self, n_features: int, widths: Sequence[int], expansion: float, scaled_heads: Optional[Sequence[int]] = None
+    ) -> None:
         super().__init__()
+        n_heads = [0] * len(widths) if scaled_heads is None else scaled_heads
         self.for_encoder = len(widths) > N_DECODER_LEVELS
-        self.attention = nn.ModuleList(KernelHead(n_features, 3 * width) for width in widths)
+        self.attention = nn.ModuleList(
+            KernelHead(n_features, 3 * width, 3 * n) for width, n in zip(widths, n_heads, strict=True)
+        )
         self.feed_forward = nn.ModuleList(
-            KernelHead(n_features, 2 * hidden_width(width, expansion)) for width in widths
+            KernelHead(n_features, 2 * hidden_width(width, expansion), 0 if scaled_heads is None else 2)
+            for width in widths
         )
 
     def forward(self, representation: Tensor) -> TaskKernels:

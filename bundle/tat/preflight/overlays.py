@@ -14,7 +14,7 @@ OTHER_NETWORKS: Final = frozenset(f"ablations/{name}.json" for name in ("basic_u
 # TAT without generated kernels, and changes of what generates them.
 STATIC: Final = frozenset(f"ablations/{name}.json" for name in ("no_weight_generation", "static_twin"))
 OF_GENERATION: Final = frozenset(
-    f"ablations/{name}.json" for name in ("adaptive_encoder", "pooled_task_vector", "warm_lambda")
+    f"ablations/{name}.json" for name in ("adaptive_encoder", "pooled_task_vector", "scale_per_head", "warm_lambda")
 )
 CHANGES_OF_TAT: Final = (
     STATIC

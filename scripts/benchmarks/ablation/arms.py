@@ -132,6 +132,7 @@ MORE_RUNS: Final = (
             ("warm_lambda", "TAT, the factors of its generated kernels started at 0.3"),
             ("pooled_task_vector", "TAT, Z made of the means of level 4 too"),
             ("adaptive_encoder", "TAT, kernels generated for the encoder too, which runs twice"),
+            ("scale_per_head", "TAT, Z scales the generated kernels of each head too"),
         )
     ),
 )
