@@ -38,6 +38,7 @@ REFUSED = {
     ("augmented.json", "scanners.json"): "both say how pairs are augmented: give one of them",
     ("monai_label.json", "layouts/data_folders.json"): "both say which scans to train on: give one of them",
     ("ablations/basic_unet.json", "ablations/static_twin.json"): "both say which network is trained",
+    ("ablations/static_twin.json", "ablations/warm_lambda.json"): "one has no generated kernels",
     ("evaluate.json", "multi_gpu_train.json"): "one scores weights, the other trains",
     ("ablations/static_twin.json", "small.json"): "give small.json before it",
     ("context.json", "small.json"): "give small.json before it",
@@ -64,6 +65,10 @@ EFFECTS = {
     "ablations/no_stop_gradient.json": lambda made: made["stop_gradient"] is False,
     "ablations/no_weight_generation.json": lambda made: made["adaptive"] is False,
     "ablations/static_twin.json": lambda made: made["adaptive"] is False and made["dim"] == 20,
+    "ablations/adaptive_encoder.json": lambda made: made["adapt_encoder"] is True,
+    "ablations/pooled_task_vector.json": lambda made: made["pooled_features"] is True,
+    "ablations/scale_per_head.json": lambda made: made["scale_per_head"] is True,
+    "ablations/warm_lambda.json": lambda made: made["lambda_start"] == 0.3,
 }
 
 
@@ -118,6 +123,10 @@ def make(files) -> dict:
         "dim": getattr(getattr(network, "embed", None), "out_channels", None),
         "adaptive": getattr(network, "tren", None) is not None,
         "stop_gradient": getattr(network, "stop_gradient", None),
+        "lambda_start": parser["network_def"].get("lambda_start"),
+        "adapt_encoder": getattr(network, "adapt_encoder", None),
+        "pooled_features": getattr(getattr(network, "tren", None), "pooled_features", None),
+        "scale_per_head": any(name.endswith("scale.weight") for name, _ in network.named_parameters()),
         "loss": type(parser.get_parsed_content("loss_def")).__name__,
         **transforms,
     }

@@ -3,6 +3,7 @@ import torch
 
 from bundle.tat.networks import TAT
 from bundle.tat.networks.reference_weights import from_reference, to_reference
+from bundle.tat.networks.strict_loading import UnfitWeightsError
 from tests.networks.golden import reference, reference_state_dict
 
 SMALL = {"dim": 8, "num_blocks": (2, 1, 3, 2), "num_refinement_blocks": 2, "task_features": 4}
@@ -38,3 +39,20 @@ def test_a_gap_in_the_blocks_is_missing():
     without = {name: value for name, value in state_dict.items() if not name.startswith("encoder3.1.")}
     with pytest.raises(ValueError, match=r"11 missing \['encoder3.1.attention"):
         to_reference(without)
+
+
+@pytest.mark.parametrize(
+    ("switch", "message"),
+    [
+        ({"pooled_features": True}, "no pooled features"),
+        ({"adapt_encoder": True}, r"unexpected \['encoder1.0"),
+        ({"scale_per_head": True}, r"unexpected .*\.scale"),
+    ],
+    ids=str,
+)
+def test_what_the_authors_network_has_not_is_refused(switch, message):
+    switched = TAT(**SMALL, **switch)
+    with pytest.raises(ValueError, match=message):
+        to_reference(switched.state_dict())
+    with pytest.raises(UnfitWeightsError, match="another architecture"):
+        switched.load_state_dict(from_reference(to_reference(TAT(**SMALL).state_dict())))

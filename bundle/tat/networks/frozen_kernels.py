@@ -28,7 +28,12 @@ def adapted_convolutions(network: TAT, kernels: TaskKernels) -> Iterator[tuple[s
     Raises:
         ValueError: the network is static.
     """
+    if kernels.latent is None:
+        raise ValueError("a static network generates no kernels: build TAT(adaptive=True)")
     of_stages: dict[str, BlockKernels | None] = {
+        "encoder1": kernels.encoder1,
+        "encoder2": kernels.encoder2,
+        "encoder3": kernels.encoder3,
         "decoder1": kernels.level1,
         "decoder2": kernels.level2,
         "decoder3": kernels.level3,
@@ -37,7 +42,7 @@ def adapted_convolutions(network: TAT, kernels: TaskKernels) -> Iterator[tuple[s
     }
     for stage, generated in of_stages.items():
         if generated is None:
-            raise ValueError("a static network generates no kernels: build TAT(adaptive=True)")
+            continue
         for block in range(len(network.get_submodule(stage))):  # type: ignore[arg-type]
             for part, of_part in zip(("attention", "feed_forward"), generated, strict=True):
                 name = f"{stage}.{block}.{part}.depthwise"

@@ -122,8 +122,12 @@ def to_reference(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         A state dict in the authors' naming; tensors are shared, not copied.
 
     Raises:
-        ValueError: names are missing or unexpected; the message lists them.
+        ValueError: names are missing or unexpected; the message lists them. Or TREN takes pooled features, which the
+            authors' does not.
     """
+    linear = state_dict.get(_GENERATION["tren.mlp.0.weight"])
+    if linear is not None and linear.shape[0] != linear.shape[1]:
+        raise ValueError("the authors' network has no pooled features: only a TAT(pooled_features=False) fits it")
     names = _name_table(state_dict, _STAGES.values(), adaptive=any(name.endswith("adaptation") for name in state_dict))
     _check_names(state_dict, names.values())
     return {

@@ -16,7 +16,7 @@ from bundle.tat.networks.resampling import downsample, upsample
 from bundle.tat.networks.stage import Stage
 from bundle.tat.networks.strict_loading import StrictlyLoaded
 from bundle.tat.networks.strips import STRIP_MEMORY, evaluates_in_strips, in_strips
-from bundle.tat.networks.weight_adaptive import start_kernels_with_gain
+from bundle.tat.networks.weight_adaptive import start_adaptation, start_kernels_with_gain
 from bundle.tat.networks.weight_generation import TREN, TaskKernels, WeightGeneration, init_with_gain, static_kernels
 
 # Three halvings between level 1 and level 4.
@@ -56,6 +56,12 @@ class TAT(StrictlyLoaded):
         gradient_checkpointing: in training keep only the blocks' inputs, and compute the rest again in the backward
             pass. This gives the same gradients in less memory and more time.
         tlc_window: side of the TLC windows at level 1 in pixels, instead of ``train_size``; halved at each level.
+        lambda_start: start of lambda, the learned factor of the generated kernels of a channel. The paper starts at 0.
+        pooled_features: the task representation is also made of the means of the level-4 features, see ``TREN``.
+        adapt_encoder: generate kernels for the encoder, too. It then runs twice: with its shared kernels, to get the
+            task representation, and with the generated ones, to get the features that go on.
+        scale_per_head: the task representation also scales the generated kernels of each attention head and of each
+            half of a feed-forward network: ``W + lambda * s(Z) * G(Z)`` with ``s`` from 0 to 2. The paper has no ``s``.
 
     Attributes:
         tlc_window: side of the TLC windows at level 1 in pixels.
@@ -87,13 +93,25 @@ class TAT(StrictlyLoaded):
         max_memory: Optional[float] = STRIP_MEMORY,
         gradient_checkpointing: bool = False,
         tlc_window: Optional[int] = None,
+        lambda_start: float = 0.0,
+        pooled_features: bool = False,
+        adapt_encoder: bool = False,
+        scale_per_head: bool = False,
     ) -> None:
         super().__init__()
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
+        _check_switches(
+            adaptive,
+            lambda_start=lambda_start,
+            pooled_features=pooled_features,
+            adapt_encoder=adapt_encoder,
+            scale_per_head=scale_per_head,
+        )
         self.tlc_window: int = _tlc_window(train_size, tlc_window)
         self.context: int = in_channels // out_channels // 2
         self.out_channels = out_channels
         self.stop_gradient = stop_gradient
+        self.adapt_encoder = adapt_encoder
         self.max_memory = max_memory
         stage = partial(
             Stage,
@@ -109,7 +127,7 @@ class TAT(StrictlyLoaded):
 
         self.embed = nn.Conv2d(in_channels, dim, 3, padding=1, bias=False)
         self.encoder1, self.encoder2, self.encoder3 = (
-            stage(num_blocks[level], widths[level], heads[level], window=windows[level], adaptive=False)
+            stage(num_blocks[level], widths[level], heads[level], window=windows[level], adaptive=adapt_encoder)
             for level in range(3)
         )
         self.down1, self.down2, self.down3 = (downsample(width) for width in widths[:3])
@@ -128,19 +146,26 @@ class TAT(StrictlyLoaded):
             nn.Conv2d(dim, dim, 1, bias=bias),
             nn.Conv2d(dim, out_channels, 3, padding=1, bias=bias),
         )
-        self.tren = TREN(widths[3], task_features) if adaptive else None
+        self.tren = TREN(widths[3], task_features, pooled_features=pooled_features) if adaptive else None
+        generated_widths = decoder_widths[::-1] + (widths[2::-1] if adapt_encoder else [])
+        scaled_heads = [*heads[::-1], *heads[2::-1]][: len(generated_widths)] if scale_per_head else None
         self.weight_generation = (
-            WeightGeneration(4 * task_features, decoder_widths[::-1], ffn_expansion_factor) if adaptive else None
+            WeightGeneration(4 * task_features, generated_widths, ffn_expansion_factor, scaled_heads)
+            if adaptive
+            else None
         )
         if generation_gain is not None:
             init_with_gain(nn.ModuleList(filter(None, (self.tren, self.weight_generation))), generation_gain)
         if kernel_gain is not None:
             start_kernels_with_gain(self, kernel_gain)
+        start_adaptation(self, lambda_start)
 
     def forward(self, image: Tensor) -> Tensor:
         """Restore degraded images ``(B, C_in, H, W)``, scaled to [0, 1] by their modality's range."""
         level1, level2, level3, level4 = self.encode(image)
         kernels = self.generate_kernels(level4)
+        if self.adapt_encoder:
+            level1, level2, level3, level4 = self.encode(image, kernels)
         latent = self.latent(level4, kernels.latent)
         decoded3 = self.decoder3(self.reduce3(torch.cat([self.up3(latent), level3], 1)), kernels.level3)
         decoded2 = self.decoder2(self.reduce2(torch.cat([self.up2(decoded3), level2], 1)), kernels.level2)
@@ -148,14 +173,16 @@ class TAT(StrictlyLoaded):
         refined = self.refinement(decoded1, kernels.level1)
         return middle_channels(image, self.out_channels) + self.correction([level1, decoded1, refined])
 
-    def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features of levels 1 to 3 after their blocks, and the input of the latent blocks."""
+    def encode(self, image: Tensor, kernels: Optional[TaskKernels] = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features of levels 1 to 3 after their blocks, and the input of the latent blocks; by default unadapted."""
+        if kernels is None:
+            kernels = static_kernels()
         height, width = image.shape[-2], image.shape[-1]
         if height % 8 != 0 or width % 8 != 0:
             raise ValueError(f"image of {height} x {width} pixels: both must be multiples of 8, use DivisiblePadd(k=8)")
-        level1 = self.encoder1(self.embed_image(image))
-        level2 = self.encoder2(self.down1(level1))
-        level3 = self.encoder3(self.down2(level2))
+        level1 = self.encoder1(self.embed_image(image), kernels.encoder1)
+        level2 = self.encoder2(self.down1(level1), kernels.encoder2)
+        level3 = self.encoder3(self.down2(level2), kernels.encoder3)
         return level1, level2, level3, self.down3(level3)
 
     def embed_image(self, image: Tensor) -> Tensor:
@@ -180,6 +207,8 @@ class TAT(StrictlyLoaded):
         """Kernels for each image from its level-4 features; none in a static network."""
         if self.tren is None or self.weight_generation is None:
             return static_kernels()
+        # Detached rather than made under no_grad: for the encoder's second pass, older releases of PyTorch would keep
+        # autocast's casts of the weights, without gradient.
         source = level4.detach() if self.stop_gradient else level4
         return self.weight_generation(self.tren(source))
 
@@ -213,6 +242,16 @@ def _check_arguments(
         if dim * 2**level % n_heads:
             raise ValueError(
                 f"{n_heads} heads do not divide the width {dim * 2**level} of level {level + 1}: change heads or dim"
+            )
+
+
+def _check_switches(adaptive: bool, **switches: float) -> None:
+    """Refuse a static network with switches of the generated kernels, which it does not have."""
+    for name, value in switches.items():
+        if value and not adaptive:
+            raise ValueError(
+                f"{name} is {value}, which changes generated kernels, but adaptive=False makes a network without them: "
+                "leave one of them out"
             )
 
 

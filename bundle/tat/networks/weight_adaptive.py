@@ -1,7 +1,8 @@
 """The depthwise convolution whose kernels a network generates for each image."""
 
 import math
-from typing import NamedTuple, Optional
+from collections.abc import Iterator
+from typing import NamedTuple, Optional, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class DepthwiseConv(nn.Module):
 
     Source:
         Yang et al. 2025, arXiv:2512.14550, the weight-adaptive transformer block. ``adaptation`` is the paper's lambda;
-        it starts at 0, so training starts from a static network.
+        it starts at 0, so training starts from a static network, unless ``start_adaptation`` changes it.
     """
 
     def __init__(self, channels: int, *, bias: bool, adaptive_std: Optional[float] = None) -> None:
@@ -73,9 +74,28 @@ def start_kernels_with_gain(network: nn.Module, gain: float) -> None:
         network: its adaptive convolutions are changed in place; static convolutions stay unchanged.
         gain: divided by 3, the root of a kernel's 9 entries.
     """
+    for convolution in _adaptive_convolutions(network):
+        draw_with_gain(convolution.weight, gain)
+
+
+def start_adaptation(network: nn.Module, start: float) -> None:
+    """Set lambda of all adaptive convolutions.
+
+    While lambda is 0, no gradient reaches TREN and the heads: lambda has to learn first. From another start both learn
+    from the first step.
+
+    Args:
+        network: its adaptive convolutions are changed in place; static convolutions stay unchanged.
+        start: lambda of each channel.
+    """
+    for convolution in _adaptive_convolutions(network):
+        nn.init.constant_(cast("Tensor", convolution.adaptation), start)
+
+
+def _adaptive_convolutions(network: nn.Module) -> Iterator[DepthwiseConv]:
     for convolution in network.modules():
         if isinstance(convolution, DepthwiseConv) and convolution.adaptation is not None:
-            draw_with_gain(convolution.weight, gain)
+            yield convolution
 
 
 def draw_with_gain(weight: Tensor, gain: float) -> None:

@@ -1,7 +1,7 @@
 """TREN: from an image's deepest features to its task representation, and from there to its kernels."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Final, NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +10,30 @@ from torch.nn import functional as F
 from bundle.tat.networks.restormer import hidden_width
 from bundle.tat.networks.weight_adaptive import BlockKernels, draw_with_gain
 
+# The latent level and levels 3 to 1.
+N_DECODER_LEVELS: Final = 4
+
 
 class TaskKernels(NamedTuple):
-    """Generated kernels of each decoder level; a static network has none.
+    """Generated kernels of each level; a static network has none, and a static encoder has none.
 
     Attributes:
         latent: kernels of the latent blocks, width ``8C``.
         level3: kernels of the decoder blocks at level 3, width ``4C``.
         level2: kernels of the decoder blocks at level 2, width ``2C``.
         level1: kernels shared by the decoder blocks at level 1 and the refinement blocks, width ``2C``.
+        encoder3: kernels of the encoder blocks at level 3, width ``4C``.
+        encoder2: kernels of the encoder blocks at level 2, width ``2C``.
+        encoder1: kernels of the encoder blocks at level 1, width ``C``.
     """
 
     latent: Optional[BlockKernels]
     level3: Optional[BlockKernels]
     level2: Optional[BlockKernels]
     level1: Optional[BlockKernels]
+    encoder3: Optional[BlockKernels]
+    encoder2: Optional[BlockKernels]
+    encoder1: Optional[BlockKernels]
 
 
 class ResidualBlock(nn.Module):
@@ -46,6 +55,8 @@ class TREN(nn.Module):
     Args:
         channels: width ``8C`` of the level-4 features; divisible by 16.
         task_features: width ``F`` of the first convolutions; the representation has ``4F`` entries.
+        pooled_features: the linear layers also take the means of the level-4 features themselves. The paper's take only
+            what the convolutions make of them.
 
     Shape:
         level-4 features ``(B, 8C, H/8, W/8)`` -> task representation ``Z (B, 4F)``.
@@ -54,8 +65,9 @@ class TREN(nn.Module):
         arXiv:2512.14550, task representation extraction network.
     """
 
-    def __init__(self, channels: int, task_features: int) -> None:
+    def __init__(self, channels: int, task_features: int, *, pooled_features: bool = False) -> None:
         super().__init__()
+        self.pooled_features = pooled_features
         self.extract = nn.Sequential(
             nn.PixelShuffle(4),
             nn.Conv2d(channels // 16, task_features, 3, padding=1),
@@ -70,7 +82,7 @@ class TREN(nn.Module):
             nn.GELU(),
         )
         self.represent = nn.Sequential(
-            nn.Linear(task_features * 4, task_features * 4, bias=False),
+            nn.Linear(task_features * 4 + (channels if pooled_features else 0), task_features * 4, bias=False),
             nn.GELU(),
             nn.Linear(task_features * 4, task_features * 4, bias=False),
             nn.GELU(),
@@ -78,7 +90,10 @@ class TREN(nn.Module):
 
     def forward(self, level4: Tensor) -> Tensor:
         """Represent the task of each image by ``4F`` numbers."""
-        return self.represent(self.extract(level4).mean(dim=(-2, -1)))
+        features = self.extract(level4).mean(dim=(-2, -1))
+        if self.pooled_features:
+            features = torch.cat([features, level4.mean(dim=(-2, -1))], 1)
+        return self.represent(features)
 
 
 class KernelHead(nn.Module):
@@ -87,45 +102,66 @@ class KernelHead(nn.Module):
     Args:
         n_features: length ``Z`` of the task representation.
         channels: number of channels ``C`` that get a kernel each.
+        n_scales: number of equal groups of channels whose kernels each image also scales, by ``2 sigmoid(linear(Z))``.
+            It divides ``channels``; with 0, as in the paper, kernels stay as they are generated.
     """
 
-    def __init__(self, n_features: int, channels: int) -> None:
+    def __init__(self, n_features: int, channels: int, n_scales: int = 0) -> None:
         super().__init__()
         self.linear = nn.Linear(n_features, channels * 9, bias=False)
+        self.scale = nn.Linear(n_features, n_scales, bias=False) if n_scales else None
 
     def forward(self, representation: Tensor) -> Tensor:
         """Generate one 3x3 kernel for each sample and channel."""
-        return F.gelu(self.linear(representation)).reshape(representation.shape[0], -1, 1, 3, 3)
+        kernels = F.gelu(self.linear(representation))
+        if self.scale is not None:
+            scales = 2 * torch.sigmoid(self.scale(representation))
+            kernels = kernels.reshape(scales.shape[0], scales.shape[1], -1) * scales[..., None]
+        return kernels.reshape(representation.shape[0], -1, 1, 3, 3)
 
 
 class WeightGeneration(nn.Module):
-    """Eight heads that generate the kernels of the four decoder levels from one task representation.
+    """Two heads for each level, which generate its kernels from the task representation.
 
     Args:
         n_features: length ``Z`` of the task representation.
-        widths: widths of the decoder's levels: latent, 3, 2, 1.
+        widths: widths of the decoder's levels: latent, 3, 2, 1. Then those of the encoder's levels 3, 2, 1, if its
+            kernels are generated, too.
         expansion: expansion of the feed-forward networks.
+        scaled_heads: attention heads of each level, to scale the kernels of each head's query, key and value, and of
+            each half of the feed-forward network, see ``KernelHead``. ``None`` scales none.
 
     Shape:
         task representation ``(B, Z)`` -> kernels of each level.
     """
 
-    def __init__(self, n_features: int, widths: Sequence[int], expansion: float) -> None:
+    def __init__(
+        self, n_features: int, widths: Sequence[int], expansion: float, scaled_heads: Optional[Sequence[int]] = None
+    ) -> None:
         super().__init__()
-        self.attention = nn.ModuleList(KernelHead(n_features, 3 * width) for width in widths)
+        n_heads = [0] * len(widths) if scaled_heads is None else scaled_heads
+        self.for_encoder = len(widths) > N_DECODER_LEVELS
+        self.attention = nn.ModuleList(
+            KernelHead(n_features, 3 * width, 3 * n) for width, n in zip(widths, n_heads, strict=True)
+        )
         self.feed_forward = nn.ModuleList(
-            KernelHead(n_features, 2 * hidden_width(width, expansion)) for width in widths
+            KernelHead(n_features, 2 * hidden_width(width, expansion), 0 if scaled_heads is None else 2)
+            for width in widths
         )
 
     def forward(self, representation: Tensor) -> TaskKernels:
         """Generate the kernels of all levels."""
         attention = [head(representation) for head in self.attention]
         feed_forward = [head(representation) for head in self.feed_forward]
+        kernels = [BlockKernels(attention[level], feed_forward[level]) for level in range(len(attention))]
         return TaskKernels(
-            latent=BlockKernels(attention[0], feed_forward[0]),
-            level3=BlockKernels(attention[1], feed_forward[1]),
-            level2=BlockKernels(attention[2], feed_forward[2]),
-            level1=BlockKernels(attention[3], feed_forward[3]),
+            latent=kernels[0],
+            level3=kernels[1],
+            level2=kernels[2],
+            level1=kernels[3],
+            encoder3=kernels[4] if self.for_encoder else None,
+            encoder2=kernels[5] if self.for_encoder else None,
+            encoder1=kernels[6] if self.for_encoder else None,
         )
 
 
@@ -149,5 +185,5 @@ def init_with_gain(module: nn.Module, gain: float) -> None:
 
 
 def static_kernels() -> TaskKernels:
-    """Empty kernels, for the decoder of a static network."""
-    return TaskKernels(latent=None, level3=None, level2=None, level1=None)
+    """Empty kernels, with which all blocks use their shared ones."""
+    return TaskKernels(latent=None, level3=None, level2=None, level1=None, encoder3=None, encoder2=None, encoder1=None)

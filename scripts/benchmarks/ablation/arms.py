@@ -110,7 +110,7 @@ RUNS: Final = (
     *(Run(NARROW, seed) for seed in range(3)),
     *(Run(arm) for arm in SAME_PATCHES),
 )
-# Run only if named: another optimiser, other networks, and the authors' initialisation of the kernels.
+# Run only if named: another optimiser, other networks, other starts, and other ways to generate kernels.
 MORE_RUNS: Final = (
     Run(Arm(name="muon", words="TAT, its matrices updated by Muon", overlay="muon")),
     Run(
@@ -129,6 +129,10 @@ MORE_RUNS: Final = (
             ("basic_unet", "MONAI's BasicUNet"),
             ("swin_unetr", "MONAI's SwinUNETR"),
             ("reference_start", "TAT, its kernels started as the authors' do"),
+            ("warm_lambda", "TAT, the factors of its generated kernels started at 0.3"),
+            ("pooled_task_vector", "TAT, Z made of the means of level 4 too"),
+            ("adaptive_encoder", "TAT, kernels generated for the encoder too, which runs twice"),
+            ("scale_per_head", "TAT, Z scales the generated kernels of each head too"),
         )
     ),
 )
