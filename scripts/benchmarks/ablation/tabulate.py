@@ -121,8 +121,18 @@ def table_of_differences(runs: Runs) -> str:
     for arm, reference in pairs_of(runs):
         ours, others = runs[arm], runs[reference]
         n_seeds = len(ours.keys() & others.keys())
-        rows.append([arm, reference, str(n_seeds), *(verdict(differences(ours, others, task)) for task in TASKS)])
+        rows.append([arm, reference, str(n_seeds), *(_difference(ours, others, task) for task in TASKS)])
     return markdown(["arm", "minus", "seeds", *(f"{task} [dB]" for task in TASKS)], rows)
+
+
+def _difference(ours: Mapping[int, Result], others: Mapping[int, Result], task: str) -> str:
+    """Verdict over persons and, of several seeds, the mean of each."""
+    seeds = sorted(ours.keys() & others.keys())
+    of_seeds = [differences({seed: ours[seed]}, others, task) for seed in seeds]
+    words = verdict(differences(ours, others, task))
+    if len(seeds) < 2 or not all(of_seeds):
+        return words
+    return f"{words}; by seed {', '.join(f'{fmean(found.values()):+.2f}' for found in of_seeds)}"
 
 
 def table_of_persons(runs: Runs) -> str:

@@ -251,6 +251,17 @@ def test_arms_are_compared_on_the_seeds_that_both_have(tmp_path):
     assert row == ("| no_stop_gradient | tat | 1 | +0.12 (-0.25 to +0.50), better for 1 of 2, too few for p | - | - |")
 
 
+def test_each_of_several_seeds_has_its_difference(tmp_path):
+    runs = written(
+        tmp_path,
+        *(made_run("tat", seed, {"CT": persons(1.0, 1.0)}) for seed in (0, 1)),
+        made_run("no_stop_gradient", 0, {"CT": persons(2.0, 4.0)}),
+        made_run("no_stop_gradient", 1, {"CT": persons(0.5, 0.5)}),
+    )
+    (row,) = (line for line in tabulate.table_of_differences(runs).splitlines() if "no_stop_gradient" in line)
+    assert "| +0.75 (+0.25 to +1.25), better for 2 of 2, too few for p; by seed +2.00, -0.50 |" in row
+
+
 def test_five_persons_have_a_p_value_and_four_have_none(tmp_path):
     for n_persons, words in ((4, "better for 4 of 4, too few for p"), (5, "better for 5 of 5, p 0.062")):
         gains = [0.1 * (1 + number) for number in range(n_persons)]
