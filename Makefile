@@ -97,7 +97,7 @@ data/real.json: scripts/data/real/parts.py scripts/data/real/scans.json | $(READ
 
 # On a CPU, two processes that share each step need two thirds of the time of one with as many threads.
 RANKS := $(BIN)/python -m torch.distributed.run --standalone --nproc_per_node 2 -m bundle.tat
-train: data ## train the small network on data/ (6,000 steps; models/model.pt has 43,000): runs/small/model.pt, goes on where it was stopped
+train: data ## train the small network on data/ (6,000 steps; models/model.pt has 53,000): runs/small/model.pt, goes on where it was stopped
 	if command -v nvidia-smi > /dev/null; then $(BIN)/tat train --ckpt_dir runs/small --num_workers 1; \
 	else OMP_NUM_THREADS=$$((($$(nproc) + 1) / 2)) $(RANKS) train --ckpt_dir runs/small --n_per_task 1; fi
 
