@@ -34,6 +34,7 @@ def test_what_is_written_is_read(tmp_path_factory, case, weights, counts, settin
     record = replace(
         RECORD,
         kspace_kept=(0.25, None) if of_file % 2 else (),
+        in_planes=of_file % 2 == 0,
         case=case,
         provenance=made_by,
         n_outside_network_range=of_network,

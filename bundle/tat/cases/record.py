@@ -34,6 +34,7 @@ class CaseRecord:
         assumptions: what was assumed where the scan's header does not say, a sentence each.
         kspace_kept: share of k-space that the two axes of an MRI's slices held before restoration, in the order of the
             array's axes. ``None`` for an axis whose share cannot be found; empty for other modalities.
+        in_planes: whether the scan was restored in its three planes, not slice by slice.
         quality: what was measured, and the verdict; ``None`` for a run without a report.
     """
 
@@ -46,6 +47,7 @@ class CaseRecord:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     kspace_kept: tuple[float | None, ...] = ()
+    in_planes: bool = False
     quality: Quality | None = None
 
 
@@ -91,6 +93,7 @@ def _content(record: CaseRecord) -> dict[str, Any]:
         "unit": record.unit,
         "assumptions": list(record.assumptions),
         **({"kspace_kept": list(record.kspace_kept)} if record.kspace_kept else {}),
+        "in_planes": record.in_planes,
         "settings": dict(record.settings),
         **({QUALITY_KEY: to_json(record.quality)} if record.quality else {}),
     }
@@ -109,6 +112,7 @@ def _record(content: dict[str, Any]) -> CaseRecord:
         settings=dict(content["settings"]),
         assumptions=tuple(str(sentence) for sentence in content.get("assumptions", ())),
         kspace_kept=tuple(None if share is None else float(share) for share in content.get("kspace_kept", ())),
+        in_planes=bool(content.get("in_planes", False)),
         quality=from_json(content[QUALITY_KEY]) if QUALITY_KEY in content else None,
     )
 

@@ -25,6 +25,7 @@ from bundle.tat.dicom.reader import ASSUMPTIONS, reread_sources, source_files
 from bundle.tat.dicom.writer import KINDS, Source, WrittenSeries, write_series
 from bundle.tat.file_digest import file_sha256
 from bundle.tat.formats import case_name
+from bundle.tat.inferers.planes import is_in_planes
 from bundle.tat.provenance import Provenance
 from bundle.tat.quality.record import QUALITY_KEY, Quality, write_shown
 from bundle.tat.refusal import RefusedInputError
@@ -147,6 +148,7 @@ class SaveRestoredd(MapTransform):
                 settings=settings,
                 assumptions=(*json.loads(image.meta.get(ASSUMPTIONS) or "[]"), *remarks),
                 kspace_kept=tuple(json.loads(image.meta.get(KSPACE_KEPT) or "[]")),
+                in_planes=is_in_planes(image),
                 quality=quality,
             )
             if quality is not None and quality.shown is not None:
