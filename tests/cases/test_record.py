@@ -57,6 +57,7 @@ def test_the_file_is_for_people_too(tmp_path):
         *counts,
         "unit",
         "assumptions",
+        "in_planes",
         "settings",
     ]
     assert (content["version"], content["weights_sha256"]) == ("0.1.0", "ab" * 32)
