@@ -78,3 +78,16 @@ def test_a_batch_is_restored_in_planes_if_all_of_it_asks(asked, expected):
 
 def test_a_plain_tensor_is_restored_slice_by_slice():
     assert not is_in_planes(torch.rand(1, 1, 8, 8, 8))
+
+
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_a_constant_slice_of_the_stored_plane_stays_as_it_is(slice_axis):
+    volume = torch.rand(2, 1, 16, 16, 16)
+    volume.select(slice_axis + 2, 3).fill_(0.25)
+    volume[1].select(slice_axis + 1, 0).fill_(0.0)
+    restored = RestorationSliceInferer(slice_axis, progress=False)(as_scan(volume, True), lambda slices: slices + 1)
+    kept = restored.select(slice_axis + 2, 3).as_tensor()
+    assert torch.equal(kept, torch.full_like(kept, 0.25))
+    first = restored.select(slice_axis + 2, 0).as_tensor()
+    assert not first[1].any()
+    torch.testing.assert_close(first[0], volume.select(slice_axis + 2, 0)[0] + 1)

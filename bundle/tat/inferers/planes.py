@@ -43,7 +43,8 @@ def n_slices_to_restore(volumes: Tensor, slice_axis: int, *, in_planes: bool) ->
 def average_planes(volumes: Tensor, slice_axis: int, restore: Callable[[Tensor, int], None]) -> None:
     """Restore volumes along each axis and average the results, in the memory of the volumes.
 
-    The result along ``slice_axis`` has the weight 0.5, those along the two others 0.25 each.
+    The result along ``slice_axis`` has the weight 0.5, those along the two others 0.25 each. A constant slice of the
+    stored plane (air, padding) stays as it is.
 
     Args:
         volumes: ``(B, 1, W, H, D)``; they become the restored volumes.
@@ -52,6 +53,9 @@ def average_planes(volumes: Tensor, slice_axis: int, restore: Callable[[Tensor, 
     """
     seen = _padded(volumes)  # a copy, also where nothing is missing
     sides = volumes.shape[2:]
+    slices = volumes.movedim(slice_axis + 2, 1)
+    flat = slices.flatten(start_dim=2)
+    constant, values = flat.amax(dim=2) == flat.amin(dim=2), flat[..., 0].clone()
     restore(volumes, slice_axis)
     volumes *= OWN_WEIGHT
     for axis in range(_N_AXES):
@@ -60,6 +64,7 @@ def average_planes(volumes: Tensor, slice_axis: int, restore: Callable[[Tensor, 
             restore(restored, axis)
             restored = restored[..., : sides[0], : sides[1], : sides[2]]
             volumes.add_(restored, alpha=(1.0 - OWN_WEIGHT) / (_N_AXES - 1))
+    slices[constant] = values[constant][:, None, None, None]
 
 
 def _padded(volumes: Tensor) -> Tensor:
