@@ -129,7 +129,7 @@ MORE_RUNS: Final = (
             ("basic_unet", "MONAI's BasicUNet"),
             ("swin_unetr", "MONAI's SwinUNETR"),
             ("reference_start", "TAT, its kernels started as the authors' do"),
-            ("warm_lambda", "TAT, the factors of its generated kernels started at 0.3"),
+            ("warm_lambda", "TAT, the factors of its generated kernels started at 0.05"),
             ("pooled_task_vector", "TAT, Z made of the means of level 4 too"),
             ("adaptive_encoder", "TAT, kernels generated for the encoder too, which runs twice"),
             ("scale_per_head", "TAT, Z scales the generated kernels of each head too"),
