@@ -68,7 +68,7 @@ EFFECTS = {
     "ablations/adaptive_encoder.json": lambda made: made["adapt_encoder"] is True,
     "ablations/pooled_task_vector.json": lambda made: made["pooled_features"] is True,
     "ablations/scale_per_head.json": lambda made: made["scale_per_head"] is True,
-    "ablations/warm_lambda.json": lambda made: made["lambda_start"] == 0.3,
+    "ablations/warm_lambda.json": lambda made: made["lambda_start"] == 0.05,
 }
 
 
