@@ -10,12 +10,12 @@ from monai.data import MetaTensor
 from torch import Tensor
 from torch.nn import functional as F
 
+from bundle.tat.networks.tat import SIZE_MULTIPLE
+
 # Metadata entry of an image: whether it is to be restored in all three planes.
 IN_PLANES: Final = "in_planes"
 # Weight of the plane that the scan is stored in. The two others share the rest.
 OWN_WEIGHT: Final = 0.5
-# Sides of slices that the network takes [pixels].
-SIDE_MULTIPLE: Final = 8
 
 _N_AXES: Final = 3
 
@@ -75,4 +75,4 @@ def _padded(volumes: Tensor) -> Tensor:
 
 def _multiple(side: int) -> int:
     """The next multiple of 8."""
-    return -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE
+    return -(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE
