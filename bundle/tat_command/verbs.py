@@ -82,7 +82,7 @@ _LAYOUT: Final = Option(
 _MEASURED: Final = Option("measured", "", "the scans are measured: leave out the note that they are simulated")
 _MODALITY: Final = Option("modality", "CT|MRI|PET", "modality of scans whose files do not name it (DICOM does)")
 _MRI_SCALES: Final = "how MRI is scaled: by a percentile to the training scale, or not at all, on [0, 4095]"
-_PET_PLANES = Option(
+_PET_PLANES: Final = Option(
     "pet_planes", "True|False", "restore PET in its three planes and average, in three times the time (default: True)"
 )
 _MRI_SCALE: Final = Option(

@@ -35,21 +35,21 @@ Gains = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def middle_slice(item: Item, pipeline: Pipeline) -> Case:
-    """Restore a case, and keep its middle slice.
+    """Restore the middle slice of a case.
 
     Args:
         item: entry of a datalist.
         pipeline: of its modality.
     """
     image, label = (open_volume(Path(item[key])) for key in ("image", "label"))
-    values, clean = image.values(), label.values()
-    middle = slice(values.shape[2] // 2, values.shape[2] // 2 + 1)
+    middle = slice(image.shape[2] // 2, image.shape[2] // 2 + 1)
+    values = image.values()[..., middle]
     return Case(
         name=case_name(Path(item["image"])),
         modality=pipeline.modality,
-        image=values[..., middle],
-        restored=pipeline.restore(values, image.affine)[..., middle],
-        label=clean[..., middle],
+        image=values,
+        restored=pipeline.restore(values, image.affine),
+        label=label.values()[..., middle],
         affine=image.affine,
         subject=item["subject"],
     )

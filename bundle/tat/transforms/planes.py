@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
@@ -66,5 +65,4 @@ def has_three_planes(image: MetaTensor) -> bool:
     sides = image.shape[1:]
     if len(sides) < 3 or min(sides) < MIN_SIDE or not image.meta.get(EVENLY_SPACED, True):
         return False
-    voxel = torch.as_tensor(image.affine)[:3, :3].norm(dim=0)
-    return bool(voxel.max() <= MAX_STRETCH * voxel.min())
+    return bool(image.pixdim.max() <= MAX_STRETCH * image.pixdim.min())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 N_TASKS: Final = 3
@@ -114,13 +114,12 @@ RUNS: Final = (
 MORE_RUNS: Final = (
     Run(Arm(name="muon", words="TAT, its matrices updated by Muon", overlay="muon")),
     Run(
-        Arm(
+        replace(
+            CONTINUED_TAT,
             name="continue_muon",
             words="given weights, trained on, matrices updated by Muon",
             overlay="muon",
-            options=CONTINUED,
-            start="weights",
-            reference="continue_tat",
+            reference=CONTINUED_TAT.name,
         )
     ),
     *(
