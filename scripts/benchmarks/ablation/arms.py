@@ -22,7 +22,7 @@ class Arm:
     Args:
         name: name of its files and of its rows in tables.
         words: description for the table.
-        overlay: config of the arm.
+        overlays: configs of the arm.
         task: the only task that it is trained on; ``None`` for all.
         options: further options of training and scoring.
         start: random weights, given weights, or given weights with kernels frozen at their mean (``frozen.py``).
@@ -32,7 +32,7 @@ class Arm:
 
     name: str
     words: str
-    overlay: str | None = None
+    overlays: Sequence[str] = ()
     task: str | None = None
     options: Sequence[object] = ()
     start: Start = "random"
@@ -60,18 +60,18 @@ TAT: Final = Arm(name="tat", words="TAT")
 STATIC: Final = Arm(
     name="static_equal_parameters",
     words="no generated kernels, wider: as many parameters",
-    overlay="ablations/static_twin",
+    overlays=("ablations/static_twin",),
 )
 NARROW: Final = Arm(
     name="static_equal_operations",
     words="no generated kernels, as wide: as many operations",
-    overlay="ablations/no_weight_generation",
+    overlays=("ablations/no_weight_generation",),
 )
 UNBALANCED: Final = Arm(
-    name="no_loss_balancing", words="all samples count alike", overlay="ablations/no_loss_balancing"
+    name="no_loss_balancing", words="all samples count alike", overlays=("ablations/no_loss_balancing",)
 )
 UNSTOPPED: Final = Arm(
-    name="no_stop_gradient", words="the encoder learns from the kernels too", overlay="ablations/no_stop_gradient"
+    name="no_stop_gradient", words="the encoder learns from the kernels too", overlays=("ablations/no_stop_gradient",)
 )
 ALONE: Final = tuple(
     _alone(task, N_PER_TASK * N_TASKS, "alone", f"{task} alone, as many patches as all tasks together")
@@ -85,7 +85,7 @@ STARTED: Final = Arm(name="start_tat", words="given weights of TAT", start="weig
 FROZEN: Final = Arm(
     name="start_static",
     words="these weights, kernels frozen at their mean",
-    overlay="ablations/no_weight_generation",
+    overlays=("ablations/no_weight_generation",),
     start="frozen",
     trains=False,
     reference="start_tat",
@@ -94,7 +94,7 @@ CONTINUED_TAT: Final = Arm(name="continue_tat", words="given weights, trained on
 CONTINUED_STATIC: Final = Arm(
     name="continue_static",
     words="the frozen ones, trained on",
-    overlay="ablations/no_weight_generation",
+    overlays=("ablations/no_weight_generation",),
     options=CONTINUED,
     start="frozen",
     reference="continue_tat",
@@ -110,26 +110,44 @@ RUNS: Final = (
     *(Run(NARROW, seed) for seed in range(3)),
     *(Run(arm) for arm in SAME_PATCHES),
 )
+MUON: Final = Arm(name="muon", words="TAT, its matrices updated by Muon", overlays=("muon",))
+POOLED: Final = Arm(
+    name="pooled_task_vector",
+    words="TAT, Z made of the means of level 4 too",
+    overlays=("ablations/pooled_task_vector",),
+)
+
+
+def _with_muon(arm: Arm) -> Arm:
+    return replace(
+        arm,
+        name=f"muon_{arm.name}",
+        words=f"{arm.words}; Muon",
+        overlays=(*arm.overlays, *MUON.overlays),
+        reference=MUON.name,
+    )
+
+
 # Run only if named: another optimiser, other networks, other starts, and other ways to generate kernels.
 MORE_RUNS: Final = (
-    Run(Arm(name="muon", words="TAT, its matrices updated by Muon", overlay="muon")),
+    *(Run(arm) for arm in (MUON, *map(_with_muon, (STATIC, UNBALANCED, POOLED)))),
     Run(
         replace(
             CONTINUED_TAT,
             name="continue_muon",
             words="given weights, trained on, matrices updated by Muon",
-            overlay="muon",
+            overlays=("muon",),
             reference=CONTINUED_TAT.name,
         )
     ),
+    Run(POOLED),
     *(
-        Run(Arm(name=name, words=words, overlay=f"ablations/{name}"))
+        Run(Arm(name=name, words=words, overlays=(f"ablations/{name}",)))
         for name, words in (
             ("basic_unet", "MONAI's BasicUNet"),
             ("swin_unetr", "MONAI's SwinUNETR"),
             ("reference_start", "TAT, its kernels started as the authors' do"),
             ("warm_lambda", "TAT, the factors of its generated kernels started at 0.05"),
-            ("pooled_task_vector", "TAT, Z made of the means of level 4 too"),
             ("adaptive_encoder", "TAT, kernels generated for the encoder too, which runs twice"),
             ("scale_per_head", "TAT, Z scales the generated kernels of each head too"),
         )

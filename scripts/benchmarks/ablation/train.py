@@ -79,7 +79,7 @@ def as_training(run: Run, budget: Budget) -> Training:
         epoch_length=min(EPOCH_LENGTH, budget.n_steps),
         seed=run.seed,
         recipe=RECIPE,
-        overlays=[run.arm.overlay] if run.arm.overlay else [],
+        overlays=run.arm.overlays,
         options=run.arm.options,
         pretrained=starts[run.arm.start],
     )
@@ -94,7 +94,7 @@ def identify(run: Run, training: Training, weights: Path) -> dict[str, object]:
 @functools.cache
 def weigh(arm: Arm) -> tuple[int, float]:
     """Parameters of an arm's network, and operations of a step [1e9]: forward and backward, on its batch."""
-    names = [*NETWORK, *([arm.overlay] if arm.overlay else [])]
+    names = [*NETWORK, *arm.overlays]
     with FakeTensorMode():
         configs = read_configs([CONFIGS / f"{name}.json" for name in names])
         network: torch.nn.Module = configs.get_parsed_content("network_def")

@@ -100,6 +100,13 @@ def test_twins_are_equal_in_what_their_names_say(arm, of_parameters, of_operatio
         assert twins[0] < 0.8 * ours[0]
 
 
+@pytest.mark.parametrize("arm", ["static_equal_parameters", "no_loss_balancing", "pooled_task_vector"])
+def test_another_optimiser_trains_the_same_network(arm):
+    with_muon = ARMS[f"muon_{arm}"]
+    assert train.weigh(with_muon) == train.weigh(ARMS[arm])
+    assert with_muon.reference == "muon"
+
+
 def test_a_task_alone_has_a_step_as_large_as_all_together_or_a_third_of_it():
     (_, whole), (_, third) = (train.weigh(ARMS[name]) for name in ("CT_alone", "CT_alone_same_patches"))
     assert whole == train.weigh(ARMS["tat"])[1]
