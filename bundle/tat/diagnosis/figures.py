@@ -162,7 +162,7 @@ def draw_degradations(found: Mapping[str, Mapping[str, Sequence[GradientCosine]]
     """
     tasks = sorted({task for of_tasks in found.values() for task in of_tasks})
     size = (4.6 * len(tasks) + 1.0, 3.8 * len(found) + 1.0)
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    figure = Figure(figsize=size, dpi=100, layout="compressed")
     panels = figure.subplots(len(found), len(tasks), squeeze=False)
     for (name, of_tasks), row in zip(found.items(), panels, strict=True):
         for task, panel in zip(tasks, row, strict=True):
