@@ -1,4 +1,4 @@
-"""Show the finished runs, also in the benchmark's page: their cost, their gain, and the differences between arms.
+"""Show the finished runs, those of the repository also in its pages: cost, gain, and differences between arms.
 
 A person's value is the mean over that person's scans. Differences are between runs with the same seed, which saw the
 same patches. They are averaged over the seeds. A p-value is from Wilcoxon's test over persons, if there are five or
@@ -25,6 +25,8 @@ from scripts.benchmarks.ablation.train import RESULTS
 from scripts.benchmarks.documents import ROOT, fill, markdown
 
 TASKS: Final = ("CT", "MRI", "PET")
+# Of the runs of the repository: what they say, and the differences of each person.
+PAGES: Final = (ROOT / "docs" / "benchmark.md", RESULTS / "README.md")
 # Arm -> seed -> run.
 Runs = Mapping[str, Mapping[int, Result]]
 # Person -> value.
@@ -158,16 +160,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS, help="finished runs (default: docs/ablation)")
     parser.add_argument(
-        "--document", type=Path, default=ROOT / "docs/benchmark.md", help="page with marks for the tables"
+        "--pages", nargs="+", type=Path, metavar="PAGE", help="pages with marks for the tables (those of docs/ablation)"
     )
     options = parser.parse_args(arguments)
     runs = by_arm(read_results(options.results))
     if not runs:
         parser.error(f"{options.results} holds no finished run: run scripts.benchmarks.ablation.train first")
-    compared = [table_of_differences(runs), table_of_persons(runs)] if pairs_of(runs) else []
-    text = "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])
-    print(text)
-    fill([options.document], {"adapting": text})
+    is_ours = options.results.resolve() == RESULTS.resolve()
+    pages = options.pages or (PAGES if is_ours else ())
+    compared = [table_of_differences(runs)] if pairs_of(runs) else []
+    sections = {"adapting": "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])}
+    if compared:
+        sections["adapting_persons"] = table_of_persons(runs)
+    print("\n\n".join(sections.values()))
+    if pages:
+        fill(pages, sections)
 
 
 if __name__ == "__main__":

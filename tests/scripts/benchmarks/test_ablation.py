@@ -306,12 +306,31 @@ def test_the_tables_go_into_the_page(tmp_path, capsys):
     write_result(tmp_path / "results", made_run("tat", 0, {"CT": persons(1.0)}))
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- adapting -->\n\n<!-- /adapting -->\nafter\n")
-    tabulate.main(["--results", str(tmp_path / "results"), "--document", str(page)])
+    tabulate.main(["--results", str(tmp_path / "results"), "--pages", str(page)])
     text = page.read_text()
     assert text.startswith("before\n<!-- adapting -->\n1 runs, made with commit `0123456789`.")
     assert "| tat | TAT | 1,783,635 | 16.0 | 2,000 | 0 | 20 |" in text
     assert "minus" not in text  # there is nothing to compare with
     assert text.endswith("<!-- /adapting -->\nafter\n")
+
+
+def test_differences_of_each_person_go_into_a_page_of_their_own(tmp_path, capsys):
+    for arm, gains in (("tat", (1.0, 2.0)), ("no_loss_balancing", (1.5, 2.25))):
+        write_result(tmp_path / "results", made_run(arm, 0, {"CT": persons(*gains)}))
+    summary, by_person = tmp_path / "summary.md", tmp_path / "persons.md"
+    summary.write_text("<!-- adapting -->\n\n<!-- /adapting -->\n")
+    by_person.write_text("<!-- adapting_persons -->\n\n<!-- /adapting_persons -->\n")
+    tabulate.main(["--results", str(tmp_path / "results"), "--pages", str(summary), str(by_person)])
+    row = "| no_loss_balancing minus tat | CT | +0.50 | +0.25 |"
+    assert row in by_person.read_text()
+    assert row not in summary.read_text()
+
+
+def test_other_results_are_printed_and_leave_the_pages_of_the_repository(tmp_path, capsys, monkeypatch):
+    write_result(tmp_path / "results", made_run("tat", 0, {"CT": persons(1.0)}))
+    monkeypatch.setattr(tabulate, "fill", lambda *_: pytest.fail("a page was written"))
+    tabulate.main(["--results", str(tmp_path / "results")])
+    assert "| tat | TAT |" in capsys.readouterr().out
 
 
 def test_without_a_finished_run_there_is_nothing_to_show(tmp_path, capsys):
