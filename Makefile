@@ -163,7 +163,7 @@ RESULTS ?= docs/ablation
 
 # Started twice at once, it works on two runs, each on one core. Another budget belongs to other results:
 # STEPS=20000 OUT=runs/ablation_20000 RESULTS=docs/ablation_20000.
-benchmark-ablation: data data-real ## train and score TAT and its ablations with one budget (9 hours; goes on where it was stopped); ARMS="tat ..." chooses
+benchmark-ablation: data data-real ## train and score TAT and its ablations with one budget (4 hours; goes on where it was stopped); ARMS="tat ..." chooses
 	$(BIN)/python -m scripts.benchmarks.ablation.train --steps $(STEPS) --out $(OUT) --results $(RESULTS) $(if $(ARMS),--arms $(ARMS)) $(if $(SEEDS),--seeds $(SEEDS))
 	$(BIN)/python -m scripts.benchmarks.ablation.tabulate --results $(RESULTS)
 

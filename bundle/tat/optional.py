@@ -52,4 +52,4 @@ def exit_if_missing(package: str, *, extra: str) -> Iterator[None]:
 
 
 def _remedy(name: str, extra: str) -> str:
-    return f'{extra} needs {name}: pip install "tat-medical-image-restoration[{extra}]"'
+    return f"{extra} needs {name}: run pip install '.[{extra}]' in the bundle's folder"

@@ -184,7 +184,7 @@ VERBS: Final = MappingProxyType(
                 _AMP,
                 _VERBOSE,
             ),
-            "The small network is trained as the shipped weights were, the paper's network by the paper's recipe. "
+            "The small network is trained as the first stage of the shipped weights, the paper's network as in the paper. "
             "The same command continues a training that was stopped. Default folders are those of the bundle.\n\n"
             + _ALL_IDS.format("configs/train.json and its overlays"),
             takes_ids=True,

@@ -238,7 +238,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     for name in ("figures", "report", "tasks"):
         monkeypatch.delitem(sys.modules, f"bundle.tat.diagnosis.{name}", raising=False)
     with (
-        pytest.raises(SystemExit, match=r"needs matplotlib: pip install .*\[report\]"),
+        pytest.raises(SystemExit, match=r"needs matplotlib: run pip install '\.\[report\]'"),
         exit_if_missing("matplotlib", extra="report"),
     ):
         importlib.import_module("bundle.tat.diagnosis.tasks")

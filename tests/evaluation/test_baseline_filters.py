@@ -179,5 +179,5 @@ def test_what_cannot_be_filtered_is_refused():
 def test_without_scikit_image_the_remedy_is_named_before_any_work(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.restoration", None)
     find_filters(["gaussian", "bicubic"])
-    with pytest.raises(ImportError, match=r"needs skimage\.restoration: pip install .*\[report\]"):
+    with pytest.raises(ImportError, match=r"needs skimage\.restoration: run pip install '\.\[report\]'"):
         find_filters(["non_local_means"])

@@ -153,7 +153,7 @@ def test_refuses_absurd_parameters(parameters):
 
 def test_a_missing_package_is_named_with_its_remedy(body, monkeypatch):
     monkeypatch.setitem(sys.modules, "astra", None)
-    with pytest.raises(ImportError, match=r"tat-medical-image-restoration\[simulation\]"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[simulation\]'"):
         reduce_dose(body, PIXEL_SIZE, seed=0)
 
 

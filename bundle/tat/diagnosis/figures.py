@@ -1,4 +1,4 @@
-"""Pictures of a diagnosis: gradient cosines, task representations, the course of training (needs ``report``)."""
+"""Pictures of a diagnosis: gradient cosines, task representations, the course of training."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from monai.utils import CommonKeys, path_to_sqlite_uri
 
 from bundle.tat.data.datalist import resolve_path
 from bundle.tat.handlers.training_log import LoggedSteps
+from bundle.tat.optional import MissingPackageError, import_optional
 from bundle.tat.refusal import RefusedInputError
 
 EXPERIMENT: Final = "tat_medical_image_restoration"
@@ -71,9 +72,8 @@ def import_mlflow() -> None:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        import_module("mlflow")
-    except ImportError as error:
-        remedy = 'pip install "tat-medical-image-restoration[mlflow]"'
-        raise RefusedInputError(f"tracking needs mlflow: {remedy}") from error
+        import_optional("mlflow", extra="mlflow")
+    except MissingPackageError as error:
+        raise RefusedInputError(str(error)) from error
     # MONAI has imported MLflow before, which read the variable then.
     import_module("mlflow.telemetry").set_telemetry_client()
