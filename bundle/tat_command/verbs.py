@@ -184,7 +184,7 @@ VERBS: Final = MappingProxyType(
                 _AMP,
                 _VERBOSE,
             ),
-            "The small network is trained as the first stage of the shipped weights, the paper's network as in the paper. "
+            "The small network is trained as the shipped weights' first stage was, the paper's by the paper's recipe. "
             "The same command continues a training that was stopped. Default folders are those of the bundle.\n\n"
             + _ALL_IDS.format("configs/train.json and its overlays"),
             takes_ids=True,
