@@ -1,6 +1,7 @@
 """Muon for matrices beside AdamW: which parameter goes where, the size of updates, schedules and restarts."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -101,6 +102,32 @@ def test_parameters_without_a_gradient_stay(network):
     before = network.mix.weight.clone()
     learn(network, MuonWithAdamW(network.parameters(), 1e-2), 2)
     assert torch.equal(network.mix.weight, before)
+
+
+def test_weights_of_every_memory_format_learn_alike(network):
+    other = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    for each in (network, other):
+        learn(each, MuonWithAdamW(each.parameters(), 1e-2), 3)
+    for name, ours in network.named_parameters():
+        torch.testing.assert_close(other.get_parameter(name), ours, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(4, 3, bias=False), nn.BatchNorm1d(4)])
+def test_a_network_may_have_matrices_alone_or_none(layer):
+    before = copy.deepcopy(layer)
+    optimiser = MuonWithAdamW(layer.parameters(), 1e-2)
+    layer(torch.rand(5, 4)).square().sum().backward()
+    optimiser.step()
+    assert not any(torch.equal(ours, old) for ours, old in zip(layer.parameters(), before.parameters(), strict=True))
+
+
+def test_gradients_are_freed_with_those_of_the_network(network):
+    optimiser = MuonWithAdamW(network.parameters(), 1e-2)
+    network(torch.rand(3, 1, 8, 8)).sum().backward()
+    gradients = [weakref.ref(parameter.grad) for parameter in network.parameters()]
+    optimiser.step()
+    optimiser.zero_grad()
+    assert not any(reference() is not None for reference in gradients)
 
 
 def test_an_older_pytorch_is_refused(network, monkeypatch):

@@ -32,7 +32,7 @@ class MuonWithAdamW(Optimizer):
     """Updates matrices by PyTorch's Muon and all other parameters by AdamW, with one learning rate.
 
     Muon replaces the momentum of a matrix by the nearest orthogonal one. PyTorch's takes matrices alone, so
-    weights of convolutions are passed to it as matrices that share their memory.
+    weights of convolutions are copied into matrices, and back after each step. They may have any memory format.
 
     Args:
         params: parameters to update.
@@ -61,25 +61,35 @@ class MuonWithAdamW(Optimizer):
         if not hasattr(torch.optim, "Muon"):
             raise RefusedInputError(f"PyTorch {torch.__version__} has no Muon: install 2.9 or newer, or use AdamW")
         parameters = list(params)
-        self._matrices = [parameter for parameter in parameters if is_matrix(parameter)]
         others = [parameter for parameter in parameters if not is_matrix(parameter)]
-        super().__init__([{"params": others}, {"params": self._matrices}], {"lr": lr})
-        self._views = [parameter.detach().flatten(1) for parameter in self._matrices]
-        self._adamw = AdamW(others, lr, betas, weight_decay=weight_decay)
-        self._muon = torch.optim.Muon(self._views, lr, momentum=momentum, weight_decay=weight_decay, adjust_lr_fn=_SIZE)
+        self._weights = [parameter for parameter in parameters if is_matrix(parameter)]
+        super().__init__([{"params": others}, {"params": self._weights}], {"lr": lr})
+        self._matrices = [weight.detach().flatten(1).clone() for weight in self._weights]
+        self._adamw = AdamW([{"params": others}], lr, betas, weight_decay=weight_decay)
+        self._muon = torch.optim.Muon(
+            [{"params": self._matrices}], lr, momentum=momentum, weight_decay=weight_decay, adjust_lr_fn=_SIZE
+        )
 
+    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient.
 
         Args:
             closure: computes the loss anew, as for other optimisers.
         """
-        loss = None if closure is None else closure()
-        for view, parameter in zip(self._views, self._matrices, strict=True):
-            view.grad = None if parameter.grad is None else parameter.grad.flatten(1)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for weight, matrix in zip(self._weights, self._matrices, strict=True):
+            matrix.copy_(weight.flatten(1))
+            matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
         for optimiser, group in zip((self._adamw, self._muon), self.param_groups, strict=True):
             optimiser.param_groups[0]["lr"] = group["lr"]
             optimiser.step()
+        for weight, matrix in zip(self._weights, self._matrices, strict=True):
+            weight.copy_(matrix.view_as(weight))
+            matrix.grad = None  # the network's gradients are freed by zero_grad
         return loss
 
     def state_dict(self) -> dict[str, Any]:
