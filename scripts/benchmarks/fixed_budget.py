@@ -151,7 +151,7 @@ def train(training: Training) -> None:
 
 
 def score(training: Training, datalist: Path, section: str, output_dir: Path) -> None:
-    """Score a training on a section of a list, without plain filters."""
+    """Score a training on a section of a list, in the stored slices alone and without plain filters."""
     where = ["--dataset_dir", training.data.absolute(), "--datalist_file", datalist.absolute(), "--section", section]
     results = ["--ckpt_path", training.weights.absolute(), "--output_dir", output_dir.absolute(), "--baselines", "[]"]
-    call([*training.overlays, "evaluate"], [*where, *results, *training.options])
+    call([*training.overlays, "evaluate"], [*where, *results, "--pet_planes", False, *training.options])

@@ -68,10 +68,16 @@ class Budget:
     n_steps: int
     weights: Path
 
+    def frozen(self) -> Path:
+        """Path of the weights with frozen kernels, which are made once of these weights."""
+        return self.out / f"frozen_{file_sha256(self.weights)[:12]}.pt"
+
 
 def as_training(run: Run, budget: Budget) -> Training:
     """The training of one run; a task alone gets batches as large as those of all tasks together."""
-    starts = {"random": None, "weights": budget.weights, "frozen": budget.out / "frozen.pt"}
+    pretrained = None
+    if run.arm.start != "random":
+        pretrained = budget.weights if run.arm.start == "weights" else budget.frozen()
     return Training(
         folder=budget.out / run.name,
         data=budget.data,
@@ -81,7 +87,7 @@ def as_training(run: Run, budget: Budget) -> Training:
         recipe=RECIPE,
         overlays=run.arm.overlays,
         options=run.arm.options,
-        pretrained=starts[run.arm.start],
+        pretrained=pretrained,
     )
 
 
@@ -142,7 +148,7 @@ def owned(folder: Path) -> Iterator[bool]:
 
 def make_frozen(budget: Budget) -> None:
     """Make the weights that static twins start from, once; wait if another process makes them."""
-    out = budget.out / "frozen.pt"
+    out = budget.frozen()
     budget.out.mkdir(parents=True, exist_ok=True)
     with (budget.out / "frozen.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

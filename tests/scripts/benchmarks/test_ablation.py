@@ -142,6 +142,7 @@ def test_a_run_is_trained_scored_on_both_sections_and_left_as_small_files(scored
     assert int(option(training, "--epochs")) * int(option(training, "--epoch_length")) == 300
     assert option(training, "--seed") == "2"
     assert [option(scoring, "--section") for scoring in scorings] == ["validation", "testing"]
+    assert all(option(scoring, "--pet_planes") == "False" for scoring in scorings)
     assert all(option(scoring, "--ckpt_path").endswith("static_equal_parameters_2/model.pt") for scoring in scorings)
     (result,) = read_results(tmp_path / "results")
     assert (result.record.name, result.record.cpu_seconds) == ("static_equal_parameters_2", 120.0)
@@ -180,6 +181,24 @@ def test_weights_that_are_not_trained_are_scored_as_they_are(scored, tmp_path):
     train.do(run, budget(tmp_path))
     assert len(scored) == 2
     assert (tmp_path / "runs" / "start_tat_0" / "model.pt").read_bytes() == b"weights"
+
+
+def test_kernels_are_frozen_once_for_each_weights(tmp_path, monkeypatch):
+    made: list[Path] = []
+
+    def freeze(_, words):
+        made.append(words[1])
+        words[1].touch()
+
+    monkeypatch.setattr(train, "run_module", freeze)
+    (tmp_path / "others.pt").write_bytes(b"others")
+    ours = budget(tmp_path)
+    for each in (ours, replace(ours, weights=tmp_path / "others.pt"), ours):
+        train.make_frozen(each)
+        run = chosen_runs(["continue_static"], None)[0]
+        assert train.as_training(run, each).pretrained == each.frozen()
+        assert each.frozen().exists()
+    assert len(made) == len({*made}) == 2
 
 
 def test_a_run_that_another_process_does_is_passed_over(scored, tmp_path, capsys):
