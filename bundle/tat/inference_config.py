@@ -59,7 +59,7 @@ class InferenceConfig:
 
     @cached_property
     def report_writer(self) -> WritesReport:
-        """Writes the quality report at the end of a run; with ``report="none"`` it removes the page of an earlier run."""
+        """Writes the quality report at the end of a run; with ``report="none"`` it removes that of an earlier run."""
         writer: WritesReport = self._parser.get_parsed_content("report_writer")
         return writer
 

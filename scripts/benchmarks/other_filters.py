@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     filters = find_filters(options.filters)
     if unfit := unsuitable(filters):
-        parser.error(f"{'; '.join(unfit)}: pass --filters that suit {' and '.join(MODALITIES)}, which are both restored")
+        parser.error(f"{'; '.join(unfit)}: pass --filters that suit {' and '.join(MODALITIES)}")
     chosen, conditions = choose_scored(options.data)
     pipelines = {modality: Pipeline(modality, options.weights) for modality in MODALITIES}
     items = [item for item in chosen[TESTING] if Modality(item["modality"]) in pipelines]

@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("eval/speed_training.json"), help="default: %(default)s")
     options = parser.parse_args(arguments)
     if options.base is None and any(WAYS[name].is_base for name in options.ways or ()):
-        parser.error("--ways base trains with another build, and --base is missing: pass --base FOLDER, or leave it out")
+        parser.error("--ways base trains with another build, but --base is missing: pass --base FOLDER or leave it out")
     print(processor())
     rates: dict[str, list[float]] = defaultdict(list)
     losses: dict[str, list[float]] = defaultdict(list)

@@ -112,8 +112,8 @@ class TrainingCheckpoint:
                 item.load_state_dict(state["objects"][name])
         except Exception as error:
             raise RefusedInputError(
-                f"cannot continue from {self.path}, its network, loss or optimizer is that of another training: pass the "
-                "configs that it was trained with, or another --ckpt_dir"
+                f"cannot continue from {self.path}, its network, loss or optimizer is that of another "
+                "training: pass the configs that it was trained with, or another --ckpt_dir"
             ) from error
         trainer.state.iteration, trainer.state.epoch = state["iteration"], state["epoch"]
         if trainer.scaler is not None and state["scaler"]:
