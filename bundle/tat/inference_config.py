@@ -58,9 +58,9 @@ class InferenceConfig:
         load_weights(self.runner.network.eval(), self._parser.get_parsed_content("ckpt_path"))
 
     @cached_property
-    def report_writer(self) -> WritesReport | None:
-        """Writes the quality report at the end of a run; ``None`` where none is requested."""
-        writer: WritesReport | None = self._parser.get_parsed_content("report_writer")
+    def report_writer(self) -> WritesReport:
+        """Writes the quality report at the end of a run; with ``report="none"`` it removes that of an earlier run."""
+        writer: WritesReport = self._parser.get_parsed_content("report_writer")
         return writer
 
     @cached_property

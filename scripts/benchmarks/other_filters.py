@@ -16,7 +16,7 @@ from typing import Final
 from tqdm import tqdm
 
 from bundle.tat.atomic import write_json
-from bundle.tat.evaluation.baseline_filters import find_filters
+from bundle.tat.evaluation.baseline_filters import Filter, find_filters
 from bundle.tat.evaluation.cases import Case
 from bundle.tat.evaluation.scoring import INPUT, RESTORED, MethodResult, keep_best, score_case
 from bundle.tat.formats import case_name
@@ -56,7 +56,7 @@ def middle_slice(item: Item, pipeline: Pipeline) -> Case:
 
 
 def gains_of(results: Iterable[MethodResult], conditions: Mapping[str, str]) -> Gains:
-    """Gain of each method over the input, by condition.
+    """Gain of each method over the input, by condition; slices that cannot be scored are left out.
 
     Args:
         results: of every case, with one parameter for each filter.
@@ -64,7 +64,8 @@ def gains_of(results: Iterable[MethodResult], conditions: Mapping[str, str]) -> 
     """
     scores: dict[str, dict[str, float]] = defaultdict(dict)
     for result in results:
-        scores[result.case][result.method] = result.means.psnr
+        if result.slices:
+            scores[result.case][result.method] = result.means.psnr
     gains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for case, of_methods in scores.items():
         for method, psnr in of_methods.items():
@@ -74,16 +75,30 @@ def gains_of(results: Iterable[MethodResult], conditions: Mapping[str, str]) -> 
 
 
 def table(gains: Gains, filters: Sequence[str]) -> str:
-    """A row for each condition: mean gain over persons, the network's and that of each filter."""
+    """A row for each condition: mean gain over persons, the network's and that of each filter; ``-`` without scores."""
     methods = [RESTORED, *filters]
     head = ["middle slices", "network", *(name.replace("_", " ") for name in filters), "network over the best of them"]
     rows = []
     for condition, found in gains.items():
-        means = {method: fmean(found[method]) for method in methods}
-        best = max(means[name] for name in filters)
-        cells = [f"{means[method]:+.2f}" for method in methods]
-        rows.append([f"{condition} ({len(found[RESTORED])} persons)", *cells, f"{means[RESTORED] - best:+.2f}"])
+        means = {method: fmean(found[method]) for method in methods if found.get(method)}
+        best = max((means[name] for name in filters if name in means), default=None)
+        cells = [f"{means[method]:+.2f}" if method in means else "-" for method in methods]
+        lead = "-" if best is None else f"{means[RESTORED] - best:+.2f}"
+        rows.append([f"{condition} ({len(found[RESTORED])} persons)", *cells, lead])
     return markdown(head, rows)
+
+
+def unsuitable(filters: Iterable[Filter]) -> list[str]:
+    """Say which filters are not meant for all modalities of the table.
+
+    Args:
+        filters: that were chosen.
+    """
+    return [
+        f"{filter_.name} is meant for {', '.join(sorted(filter_.modalities))} only"
+        for filter_ in filters
+        if not filter_.modalities.issuperset(MODALITIES)
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -96,6 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, nargs="+", default=[ROOT / "docs" / "benchmark.md"])
     options = parser.parse_args(arguments)
     filters = find_filters(options.filters)
+    if unfit := unsuitable(filters):
+        parser.error(f"{'; '.join(unfit)}: pass --filters that suit {' and '.join(MODALITIES)}")
     chosen, conditions = choose_scored(options.data)
     pipelines = {modality: Pipeline(modality, options.weights) for modality in MODALITIES}
     items = [item for item in chosen[TESTING] if Modality(item["modality"]) in pipelines]

@@ -47,7 +47,7 @@ class Pipeline:
         self.provenance = Provenance(file_sha256(weights), VERSION).columns()
 
     def restore(self, volume: Volume, affine: NDArray[np.float64]) -> Volume:
-        """Restore a volume ``(W, H, D)`` slice by slice, in its unit.
+        """Restore a volume ``(W, H, D)`` in its unit: slice by slice, PET of nearly cubic voxels in its three planes.
 
         Args:
             volume: slices along the last axis.

@@ -117,15 +117,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, help="work tree of another build, which the others are compared with")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of make data (default: data)")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY", help="default: all")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="WAY", help="default: all that can run")
     parser.add_argument("--samples", type=int, default=240, help="of a long run (default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=3, help="runs of each (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("eval/speed_training.json"), help="default: %(default)s")
     options = parser.parse_args(arguments)
+    if options.base is None and any(WAYS[name].is_base for name in options.ways or ()):
+        parser.error("--ways base trains with another build, but --base is missing: pass --base FOLDER or leave it out")
     print(processor())
     rates: dict[str, list[float]] = defaultdict(list)
     losses: dict[str, list[float]] = defaultdict(list)
-    ways = {name: way for name, way in WAYS.items() if name in options.ways and (options.base or not way.is_base)}
+    chosen = options.ways or [name for name, way in WAYS.items() if options.base or not way.is_base]
+    ways = {name: way for name, way in WAYS.items() if name in chosen}
     for name, way in list(ways.items()) * options.repetitions:
         build = options.base.resolve() if way.is_base else ROOT
         n_steps = options.samples // way.n_samples

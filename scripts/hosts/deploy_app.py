@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = RunReport()
     RestorationApp(config, report).run()
     sys.stdout.write(report.table())
-    if config.report_writer is not None and (page := config.report_writer.write(report.rows)) is not None:
+    if (page := config.report_writer.write(report.rows)) is not None:
         print(f"report: {page}")
     report.check()
 

@@ -97,7 +97,11 @@ def measure_cases(network: nn.Module, cases: Iterable[KnownCase]) -> Iterator[Me
 
 
 def restore(network: nn.Module, slices: Slices, modality: Modality) -> Slices:
-    """Restore slices ``(N, H, W)`` in the modality's unit, as the bundle does."""
+    """Restore single slices ``(N, H, W)`` in the modality's unit.
+
+    PET, too, is restored in one plane, since a case has no neighbouring slices. The bundle restores PET of nearly cubic
+    voxels in its three planes.
+    """
     bounds = INTENSITY_RANGES[modality]
     scaled = torch.from_numpy((slices - bounds.low) / bounds.width).clamp(0.0, 1.0)[:, None]
     with torch.inference_mode():

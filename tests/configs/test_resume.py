@@ -1,6 +1,7 @@
 """Training that is killed and started again ends where uninterrupted training ends, to the bit."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -8,18 +9,23 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 from bundle.tat.cases.refusals import find_refusal
+from bundle.tat.handlers.training_identity import refuse_another
 from bundle.tat.networks import TAT
-from tests.configs.conftest import CONFIGS, run_config
+from bundle.tat.refusal import RefusedInputError
+from tests.configs.conftest import CONFIGS, content, run_config
 from tests.configs.test_train import TINY, overrides, pairs  # noqa: F401 - the fixture
 
 N_EPOCHS = 4
+STAGES = ("train#degrade", "train#crop", "train#vary", "train#augment")
 MUON = {"optimizer#_target_": "bundle.tat.engines.MuonWithAdamW"}
 NEEDS_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="PyTorch before 2.9 has no Muon")
 
@@ -86,7 +92,16 @@ def test_a_finished_training_does_not_start_anew_and_says_so(foreign_directory, 
         ({"tasks": ["PET", "CT"]}, "tasks None, not ['CT', 'PET']"),
         ({"seed": 7, "mri_scale": "percentile"}, "mri_scale fixed, not percentile; seed 0, not 7"),
         ({"flip_prob": 0.5}, "flip_prob 0.0, not 0.5"),
-        pytest.param(MUON, "optimizer AdamW, not MuonWithAdamW", marks=NEEDS_MUON),
+        ({"amp": True}, "amp False, not True"),
+        (
+            {"network_def": {**TINY, "stop_gradient": False}},
+            "stop_gradient True, not False: pass the first values (leave out ablations/no_stop_gradient.json)",
+        ),
+        pytest.param(
+            MUON,
+            "optimizer AdamW, not MuonWithAdamW: pass the first values (leave out muon.json)",
+            marks=NEEDS_MUON,
+        ),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(foreign_directory, pairs, change, message):  # noqa: F811
@@ -143,3 +158,82 @@ def test_a_damaged_checkpoint_is_refused(foreign_directory, pairs):  # noqa: F81
     with pytest.raises(RuntimeError) as caught:
         train(pairs, foreign_directory)
     assert "it is damaged: move it away" in str(find_refusal(caught.value))
+
+
+def identity(pairs, *overlays, **more) -> dict:  # noqa: F811
+    """What a training of these configs would write into its checkpoint, without training."""
+    ids = {"dataset_dir": str(pairs), "device": "cpu", "n_per_task": 2, "train#dataset": {"data": []}}
+    parser = ConfigParser(ConfigParser.load_config_files([str(CONFIGS / name) for name in ("train.json", *overlays)]))
+    parser.update({**ids, "network_def": TINY.copy(), **more})
+    return parser.get_parsed_content("training")
+
+
+OTHER_LEARNING = [
+    ([], [], {"loss_def#measure": "root_mean_square"}, "measure mean_absolute, not root_mean_square: pass"),
+    ([], [], {"loss_def#min_uncertainty": 0.1}, "min_uncertainty 0.0, not 0.1: pass"),
+    (["augmented.json"], ["augmented.json"], {"clean_prob": 0.5}, "clean_prob 0.05, not 0.5: pass"),
+    (["scanners.json"], ["scanners.json"], {"scanner_fwhm": [1.0, 2.0]}, "scanner_fwhm [0.8, 3.0], not [1.0, 2.0]"),
+    (["scanners.json"], ["scanners.json", "sharp.json"], {}, "pass the first values (leave out sharp.json)"),
+    (["scanners.json", "sharp.json"], ["scanners.json"], {}, "pass the first values (add sharp.json)"),
+    (["augmented.json"], ["scanners.json"], {}, "(add augmented.json, leave out scanners.json)"),
+    (["layouts/data_clean.json"], ["layouts/data_clean.json"], {"count_fraction": [0.1, 0.2]}, "count_fraction [0.04"),
+    (["layouts/data_ixi.json"], ["layouts/data_clean.json"], {}, "(add layouts/data_ixi.json, leave out layouts/data"),
+    pytest.param(["muon.json"], [], {}, "optimizer MuonWithAdamW, not AdamW: pass the first values (add muon.json)"),
+]
+
+
+@pytest.mark.parametrize(("overlays", "others", "change", "message"), OTHER_LEARNING, ids=str)
+def test_what_decides_the_training_is_compared(pairs, overlays, others, change, message):  # noqa: F811
+    if "muon.json" in overlays and not hasattr(torch.optim, "Muon"):
+        pytest.skip("PyTorch before 2.9 has no Muon")
+    first, second = identity(pairs, *overlays), identity(pairs, *others, **change)
+    with pytest.raises(RefusedInputError, match=re.escape(message)) as caught:
+        refuse_another(first, second, Path("c.pt"))
+    assert "not None" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overlays", "change"),
+    [
+        ([], {"num_workers": 4, "log_interval": 7, "val_interval": 3, "tensorboard": True, "mlflow": True}),
+        ([], {"device": "meta", "network_def#gradient_checkpointing": True, "network_def#max_memory": 8.0}),
+        ([], {"channels_last": True, "amp_dtype": "float16", "ckpt_dir": "elsewhere", "slice_batch_size": 1}),
+        ([], {"n_ranks": 2, "rank": 1, "n_per_task": 1}),
+        (["layouts/data_folders.json"], {}),
+        (["layouts/data_reference.json"], {}),
+    ],
+    ids=str,
+)
+def test_what_does_not_decide_the_training_may_change(pairs, overlays, change):  # noqa: F811
+    refuse_another(identity(pairs), identity(pairs, *overlays, **change), Path("c.pt"))
+
+
+def test_the_order_of_overlays_does_not_matter(pairs):  # noqa: F811
+    overlays = ["augmented.json", "layouts/data_clean.json"]
+    assert identity(pairs, *overlays) == identity(pairs, *reversed(overlays))
+
+
+def test_every_overlay_that_sets_what_pairs_become_is_part_of_the_recipe():
+    """A new one that is forgotten would let a training go on with other pairs."""
+    for path in CONFIGS.rglob("*.json"):
+        name = str(path.relative_to(CONFIGS))
+        overlay = content(name)
+        if name == "train.json" or not any(id_.startswith(STAGES) for id_ in overlay):
+            continue
+        (entry,) = overlay["+recipe"]
+        assert entry["overlay"] == name
+        assert all(value == f"@{id_}" for id_, value in entry.items() if id_ != "overlay")
+        stages = json.dumps({id_: value for id_, value in overlay.items() if id_.startswith(STAGES)})
+        used = {id_ for id_ in overlay if re.search(rf"@{id_}\b", stages)} - {"seed"}
+        assert used <= entry.keys(), f"{name} does not record {used - entry.keys()}"
+
+
+def test_a_checkpoint_of_before_a_setting_existed_goes_on(foreign_directory, pairs, caplog):  # noqa: F811
+    train(pairs, foreign_directory)
+    path = foreign_directory / "weights" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    for name in ("optimizer", "recipe", "stop_gradient", "measure", "amp"):
+        del state["training"][name]
+    torch.save(state, path)
+    train(pairs, foreign_directory)
+    assert "nothing left to train" in caplog.text

@@ -97,3 +97,15 @@ def test_errors_of_mri_on_different_scales_are_not_compared(tmp_path):
     other = replace(RECORD, mri_scale="percentile")
     with pytest.raises(RefusedInputError, match="mri_scale fixed and percentile give errors of MRI"):
         compare_runs(write(tmp_path / "one.csv", table(0)), write(tmp_path / "two.csv", table(1), other))
+
+
+def test_tables_of_pet_in_three_planes_and_in_one_are_told_apart(tmp_path):
+    three = write(tmp_path / "one.csv", table(0), replace(RECORD, pet_planes=True))
+    first, second, *_ = compare_runs(three, write(tmp_path / "two.csv", table(1))).splitlines()
+    assert first.endswith("datalist.json (testing), PET in three planes")
+    assert second.endswith("datalist.json (testing), PET in one plane")
+
+
+def test_planes_are_not_named_without_pet(tmp_path):
+    path = write(tmp_path / "one.csv", [row for row in table(0) if row.modality == "CT"])
+    assert "PET in" not in compare_runs(path, path)

@@ -246,3 +246,12 @@ def test_two_real_processes(tmp_path):
     idist.spawn("gloo", _gather_in_process, args=(str(tmp_path),), nproc_per_node=2)
     expected = {"/both": ["scores"], "/case0": [0], "/case1": [1]}
     assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)] == [expected] * 2
+
+
+@pytest.mark.parametrize(("modality", "planes", "n_said"), [("PET", False, 1), ("PET", True, 0), ("CT", False, 0)])
+def test_pet_in_other_planes_than_that_of_the_other_run_is_said(tmp_path, caplog, modality, planes, n_said):
+    other = run(tmp_path / "other", [volume("a", modality, 0)], pet_planes=True)
+    run(tmp_path / "one", [volume("a", modality, 0)], pet_planes=planes, compare_to=str(other / "slices.csv"))
+    said = [message for message in caplog.messages if "PET in one plane here, PET in three planes in" in message]
+    assert len(said) == n_said
+    assert all(message.endswith("slices.csv: for the same in both, pass --pet_planes True") for message in said)

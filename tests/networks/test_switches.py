@@ -28,7 +28,7 @@ def has_gradient(module: nn.Module) -> bool:
     return all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in module.parameters())
 
 
-@switched
+@pytest.mark.parametrize("switch", [*SWITCHES, {"stop_gradient": False}], ids=str)
 def test_a_static_network_refuses_what_changes_generated_kernels(switch):
     (name,) = switch
     with pytest.raises(ValueError, match=f"{name} is .*adaptive=False"):

@@ -129,6 +129,19 @@ class EvaluationReport:
         if self.compare_to:
             self._other = read_slices(self.compare_to)
             check_protocol(self._record, self._other.record)
+            self._tell_planes(self._other)
+
+    def _tell_planes(self, other: SliceTable) -> None:
+        """Log that PET of the two runs was restored in other ways, which may be what is compared."""
+        has_pet = any(row.modality == Modality.PET for row in other.rows)
+        if has_pet and self.pet_planes != other.record.pet_planes and idist.get_rank() == 0:
+            logger.warning(
+                "%s here, %s in %s: for the same in both, pass --pet_planes %s",
+                self._record.planes,
+                other.record.planes,
+                self.compare_to,
+                other.record.pet_planes,
+            )
 
     def score(self, engine: Engine) -> None:
         """Score the volumes of one iteration.

@@ -51,6 +51,11 @@ class EvaluationRecord:
             "pet_planes": str(self.pet_planes),
         }
 
+    @property
+    def planes(self) -> str:
+        """How PET was restored, in words."""
+        return "PET in three planes" if self.pet_planes else "PET in one plane"
+
     @classmethod
     def from_columns(cls, row: Mapping[str, str]) -> EvaluationRecord:
         """The record of a row that has its columns.

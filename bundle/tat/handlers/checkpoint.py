@@ -49,7 +49,7 @@ class TrainingCheckpoint:
         sampler: sampler that must continue at the step of the checkpoint.
         evaluator: engine whose best score is kept.
         training: identity of the training, see ``describe_training``; a checkpoint of another one is refused.
-            Checkpoints of version 0.1.0 have none.
+            Checkpoints of version 0.1.0 have none, and what one does not say is not compared.
         is_writer: whether this process writes; one of several ranks does.
     """
 
@@ -100,7 +100,7 @@ class TrainingCheckpoint:
             return
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-            budget, training = state["budget"], state.get("training", self.training)
+            budget, training = state["budget"], state.get("training", {})
         except Exception as error:
             # torch raises a dozen kinds for a damaged file; the remedy is one.
             raise RefusedInputError(
@@ -112,8 +112,8 @@ class TrainingCheckpoint:
                 item.load_state_dict(state["objects"][name])
         except Exception as error:
             raise RefusedInputError(
-                f"cannot continue from {self.path}, its network or loss is that of another training: pass the configs "
-                "that it was trained with, or another --ckpt_dir"
+                f"cannot continue from {self.path}, its network, loss or optimizer is that of another "
+                "training: pass the configs that it was trained with, or another --ckpt_dir"
             ) from error
         trainer.state.iteration, trainer.state.epoch = state["iteration"], state["epoch"]
         if trainer.scaler is not None and state["scaler"]:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from monai.utils import ensure_tuple
@@ -18,10 +20,19 @@ Identity = dict[str, Any]
 N_OPENED: Final = 64
 # Hexadecimal digits of a digest that are compared.
 N_DIGITS: Final = 12
+# Overlays that give a setting one value, which a refusal names.
+_OVERLAYS: Final = MappingProxyType(
+    {("optimizer", "MuonWithAdamW"): "muon.json", ("stop_gradient", False): "ablations/no_stop_gradient.json"}
+)
 
 
 def describe_training(
-    *, data: Sequence[Mapping[str, Any]], tasks: Any, pretrained: str | None, settings: Mapping[str, Any]
+    *,
+    data: Sequence[Mapping[str, Any]],
+    tasks: Any,
+    pretrained: str | None,
+    recipe: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
 ) -> Identity:
     """What must be the same for a training to continue, by config id.
 
@@ -29,7 +40,8 @@ def describe_training(
         data: items that are trained on.
         tasks: modalities that were chosen, one or several; ``None`` for all.
         pretrained: weights that the training starts from; ``None`` for random ones.
-        settings: other ids, with plain values.
+        recipe: of each overlay that changes the pairs, its name as ``overlay`` and its amounts by id.
+        settings: other ids, with plain values; a function counts by its name.
 
     Returns:
         Text, numbers and lists by id. Of data and weights it holds digests and no paths, since files may be moved.
@@ -38,11 +50,13 @@ def describe_training(
         RefusedInputError: ``pretrained`` or a scan cannot be read, or a task is unknown.
     """
     weights = None if pretrained is None else file_sha256(Path(pretrained).expanduser())[:N_DIGITS]
-    plain: Identity = json.loads(json.dumps(dict(settings)))
+    amounts = {name: value for one in recipe for name, value in one.items() if name != "overlay"}
+    plain: Identity = json.loads(json.dumps({**settings, **amounts}, default=attrgetter("__name__")))
     return {
         "data": f"{len(data)} items ({_data_digest(data)})",
         "tasks": None if tasks is None else sorted({parse_modality(task).value for task in ensure_tuple(tasks)}),
         "pretrained": weights,
+        "recipe": sorted(one["overlay"] for one in recipe),
         **plain,
     }
 
@@ -51,20 +65,40 @@ def refuse_another(identity: Mapping[str, Any], other: Mapping[str, Any], path: 
     """Refuse to continue a training with other settings.
 
     Args:
-        identity: of the training of a checkpoint.
+        identity: of the training of a checkpoint. A name that it does not have is not compared: an earlier version
+            wrote it, and says nothing about that setting.
         other: of the training that is to continue.
         path: the checkpoint.
 
     Raises:
         RefusedInputError: they differ; the message names the differences and the remedy.
     """
-    names = [name for name in {**other, **identity} if identity.get(name) != other.get(name)]
+    names = [name for name in identity if identity[name] != other.get(name)]
     if names:
-        differences = "; ".join(f"{name} {identity.get(name)}, not {other.get(name)}" for name in names)
+        # Where an overlay is missing now, so are its amounts: the overlay says enough.
+        shown = [name for name in names if name in other] or names
+        differences = "; ".join(f"{name} {identity[name]}, not {other.get(name)}" for name in shown)
         raise RefusedInputError(
-            f"{path} was trained with {differences}: pass the first values to continue that training, or another "
-            "--ckpt_dir for a new one (--pretrained FILE starts it from the weights of a model.pt)"
+            f"{path} was trained with {differences}: pass the first values{_advise_overlays(identity, other, names)} "
+            "to continue that training, or another --ckpt_dir for a new one "
+            "(--pretrained FILE starts it from the weights of a model.pt)"
         )
+
+
+def _advise_overlays(identity: Mapping[str, Any], other: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Which overlays to add or to leave out, in brackets; empty where the settings that differ are not of overlays."""
+    given = {overlay for name in names for overlay in _overlays(name, identity[name])}
+    now = {overlay for name in names for overlay in _overlays(name, other.get(name))}
+    advice = [f"add {overlay}" for overlay in sorted(given - now)]
+    advice += [f"leave out {overlay}" for overlay in sorted(now - given)]
+    return f" ({', '.join(advice)})" if advice else ""
+
+
+def _overlays(name: str, value: Any) -> list[str]:
+    """Overlays that give a setting its value."""
+    if name == "recipe":
+        return list(value or ())
+    return [overlay for key, overlay in _OVERLAYS.items() if key == (name, value)]
 
 
 def _data_digest(data: Sequence[Mapping[str, Any]]) -> str:

@@ -102,6 +102,7 @@ class TAT(StrictlyLoaded):
         _check_arguments(in_channels, out_channels, dim, num_blocks, heads)
         _check_switches(
             adaptive,
+            stop_gradient,
             lambda_start=lambda_start,
             pooled_features=pooled_features,
             adapt_encoder=adapt_encoder,
@@ -245,10 +246,13 @@ def _check_arguments(
             )
 
 
-def _check_switches(adaptive: bool, **switches: float) -> None:
-    """Refuse a static network with switches of the generated kernels, which it does not have."""
-    for name, value in switches.items():
-        if value and not adaptive:
+def _check_switches(adaptive: bool, stop_gradient: bool, **switches: float) -> None:
+    """Refuse a static network with switches of the generated kernels, which it does not have; all but one start off."""
+    changed = {name: value for name, value in switches.items() if value}
+    if not stop_gradient:
+        changed["stop_gradient"] = stop_gradient
+    for name, value in changed.items():
+        if not adaptive:
             raise ValueError(
                 f"{name} is {value}, which changes generated kernels, but adaptive=False makes a network without them: "
                 "leave one of them out"

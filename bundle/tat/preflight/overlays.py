@@ -14,14 +14,17 @@ OTHER_NETWORKS: Final = frozenset(f"ablations/{name}.json" for name in ("basic_u
 # TAT without generated kernels, and changes of what generates them.
 STATIC: Final = frozenset(f"ablations/{name}.json" for name in ("no_weight_generation", "static_twin"))
 OF_GENERATION: Final = frozenset(
-    f"ablations/{name}.json" for name in ("adaptive_encoder", "pooled_task_vector", "scale_per_head", "warm_lambda")
+    f"ablations/{name}.json"
+    for name in (
+        "adaptive_encoder",
+        "no_stop_gradient",
+        "pooled_task_vector",
+        "reference_start",
+        "scale_per_head",
+        "warm_lambda",
+    )
 )
-CHANGES_OF_TAT: Final = (
-    STATIC
-    | OF_GENERATION
-    | frozenset(f"ablations/{name}.json" for name in ("no_stop_gradient", "reference_start"))
-    | {"context.json"}
-)
+CHANGES_OF_TAT: Final = STATIC | OF_GENERATION | {"context.json"}
 LABEL: Final = "monai_label.json"
 # Training on prepared pairs and real scans: a list of scans and a recipe in one.
 SCANNERS: Final = "scanners.json"
@@ -43,6 +46,7 @@ _APART: Final = (
     _Rule(LISTS, LISTS, "both say which scans to train on"),
     _Rule(frozenset({"augmented.json"}), frozenset({SCANNERS}), "both say how pairs are augmented"),
     _Rule(OTHER_NETWORKS, OTHER_NETWORKS | CHANGES_OF_TAT, "both say which network is trained"),
+    _Rule(STATIC, STATIC, "both leave out the generated kernels"),
     _Rule(STATIC, OF_GENERATION, "one has no generated kernels, the other changes them"),
     _Rule(SCORING, frozenset({"multi_gpu_train.json", LABEL}), "one scores weights, the other trains"),
 )

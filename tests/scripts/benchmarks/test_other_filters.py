@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -61,6 +63,24 @@ def test_the_middle_slice_of_each_chosen_scan_is_restored_and_filtered(monkeypat
     assert len(gains["restored"]) == len(gains["gaussian"]) == 1
     assert gains["gaussian"][0] > 3
     assert f"| {gains['restored'][0]:+.2f} | {gains['gaussian'][0]:+.2f} |" in page.read_text()
+
+
+def test_where_nothing_was_scored_a_cell_is_empty():
+    """A condition of one modality alone that a filter is not meant for, and a slice without contrast."""
+    results = [result("a", "input", 30.0), result("a", "restored", 33.0), result("a", "gaussian", 31.0)]
+    unscored = [replace(result("b", method, math.nan), slices={}) for method in ("input", "restored")]
+    gains = gains_of([*results, *unscored], {"a": "CT, soft", "b": "CT, soft"})
+    assert table(gains, ("gaussian", "gaussian_3d")).splitlines()[-1] == (
+        "| CT, soft (1 persons) | +3.00 | +1.00 | - | +2.00 |"
+    )
+    assert table(gains, ("gaussian_3d",)).splitlines()[-1] == "| CT, soft (1 persons) | +3.00 | - | - |"
+
+
+def test_a_filter_that_does_not_suit_every_modality_is_refused_before_anything_is_restored(monkeypatch, capsys):
+    monkeypatch.setattr(other_filters, "choose_scored", lambda _: pytest.fail("nothing is to be read"))
+    with pytest.raises(SystemExit):
+        other_filters.main(["--filters", "gaussian", "gaussian_3d"])
+    assert "gaussian_3d is meant for PET only: pass --filters that suit CT and PET" in capsys.readouterr().err
 
 
 def test_an_unknown_filter_is_refused_before_anything_is_restored(monkeypatch):

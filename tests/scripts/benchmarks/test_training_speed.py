@@ -46,3 +46,10 @@ def test_the_start_does_not_count(tmp_path, monkeypatch):
     assert base["samples_per_second"][0] == pytest.approx(5.0)
     assert this["samples_per_second"][0] == pytest.approx(10.0)
     assert (this["ratio"], this["loss"]) == (pytest.approx(2.0), 0.5)
+
+
+def test_the_other_build_is_not_left_out_without_a_word(monkeypatch, capsys):
+    monkeypatch.setattr(training_speed.subprocess, "run", lambda *_, **__: pytest.fail("nothing is to be trained"))
+    with pytest.raises(SystemExit):
+        main(["--ways", "base", "this build"])
+    assert "--base is missing: pass --base FOLDER" in capsys.readouterr().err
