@@ -68,7 +68,7 @@ class PeakMemory(TorchDispatchMode):
 def test_two_further_volumes_are_in_memory_at_most(slice_axis, order):
     volumes = torch.rand(1, 1, 32, 32, 32).permute(0, 1, *order)
     with PeakMemory() as peak:
-        average_planes(volumes, slice_axis, lambda volumes, axis: volumes.mul_(2.0))
+        average_planes(volumes, slice_axis, lambda volumes, _: volumes.mul_(2.0))
     further = peak.n_bytes / volumes.untyped_storage().nbytes() - 1
     assert 1.9 < further < 2.1
 
