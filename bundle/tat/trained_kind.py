@@ -7,11 +7,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
 
 logger = logging.getLogger(__name__)
+
+# Share of a pixel side by which it may lie outside the range: sizes are stored in float32.
+SIZE_TOLERANCE: Final = 0.001
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,26 @@ def test_single_images_are_scored_as_the_slices_that_they_are(foreign_directory,
     np.testing.assert_allclose(*scores, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("largest", "is_in_planes"), [(2.5, False), (3.0, True)])
+def test_pet_is_scored_in_the_planes_that_it_would_be_restored_in(
+    foreign_directory, pairs, model, largest, is_in_planes
+):
+    """Voxels of 3 mm. The kind of the weights says how large pixels may be."""
+    (entry,) = (one for one in json.loads((pairs / "datalist.json").read_text())["testing"] if one["modality"] == "PET")
+    for kind in ("image", "label"):
+        write_nifti(pairs / entry[kind], volume(pairs, "PET", kind).repeat(6, axis=2), np.diag([3.0, 3.0, 3.0, 1.0]))
+    (pairs / "datalist.json").write_text(json.dumps({"testing": [entry]}))
+    model.with_suffix(".json").write_text(json.dumps({"pixel_sizes": {"PET": [2.0, largest]}}))
+    asked, in_one = (
+        [
+            row["psnr"]
+            for row in rows(evaluate(pairs, model, foreign_directory / name, baselines=[], **more) / "slices.csv")
+        ]
+        for name, more in (("asked", {}), ("one", {"pet_planes": False}))
+    )
+    assert (asked != in_one) is is_in_planes
+
+
 def test_a_case_of_air_is_counted_and_subjects_are_written_down(foreign_directory, pairs, model):
     add_air_and_subjects(pairs)
     out = evaluate(pairs, model, foreign_directory, baselines=[])

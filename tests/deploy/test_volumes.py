@@ -4,9 +4,11 @@ import torch
 from monai.data import MetaTensor
 
 from bundle.tat.deploy.volumes import to_tensor, to_volume
-from bundle.tat.dicom.reader import SOURCE_FILES
+from bundle.tat.dicom.reader import EVENLY_SPACED, SOURCE_FILES
+from bundle.tat.inferers.planes import IN_PLANES
 from bundle.tat.refusal import RefusedInputError
 from bundle.tat.transforms.load import LoadScand
+from bundle.tat.transforms.planes import ChoosePlanesd
 from tests.helper import assert_same_geometry
 from tests.scans import oblique_affine, write_dicom_series
 
@@ -37,6 +39,19 @@ def test_what_the_record_and_the_padding_need_comes_along(series):
     back = to_tensor(*to_volume(series))
     for name in (*noted, "padding", "assumptions", "acquired_shares", "source_frames"):
         assert back.meta[name] == series.meta[name]
+
+
+def test_whatever_the_reader_notes_comes_along(series):
+    """But for the shape, which the array has."""
+    back = to_tensor(*to_volume(series))
+    assert {*series.meta} - {*back.meta} == {"spatial_shape"}
+
+
+def test_unevenly_spaced_pet_is_still_known_to_be_uneven(series):
+    meta = {name: series.meta[name] for name in series.meta if name != "affine"} | {EVENLY_SPACED: False}
+    image = MetaTensor(torch.zeros(1, 16, 16, 16), affine=torch.eye(4), meta=meta)
+    item = ChoosePlanesd("image")({"image": to_tensor(*to_volume(image)), "modality": "PET"})
+    assert not item["image"].meta[IN_PLANES]
 
 
 def test_arrays_are_slices_rows_columns_in_float(series):

@@ -1,8 +1,11 @@
 """PET from file to file, in three planes and in one."""
 
+import json
+
 import nibabel
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from bundle.tat.cases.record import read_record
@@ -55,6 +58,14 @@ def test_a_result_in_one_plane_is_not_taken_for_one_in_three(scan, tmp_path):
     restore(scan, tmp_path / "out", pet_planes=False)
     _, record = restore(scan, tmp_path / "out")
     assert record.in_planes
+
+
+@pytest.mark.parametrize(("largest", "in_planes"), [(3.5, False), (4.0, True)])
+def test_voxels_larger_than_the_pixels_of_training_are_restored_in_one_plane(scan, tmp_path, largest, in_planes):
+    (tmp_path / "model.json").write_text(json.dumps({"pixel_sizes": {"PET": [2.0, largest]}}))
+    torch.save({}, tmp_path / "model.pt")
+    _, record = restore(scan, tmp_path / "out", ckpt_path=str(tmp_path / "model.pt"))
+    assert record.in_planes is in_planes
 
 
 def test_a_thorough_report_looks_at_the_stored_plane(scan, tmp_path):

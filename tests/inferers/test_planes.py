@@ -1,10 +1,13 @@
 """Volumes that are restored along their three axes."""
 
+import weakref
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bundle.tat.inferers.planes import IN_PLANES, average_planes, is_in_planes, n_slices_to_restore
 from bundle.tat.inferers.slices import RestorationSliceInferer
@@ -41,6 +44,33 @@ def test_the_stored_plane_has_half_of_the_weight_and_the_others_a_quarter_each(s
     expected = sum(10.0**axis * (0.5 if axis == slice_axis else 0.25) for axis in range(3))
     torch.testing.assert_close(volumes, torch.full_like(volumes, expected))
     assert all(torch.equal(given, before) for given in seen)
+
+
+class PeakMemory(TorchDispatchMode):
+    """Counts the bytes of the tensors that exist at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.results = []
+        self.n_bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.results.append(weakref.ref(result))
+        alive = [tensor.untyped_storage() for one in self.results if (tensor := one()) is not None]
+        self.n_bytes = max(self.n_bytes, sum({one.data_ptr(): one.nbytes() for one in alive}.values()))
+        return result
+
+
+@pytest.mark.parametrize("order", [(2, 3, 4), (4, 3, 2)], ids=["rows first", "as DICOM is read"])
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_two_further_volumes_are_in_memory_at_most(slice_axis, order):
+    volumes = torch.rand(1, 1, 32, 32, 32).permute(0, 1, *order)
+    with PeakMemory() as peak:
+        average_planes(volumes, slice_axis, lambda volumes, _: volumes.mul_(2.0))
+    further = peak.n_bytes / volumes.untyped_storage().nbytes() - 1
+    assert 1.9 < further < 2.1
 
 
 @given(shape=SIDES, slice_axis=st.integers(0, 2), in_planes=st.booleans())

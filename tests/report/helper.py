@@ -15,7 +15,7 @@ from tests.quality.helper import anatomy, calibration, measured, noise
 SHA256 = "ab" * 32
 
 
-def write_case(out, name, *, blur=0.0, thorough=False, is_measured=True, side=96):
+def write_case(out, name, *, blur=0.0, thorough=False, is_measured=True, in_planes=False, side=96):
     """A case whose noise was taken away, and its edges blurred or not."""
     known = calibration(SHA256)
     measures = measured(lambda clean: smoothed(clean, blur) if blur else clean, representation=2.0)
@@ -30,6 +30,7 @@ def write_case(out, name, *, blur=0.0, thorough=False, is_measured=True, side=96
     record = CaseRecord(
         name, Modality.CT.value, Provenance(SHA256, "0.1.0"), settings={"uid_seed": "Doe", "amp": False}
     )
+    record = replace(record, in_planes=in_planes)
     write_record(folder, replace(record, quality=quality) if is_measured else record)
     if is_measured:
         write_shown(folder, quality.shown)

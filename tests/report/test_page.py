@@ -81,6 +81,23 @@ def test_every_measure_has_a_unit_or_says_that_it_has_none(page):
         assert unit.search(value), value
 
 
+@pytest.mark.parametrize(
+    ("restored", "said", "not_said"),
+    [
+        ({"in_planes": True, "thorough": True}, ("in its three planes", "of the stored plane alone"), ()),
+        ({"in_planes": True}, ("in its three planes",), ("stored plane",)),
+        ({"in_planes": True, "is_measured": False}, ("in its three planes",), ("stored plane",)),
+        ({"thorough": True}, (), ("three planes", "stored plane")),
+    ],
+    ids=str,
+)
+def test_it_says_which_scans_were_restored_in_three_planes(tmp_path, restored, said, not_said):
+    write_case(tmp_path, "scan", **restored)
+    text = text_of(render_page(read_run(tmp_path), NO_CALIBRATION))
+    assert all(words in text for words in said)
+    assert not any(words in text for words in not_said)
+
+
 def test_nothing_is_fetched(page):
     assert set(re.findall(r'(?:src|href)="([^"]{0,5})', page)) <= {"data:", "#case", "#cases", "#"} | set(
         re.findall(r'href="(#[^"]{0,4})', page)

@@ -5,7 +5,11 @@ from monai.data import MetaTensor
 
 from bundle.tat.dicom.reader import EVENLY_SPACED
 from bundle.tat.inferers.planes import IN_PLANES
+from bundle.tat.modality import Modality
+from bundle.tat.trained_kind import TrainedKind
 from bundle.tat.transforms.planes import ChoosePlanesd
+
+UP_TO_5_5_MM = TrainedKind({Modality.PET: (2.0, 5.5)})
 
 
 def choose(shape=(40, 30, 20), voxel=(3.0, 3.0, 3.0), modality="PET", meta=None, **options):
@@ -29,11 +33,24 @@ def test_pet_of_nearly_cubic_voxels_is_restored_in_three_planes(voxel):
         {"voxel": (6.1, 3, 3)},
         {"meta": {EVENLY_SPACED: False}},
         {"enabled": False},
+        {"voxel": (5, 5, 10), "trained": UP_TO_5_5_MM},
+        {"voxel": (5.6, 4, 4), "trained": UP_TO_5_5_MM},
     ],
     ids=str,
 )
 def test_other_scans_are_restored_slice_by_slice(scan):
     assert choose(**scan) is False
+
+
+@pytest.mark.parametrize("trained", [UP_TO_5_5_MM, TrainedKind({}), None])
+def test_sides_of_the_largest_pixel_of_training_are_not_too_long(trained):
+    """As float32 stores them, too."""
+    assert choose(voxel=(5.501, 5.5, 3.3), trained=trained) is True
+
+
+@pytest.mark.parametrize("trained", [TrainedKind({Modality.CT: (0.45, 3.4)}), None])
+def test_where_the_training_is_not_known_no_side_is_too_long(trained):
+    assert choose(voxel=(5, 5, 10), trained=trained) is True
 
 
 def test_a_turned_volume_has_the_voxels_that_it_has():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from monai.data import MetaTensor
 
 from bundle.tat.cases.record import read_record
+from bundle.tat.inferers.planes import IN_PLANES
 from bundle.tat.transforms.load import LoadScand
 from bundle.tat.transforms.save import SaveRestoredd
 from bundle.tat.version import VERSION
@@ -171,6 +172,18 @@ def test_the_series_says_what_made_it(tmp_path):
     save({"pred": image, "modality": "CT"})
     assert elements([folder / "IM0001.dcm"], "SOPInstanceUID") == [first.SOPInstanceUID]
     assert len(sources) == len(list(folder.glob("*.dcm")))
+
+
+@pytest.mark.parametrize(
+    ("in_planes", "words"), [(True, "PET restored in three planes by"), (False, "PET restored by")]
+)
+def test_the_series_says_in_how_many_planes_it_was_restored_not_what_was_asked_for(tmp_path, in_planes, words):
+    write_source(tmp_path / "series", stored_values("PT"), "PT")
+    image = LoadScand("pred")({"pred": str(tmp_path / "series")})["pred"]
+    image.meta[IN_PLANES] = in_planes
+    SaveRestoredd("pred", str(tmp_path / "out"), settings={"pet_planes": True})({"pred": image, "modality": "PET"})
+    description = pydicom.dcmread(tmp_path / "out" / "series" / "IM0001.dcm").DerivationDescription
+    assert description == f"{words} a neural network (TAT medical image restoration {VERSION})"
 
 
 def test_a_series_is_not_replaced_by_its_own_result(tmp_path):

@@ -13,7 +13,7 @@ from bundle.tat.data.datalist import CASE_KEY
 from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES
 from bundle.tat.dicom.geometry import LPS_TO_RAS
 from bundle.tat.dicom.padding import PADDING
-from bundle.tat.dicom.reader import ASSUMPTIONS, SOURCE_FILES, SOURCE_FRAMES
+from bundle.tat.dicom.reader import ASSUMPTIONS, EVENLY_SPACED, SOURCE_FILES, SOURCE_FRAMES
 from bundle.tat.engines.case_runner import Case
 from bundle.tat.inferers.planes import IN_PLANES
 from bundle.tat.quality.record import QUALITY_KEY
@@ -31,6 +31,7 @@ CARRIED: Final = (
     SOURCE_FRAMES,
     PADDING,
     ASSUMPTIONS,
+    EVENLY_SPACED,
     ACQUIRED_SHARES,
     N_OUTSIDE_RANGE,
     NETWORK_SCALE,

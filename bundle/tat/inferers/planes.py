@@ -44,7 +44,8 @@ def average_planes(volumes: Tensor, slice_axis: int, restore: Callable[[Tensor, 
     """Restore volumes along each axis and average the results, in the memory of the volumes.
 
     The result along ``slice_axis`` has the weight 0.5, those along the two others 0.25 each. A constant slice of the
-    stored plane (air, padding) stays as it is.
+    stored plane (air, padding) stays as it is. At most two further volumes are in memory at once,
+    with sides of multiples of 8.
 
     Args:
         volumes: ``(B, 1, W, H, D)``; they become the restored volumes.
@@ -54,16 +55,17 @@ def average_planes(volumes: Tensor, slice_axis: int, restore: Callable[[Tensor, 
     seen = _padded(volumes)  # a copy, also where nothing is missing
     sides = volumes.shape[2:]
     slices = volumes.movedim(slice_axis + 2, 1)
-    flat = slices.flatten(start_dim=2)
-    constant, values = flat.amax(dim=2) == flat.amin(dim=2), flat[..., 0].clone()
+    # Not flattened, which copies the volume where its axes were swapped.
+    constant = slices.amax(dim=(2, 3, 4)) == slices.amin(dim=(2, 3, 4))
+    values = slices[:, :, 0, 0, 0].clone()
     restore(volumes, slice_axis)
     volumes *= OWN_WEIGHT
-    for axis in range(_N_AXES):
-        if axis != slice_axis:
-            restored = seen.clone()
-            restore(restored, axis)
-            restored = restored[..., : sides[0], : sides[1], : sides[2]]
-            volumes.add_(restored, alpha=(1.0 - OWN_WEIGHT) / (_N_AXES - 1))
+    first, last = (axis for axis in range(_N_AXES) if axis != slice_axis)
+    for axis in (first, last):
+        restored = seen if axis == last else seen.clone()
+        restore(restored, axis)
+        restored = restored[..., : sides[0], : sides[1], : sides[2]]
+        volumes.add_(restored, alpha=(1.0 - OWN_WEIGHT) / (_N_AXES - 1))
     slices[constant] = values[constant][:, None, None, None]
 
 

@@ -30,9 +30,9 @@ class RestorationSliceInferer(Inferer):
     """Runs a two-dimensional network over whole slices, with a progress bar, and leaves constant slices alone.
 
     It replaces MONAI's ``SliceInferer``, which keeps further volumes in memory, such as a map of overlaps. Here the
-    result is the only further volume, and ``restore_in_place`` makes none. A constant slice (air, padding) holds
-    nothing to restore: it comes back unchanged and takes no time. When the device runs out of memory, fewer slices go
-    through the network together.
+    result is the only further volume, and ``restore_in_place`` makes none unless it restores in three planes. A
+    constant slice (air, padding) holds nothing to restore: it comes back unchanged and takes no time. When the device
+    runs out of memory, fewer slices go through the network together.
 
     On a CPU, several workers restore one slice each, with one thread per worker. Whole slices do not wait for each
     other, as the threads of one operation do. So other programs on the same CPU slow the restoration little.

@@ -17,7 +17,7 @@ from bundle.tat.dicom.acquisition_matrix import ACQUIRED_SHARES
 from bundle.tat.kspace.support import AxisSupport, estimate_support
 from bundle.tat.modality import Modality
 from bundle.tat.refusal import RefusedInputError
-from bundle.tat.trained_kind import TrainedKind
+from bundle.tat.trained_kind import SIZE_TOLERANCE, TrainedKind
 from bundle.tat.transforms.naming_source import naming_source
 from bundle.tat.transforms.upsample import ACQUIRED_KEY, FINER_PLANE, FinerPlane
 from bundle.tat.transforms.volume import plain_tensor
@@ -98,8 +98,7 @@ class CheckInDistributiond(MapTransform):
             return
         low, high = self.trained.pixel_sizes[modality]
         sides = [float(side) for axis, side in enumerate(image.pixdim) if axis != self.slice_axis]
-        # Sizes are stored in float32.
-        if min(sides) < low * 0.999 or max(sides) > high * 1.001:
+        if min(sides) < low * (1.0 - SIZE_TOLERANCE) or max(sides) > high * (1.0 + SIZE_TOLERANCE):
             logger.warning(
                 "pixels of %.3g x %.3g mm lie outside the %g to %g mm that the weights were trained on",
                 *sides,

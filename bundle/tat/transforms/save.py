@@ -37,8 +37,9 @@ from bundle.tat.version import VERSION
 from bundle.tat.volume_files.nifti import write_nifti
 from bundle.tat.volume_files.nifti_forms import NiftiForms
 
-# Settings for saving, which do not change the result, and the modality, which is named elsewhere.
-_NOT_DESCRIBED: Final = frozenset({"modality", "dicom", "nifti", "uid_seed"})
+# Settings for saving, which do not change the result, and what is said in words: the modality, and the planes that were
+# used, which also depend on the scan.
+_NOT_DESCRIBED: Final = frozenset({"modality", "pet_planes", "dicom", "nifti", "uid_seed"})
 
 
 class SaveRestoredd(MapTransform):
@@ -120,7 +121,7 @@ class SaveRestoredd(MapTransform):
                 provenance = Derivation(
                     self._weights_sha256,
                     VERSION,
-                    "; ".join([self._description(modality), *remarks]),
+                    "; ".join([self._description(modality, in_planes=is_in_planes(image)), *remarks]),
                     verdict=quality.judgement.verdict if quality else "",
                 )
                 sources = _take_all(data[SOURCES_KEY]) if SOURCES_KEY in data else reread_sources(image.meta)
@@ -159,11 +160,12 @@ class SaveRestoredd(MapTransform):
     def _weights_sha256(self) -> str | None:
         return None if self.weights is None else file_sha256(self.weights)
 
-    def _description(self, modality: str) -> str:
+    def _description(self, modality: str, *, in_planes: bool) -> str:
         """One sentence about the restoration, for Derivation Description."""
         names = (name for name in self.settings if name not in _NOT_DESCRIBED)
         settings = "".join(f", {name} {self.settings[name]}" for name in names)
-        return f"{modality or 'Image'} restored by a neural network ({MODEL_NAME} {VERSION}{settings})"
+        restored = "restored in three planes" if in_planes else "restored"
+        return f"{modality or 'Image'} {restored} by a neural network ({MODEL_NAME} {VERSION}{settings})"
 
 
 def _take_all(sources: deque[Source]) -> Iterator[Source]:
