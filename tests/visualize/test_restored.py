@@ -119,7 +119,7 @@ def test_drawing_without_matplotlib_names_the_extra(monkeypatch):
     for name in ("slices", "restored"):
         monkeypatch.delitem(sys.modules, f"bundle.tat.visualize.{name}", raising=False)
     with (
-        pytest.raises(SystemExit, match=r"needs matplotlib: pip install .*\[report\]"),
+        pytest.raises(SystemExit, match=r"needs matplotlib: run pip install '\.\[report\]'"),
         exit_if_missing("matplotlib", extra="report"),
     ):
         importlib.import_module("bundle.tat.visualize.restored")
