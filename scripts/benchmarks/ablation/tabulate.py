@@ -155,26 +155,41 @@ def provenance(runs: Runs) -> str:
     return f"{n_runs} runs, made with commit {', '.join(f'`{commit}`' for commit in commits)}."
 
 
+def tables(runs: Runs, folder: str = "") -> dict[str, str]:
+    """Tables by the mark that they stand at.
+
+    Args:
+        runs: finished runs.
+        folder: name of their folder inside ``docs/ablation``; empty for those in ``docs/ablation`` itself.
+    """
+    compared = [table_of_differences(runs)] if pairs_of(runs) else []
+    summary = "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])
+    if folder:
+        return {f"adapting_{folder}": summary}
+    return {"adapting": summary, **({"adapting_persons": table_of_persons(runs)} if compared else {})}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the finished runs, and put the tables into the document."""
+    """Read the finished runs; print their tables, and put those of the repository's runs into its pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS, help="finished runs (default: docs/ablation)")
     parser.add_argument(
-        "--pages", nargs="+", type=Path, metavar="PAGE", help="pages with marks for the tables (those of docs/ablation)"
+        "--pages",
+        nargs="+",
+        type=Path,
+        metavar="PAGE",
+        help="pages with marks for the tables (default: of runs in docs/ablation, the pages there and the benchmark's)",
     )
     options = parser.parse_args(arguments)
     runs = by_arm(read_results(options.results))
     if not runs:
         parser.error(f"{options.results} holds no finished run: run scripts.benchmarks.ablation.train first")
-    is_ours = options.results.resolve() == RESULTS.resolve()
-    pages = options.pages or (PAGES if is_ours else ())
-    compared = [table_of_differences(runs)] if pairs_of(runs) else []
-    sections = {"adapting": "\n\n".join([provenance(runs), table_of_costs(runs), table_of_gains(runs), *compared])}
-    if compared:
-        sections["adapting_persons"] = table_of_persons(runs)
-    print("\n\n".join(sections.values()))
-    if pages:
-        fill(pages, sections)
+    results = options.results.resolve()
+    is_inside = RESULTS.resolve() in results.parents
+    found = tables(runs, results.name if is_inside else "")
+    print("\n\n".join(found.values()))
+    if pages := options.pages or (PAGES if is_inside or results == RESULTS.resolve() else ()):
+        fill(pages, found)
 
 
 if __name__ == "__main__":

@@ -345,6 +345,17 @@ def test_differences_of_each_person_go_into_a_page_of_their_own(tmp_path, capsys
     assert row not in summary.read_text()
 
 
+def test_runs_in_a_folder_of_their_own_have_a_mark_of_their_own(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tabulate, "RESULTS", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- adapting -->\nours\n<!-- /adapting -->\n<!-- adapting_more -->\n\n<!-- /adapting_more -->\n")
+    monkeypatch.setattr(tabulate, "PAGES", (page,))
+    write_result(tmp_path / "more", made_run("tat", 0, {"CT": persons(1.0)}))
+    tabulate.main(["--results", str(tmp_path / "more")])
+    text = page.read_text()
+    assert text.startswith("<!-- adapting -->\nours\n<!-- /adapting -->\n<!-- adapting_more -->\n1 runs, made with")
+
+
 def test_other_results_are_printed_and_leave_the_pages_of_the_repository(tmp_path, capsys, monkeypatch):
     write_result(tmp_path / "results", made_run("tat", 0, {"CT": persons(1.0)}))
     monkeypatch.setattr(tabulate, "fill", lambda *_: pytest.fail("a page was written"))
