@@ -9,7 +9,6 @@ from typing import Final
 from bundle.tat.evaluation.statistics import LEVEL, Comparison
 from bundle.tat.evaluation.summary import compare_tables
 from bundle.tat.evaluation.table import SliceTable, read_slices
-from bundle.tat.modality import Modality
 
 NOTE: Final = """Differences are the first run minus the second: higher is better for PSNR and SSIM, lower for RMSE. The
 p-values are two-sided and not corrected for the number of comparisons. The number n counts cases, or subjects where the
@@ -43,7 +42,7 @@ def compare_runs(first: str | Path, second: str | Path, seed: int = 0) -> str:
 def _describe(path: Path, table: SliceTable) -> str:
     record = table.record
     weights = f"weights {(record.provenance.weights_sha256 or 'not known')[:12]}"
-    planes = f", {record.planes}" if any(row.modality == Modality.PET for row in table.rows) else ""
+    planes = f", {record.planes}" if table.has_pet else ""
     return f"{path}, {record.protocol}, {weights}, {record.datalist} ({record.section}){planes}"
 
 

@@ -133,8 +133,7 @@ class EvaluationReport:
 
     def _tell_planes(self, other: SliceTable) -> None:
         """Log that PET of the two runs was restored in other ways, which may be what is compared."""
-        has_pet = any(row.modality == Modality.PET for row in other.rows)
-        if has_pet and self.pet_planes != other.record.pet_planes and idist.get_rank() == 0:
+        if other.has_pet and self.pet_planes != other.record.pet_planes and idist.get_rank() == 0:
             logger.warning(
                 "%s here, %s in %s: for the same in both, pass --pet_planes %s",
                 self._record.planes,

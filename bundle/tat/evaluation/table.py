@@ -12,7 +12,7 @@ from typing import Any
 
 from bundle.tat.atomic import write_text
 from bundle.tat.evaluation.scoring import SCORES, MethodResult
-from bundle.tat.modality import EVALUATION_WINDOWS
+from bundle.tat.modality import EVALUATION_WINDOWS, Modality
 from bundle.tat.provenance import Provenance
 from bundle.tat.refusal import RefusedInputError
 
@@ -113,6 +113,11 @@ class SliceTable:
 
     record: EvaluationRecord
     rows: list[SliceRow]
+
+    @property
+    def has_pet(self) -> bool:
+        """Whether any row is of PET."""
+        return any(row.modality == Modality.PET for row in self.rows)
 
 
 def slice_rows(results: Iterable[MethodResult]) -> list[SliceRow]:
